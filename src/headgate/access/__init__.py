@@ -1,0 +1,1 @@
+"""The callers we admit: client keys, and what a caller without one may do."""

@@ -1,0 +1,208 @@
+"""Every failure Headgate can name, in one family.
+
+A class says once, for all its uses, what a failure means: its stable `code`, the HTTP `status` a
+caller sees, who is to `blame`, and the `next_step` of the attempt loop. An instance says what was
+wrong (`message`) and what mends it (`hint`). Secrets never enter either. `docs/errors.md` lists the
+family; a test keeps it complete.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Blame(StrEnum):
+    """Whose fault it is: decides whether an account's health is touched."""
+
+    CALLER = "caller"
+    GATEWAY = "gateway"
+    PROVIDER = "provider"
+    ACCOUNT = "account"
+    OWNER = "owner"
+
+
+class NextStep(StrEnum):
+    """What the attempt loop does after this failure."""
+
+    STOP = "stop"
+    SAME_ACCOUNT = "same_account"
+    NEXT_ACCOUNT = "next_account"
+
+
+class HeadgateError(Exception):
+    """Base of the family. Never raised itself: every subclass sets all four class attributes."""
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    blame: ClassVar[Blame]
+    next_step: ClassVar[NextStep]
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+# ---- the caller's side: refused before any account is touched ------------------------------------
+
+
+class InvalidRequest(HeadgateError):
+    """The request cannot be routed as it is: broken JSON, no model, a field of the wrong type."""
+
+    code, status = "invalid_request", 400
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
+class InvalidClientKey(HeadgateError):
+    code, status = "invalid_client_key", 401
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
+class PathNotServed(HeadgateError):
+    code, status = "path_not_served", 400
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
+class UnknownAccount(HeadgateError):
+    """A name that no account has; the message names near matches."""
+
+    code, status = "unknown_account", 400
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
+class RequestTooLarge(HeadgateError):
+    code, status = "request_too_large", 413
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
+class ClientLeft(HeadgateError):
+    """The caller closed its connection: a fact for the record, never an answer."""
+
+    code, status = "client_left", 499
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
+# ---- the pool's side: nobody could serve ---------------------------------------------------------
+
+
+class NoAccountAvailable(HeadgateError):
+    """None configured, or all paused or out for good."""
+
+    code, status = "no_account_available", 503
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class AllAccountsLimited(HeadgateError):
+    """Every account rests until a reset; the answer carries `Retry-After`."""
+
+    code, status = "all_accounts_limited", 429
+    blame, next_step = Blame.ACCOUNT, NextStep.STOP
+
+
+class AllAccountsFailed(HeadgateError):
+    """Every candidate was tried and none answered."""
+
+    code, status = "all_accounts_failed", 502
+    blame, next_step = Blame.PROVIDER, NextStep.STOP
+
+
+class ForwardFailed(HeadgateError):
+    """A caller's own credential was forwarded and the provider could not be reached."""
+
+    code, status = "forward_failed", 502
+    blame, next_step = Blame.PROVIDER, NextStep.STOP
+
+
+class RequestTimedOut(HeadgateError):
+    code, status = "request_timed_out", 504
+    blame, next_step = Blame.PROVIDER, NextStep.STOP
+
+
+# ---- upstream: raised by `upstream/`, consumed by the attempt loop -------------------------------
+
+
+class UpstreamError(HeadgateError):
+    """One attempt failed on the way. `reason` is the short network word (`ECONNREFUSED` …)."""
+
+    def __init__(self, message: str, *, reason: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class ConnectFailed(UpstreamError):
+    """DNS, TCP or TLS failed: nothing was sent."""
+
+    code, status = "connect_failed", 502
+    blame, next_step = Blame.PROVIDER, NextStep.NEXT_ACCOUNT
+
+
+class UpstreamTimedOut(UpstreamError):
+    """A timeout ran out; `reason` is ETIMEDOUT, `limit_ms` the value that ran out."""
+
+    code, status = "upstream_timed_out", 504
+    blame, next_step = Blame.PROVIDER, NextStep.NEXT_ACCOUNT
+
+    def __init__(self, message: str, *, limit_ms: int, hint: str = "") -> None:
+        super().__init__(message, reason="ETIMEDOUT", hint=hint)
+        self.limit_ms = limit_ms
+
+
+class BadAnswer(UpstreamError):
+    """The provider's bytes are not HTTP/1.1 as the standard has it."""
+
+    code, status = "bad_answer", 502
+    blame, next_step = Blame.PROVIDER, NextStep.NEXT_ACCOUNT
+
+
+class AnswerCut(UpstreamError):
+    """The connection ended before the answer did."""
+
+    code, status = "answer_cut", 502
+    blame, next_step = Blame.PROVIDER, NextStep.NEXT_ACCOUNT
+
+
+# ---- the owner's side: commands, settings, storage -----------------------------------------------
+
+
+class SettingsError(HeadgateError):
+    """A setting is wrong; the message says which, where (file, line, column), and the valid values."""
+
+    code, status = "invalid_setting", 400
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class NotFound(HeadgateError):
+    code, status = "not_found", 404
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class Conflict(HeadgateError):
+    """The name is taken, or the same secret is there already."""
+
+    code, status = "conflict", 409
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class AdminKeyRequired(HeadgateError):
+    code, status = "admin_key_required", 401
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class StorageError(HeadgateError):
+    """The database cannot be opened, read or written; the message names path or host, and reason."""
+
+    code, status = "storage_failed", 503
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class SecretUnreadable(HeadgateError):
+    """A stored secret does not open with the encryption key in force."""
+
+    code, status = "secret_unreadable", 503
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class GatewayFault(HeadgateError):
+    """An unexpected exception at the request edge; its stack trace is in the log under the id."""
+
+    code, status = "internal_error", 500
+    blame, next_step = Blame.GATEWAY, NextStep.STOP

@@ -1,0 +1,108 @@
+"""What the gateway tells the recorder: the records of the journal, and their bytes.
+
+Records travel as msgpack arrays (`msgspec`, tagged by their first element): the order of the fields
+is the format. A new field goes to the end, with a default, so that a journal written by an older
+version still reads.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Usage(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Tokens as the provider counted them. None: the provider did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_5m_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+
+
+class Attempt(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One try on one account; the last one of a request is the one that answered, if any did."""
+
+    account_id: int
+    account: str
+    started_ms: float
+    """Milliseconds after the request began."""
+    duration_ms: float
+    """Until the answer's head (an attempt that served) or until it failed."""
+    status: int | None = None
+    """The provider's status; None when there was no answer."""
+    error: str | None = None
+    """Stable code, None when the attempt served."""
+    reason: str | None = None
+    """In words, for the log line: network reason, the provider's error type and message."""
+    until_at: float | None = None
+    """Unix seconds until which the account now rests."""
+
+
+class RequestRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="request"):
+    """One request of a client, from its first byte to just before the last byte of its answer."""
+
+    id: str
+    at_ms: int
+    """Unix milliseconds when the request's head was complete."""
+    dialect: str
+    provider: str
+    method: str
+    path: str
+    """Without the query: it may hold a key."""
+    caller: str
+    """Name of the client key, or `anonymous`, or `own-credential`."""
+    client_address: str
+    user_agent: str
+    session: str | None
+    model: str | None
+    stream: bool
+    account_id: int | None
+    account: str | None
+    attempts: tuple[Attempt, ...]
+    status: int
+    """What the client saw; 499 when it left before the end."""
+    error: str | None
+    """Stable code of ours, or the provider's error type; None on success."""
+    first_byte_ms: float | None
+    """From the request's head to the first byte handed to the client."""
+    duration_ms: float
+    overhead_ms: float
+    """Our own time before the first byte: duration less the waits for the provider and its accounts."""
+    request_bytes: int
+    response_bytes: int
+    usage: Usage | None
+    provider_request_id: str | None = None
+
+
+class HealthRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="health"):
+    """The whole health of an account after it changed; the newest record wins."""
+
+    account_id: int
+    account: str
+    at_ms: int
+    state: dict[str, Any]
+    """As `pool.health.Health.to_state` writes it and `from_state` reads it."""
+
+
+class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="object"):
+    """An object that lives in one account (a file, a batch, a container)."""
+
+    object_id: str
+    account_id: int
+    at_ms: int
+
+
+Record = RequestRecord | HealthRecord | ObjectRecord
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Record)
+
+
+def encode(record: Record) -> bytes:
+    return _encoder.encode(record)
+
+
+def decode(data: bytes | memoryview) -> Record:
+    """Raises `msgspec.DecodeError` for bytes that are no record of a version we know."""
+    return _decoder.decode(data)
