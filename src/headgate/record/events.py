@@ -96,7 +96,7 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="
 Record = RequestRecord | HealthRecord | ObjectRecord
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Record)
+_decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
 
 
 def encode(record: Record) -> bytes:
