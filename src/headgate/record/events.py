@@ -9,15 +9,7 @@ from typing import Any
 
 import msgspec
 
-
-class Usage(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Tokens as the provider counted them. None: the provider did not say."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_tokens: int | None = None
-    cache_write_5m_tokens: int | None = None
-    cache_write_1h_tokens: int | None = None
+from headgate.dialects.usage import Usage
 
 
 class Attempt(msgspec.Struct, array_like=True, frozen=True, gc=False):

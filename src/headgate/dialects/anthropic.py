@@ -1,0 +1,209 @@
+"""The Anthropic dialect: what routing needs from a request, and errors in its own shape.
+
+Sources: Anthropic API reference, "Messages", "Errors" and "Streaming messages" (event types).
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from headgate.errors import HeadgateError, InvalidRequest
+
+NAME = "anthropic"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the gateway reads from a body; everything else travels unread."""
+
+    model: str
+    stream: bool
+    session: str | None = None
+    """Names the conversation; None when nothing in the body does."""
+    container: str | None = None
+    """Id of a code execution container, which lives in one account."""
+
+
+class _Metadata(msgspec.Struct):
+    user_id: Any = None
+
+
+class _Body(msgspec.Struct):
+    """The partial decode. Fields that we only hash stay raw."""
+
+    model: str
+    stream: bool | None = None
+    metadata: _Metadata | None = None
+    container: Any = None
+    system: msgspec.Raw = msgspec.Raw()
+    messages: msgspec.Raw = msgspec.Raw()
+
+
+_decode_body = msgspec.json.Decoder(_Body).decode
+
+
+def read_request(body: bytes | bytearray, *, with_session: bool = True) -> RequestFacts:
+    """Reads model, stream, session and container. `with_session` False spares the session look-up.
+
+    Raises `InvalidRequest` naming field and position; what the fields mean is the provider's to judge.
+    """
+    try:
+        fields = _decode_body(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        fields = _decode_leniently(body, error)
+    return RequestFacts(
+        model=fields.model,
+        stream=bool(fields.stream),
+        session=_session_of(fields) if with_session else None,
+        container=_container_of(fields.container),
+    )
+
+
+def _decode_leniently(body: bytes | bytearray, first_error: Exception) -> _Body:
+    """The second opinion: the standard library takes some JSON that msgspec refuses (lone surrogates)."""
+    try:
+        loaded = json.loads(body)
+    except RecursionError:
+        raise InvalidRequest("The request body is nested too deeply to be read.") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InvalidRequest(
+            f"The request body is not valid JSON: {error}", hint="Send one JSON object as UTF-8."
+        ) from None
+    try:
+        return msgspec.convert(_only_known(loaded), _Body)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(_in_callers_words(str(error))) from first_error
+
+
+def _only_known(loaded: Any) -> Any:
+    if not isinstance(loaded, dict):
+        return loaded
+    return {name: loaded[name] for name in ("model", "stream", "metadata", "container") if name in loaded}
+
+
+def _in_callers_words(complaint: str) -> str:
+    """msgspec says "Expected `str`, got `int` - at `$.model`"; callers know fields, not `$`."""
+    if "missing required field" in complaint:
+        return "model: Field required"
+    what, _, where = complaint.partition(" - at ")
+    field = where.strip("`").removeprefix("$.")
+    return f"{field}: {what}" if field else f"The request body must be a JSON object. {what}"
+
+
+# ---- which conversation a request belongs to -----------------------------------------------------
+
+_SESSION_IN_USER_ID = re.compile(r"_session_([A-Za-z0-9-]+)$")
+_JSON_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]')
+
+
+def _session_of(fields: _Body) -> str | None:
+    user_id = fields.metadata.user_id if fields.metadata else None
+    if isinstance(user_id, str) and (session := _session_in_user_id(user_id)):
+        return session
+    return _opening_digest(bytes(fields.system), bytes(fields.messages))
+
+
+def _session_in_user_id(user_id: str) -> str | None:
+    """Claude Code writes it in two forms: `user_…_account_…_session_ID`, or JSON with `session_id`."""
+    if match := _SESSION_IN_USER_ID.search(user_id):
+        return match.group(1)
+    if not user_id.startswith("{"):
+        return None
+    try:
+        session = json.loads(user_id).get("session_id")
+    except (ValueError, RecursionError):
+        return None
+    return session if isinstance(session, str) and session else None
+
+
+def _opening_digest(system: bytes, messages: bytes) -> str | None:
+    """A digest of the system text and the first user message: what stays the same all along.
+
+    Only texts count, not blocks' other fields: clients move `cache_control` from turn to turn.
+    """
+    first = _first_element(messages)
+    if first is None:
+        return None
+    digest = hashlib.sha256()
+    for raw in (system, first):
+        for text in _texts(raw):
+            digest.update(text.encode("utf-8", "surrogatepass"))
+            digest.update(b"\0")
+    return "opening-" + digest.hexdigest()[:32]
+
+
+def _first_element(array: bytes) -> bytes | None:
+    """The first object of a JSON array, found without reading the others."""
+    depth, start = 0, -1
+    for token in _JSON_TOKEN.finditer(array):
+        match token.group()[:1]:
+            case b"{" | b"[":
+                depth += 1
+                if depth == 2:
+                    start = token.start()
+            case b"}" | b"]":
+                depth -= 1
+                if depth == 1:
+                    return array[start : token.end()]
+    return None
+
+
+def _texts(raw: bytes) -> list[str]:
+    """The texts of a `system` value or of one message, in order."""
+    try:
+        value = msgspec.json.decode(raw) if raw else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    if isinstance(value, dict):
+        value = value.get("content")
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        return []
+    texts = [block.get("text") for block in value if isinstance(block, dict)]
+    return [text for text in texts if isinstance(text, str)]
+
+
+def _container_of(value: Any) -> str | None:
+    """`container` is an id, or since skills an object with one."""
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) else None
+
+
+# ---- errors --------------------------------------------------------------------------------------
+
+_TYPE_OF_STATUS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+def error_type(status: int) -> str:
+    """The word the provider uses for a status; `api_error` for all others (reference, "HTTP errors")."""
+    return _TYPE_OF_STATUS.get(status, "api_error")
+
+
+def write_error(error: HeadgateError, *, request_id: str, extra: dict[str, Any] | None = None) -> bytes:
+    """The body of an error of our own; `extra` (`attempts`, `lastError`) joins the inner object."""
+    inner: dict[str, Any] = {"type": error_type(error.status), "message": error.message, "code": error.code}
+    if error.hint:
+        inner["hint"] = error.hint
+    inner.update(extra or {})
+    return msgspec.json.encode({"type": "error", "error": inner, "request_id": request_id})
+
+
+def write_stream_error(error: HeadgateError, *, request_id: str) -> bytes:
+    """The same as an event, for a stream that has begun (reference, "Error events")."""
+    return b"event: error\ndata: " + write_error(error, request_id=request_id) + b"\n\n"

@@ -1,0 +1,107 @@
+"""Content codings, undone piece by piece for the meter (RFC 9110, section 8.4; RFC 8878 for zstd).
+
+The client always gets the coded bytes as they came; only our own reading needs the plain ones.
+"""
+
+import zlib
+from typing import Protocol
+
+import brotli
+import zstandard
+
+
+class Decoder(Protocol):
+    def feed(self, data: bytes) -> bytes:
+        """The plain bytes that these coded ones complete. Raises `CodingError`."""
+        ...
+
+
+class CodingError(ValueError):
+    """The bytes are not what Content-Encoding says, or swell beyond the bound."""
+
+
+_MAX_SWELL = 64 * 1_048_576
+"""Plain bytes of one answer that we are ready to look at: far above any message, far below a bomb."""
+
+
+class _Identity:
+    def feed(self, data: bytes) -> bytes:
+        return data
+
+
+class _Swelling:
+    """Undoes one coding and refuses to swell without end."""
+
+    def __init__(self, decoder: "_Zlib | _Brotli | _Zstd") -> None:
+        self._decoder = decoder
+        self._allowance = _MAX_SWELL
+
+    def feed(self, data: bytes) -> bytes:
+        try:
+            plain = self._decoder.undo(data, self._allowance)
+        except (zlib.error, brotli.error, zstandard.ZstdError) as error:
+            raise CodingError(str(error)) from error
+        self._allowance -= len(plain)
+        if self._allowance <= 0:
+            raise CodingError(f"the answer swells beyond {_MAX_SWELL} bytes")
+        return plain
+
+
+class _Zlib:
+    """gzip, and deflate in both of the forms that servers send (with and without the zlib header)."""
+
+    def __init__(self, *, window_bits: int) -> None:
+        self._zlib = zlib.decompressobj(window_bits)
+        self._may_be_raw = window_bits == zlib.MAX_WBITS
+
+    def undo(self, data: bytes, allowance: int) -> bytes:
+        try:
+            plain = self._zlib.decompress(data, allowance)
+        except zlib.error:
+            if not self._may_be_raw:
+                raise
+            self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
+            plain = self._zlib.decompress(data, allowance)
+        self._may_be_raw = False
+        return plain
+
+
+class _Brotli:
+    def __init__(self) -> None:
+        self._brotli = brotli.Decompressor()
+
+    def undo(self, data: bytes, allowance: int) -> bytes:
+        pieces = [self._brotli.process(data, output_buffer_limit=allowance)]
+        while not self._brotli.can_accept_more_data() and sum(map(len, pieces)) < allowance:
+            pieces.append(self._brotli.process(b"", output_buffer_limit=allowance))
+        return b"".join(pieces)
+
+
+class _Zstd:
+    def __init__(self) -> None:
+        # The window is bounded as RFC 8878 section 3.1.1.1.2 recommends for the web.
+        self._zstd = zstandard.ZstdDecompressor(max_window_size=8 * 1_048_576).decompressobj()
+
+    def undo(self, data: bytes, allowance: int) -> bytes:
+        return self._zstd.decompress(data)
+
+
+_IDENTITY = _Identity()
+
+
+def decoder_for(coding: bytes | None) -> Decoder | None:
+    """A decoder for a Content-Encoding header; None when we cannot undo that coding."""
+    if coding is None:
+        return _IDENTITY
+    match coding.strip().lower():
+        case b"" | b"identity":
+            return _IDENTITY
+        case b"gzip" | b"x-gzip":
+            return _Swelling(_Zlib(window_bits=zlib.MAX_WBITS | 16))
+        case b"deflate":
+            return _Swelling(_Zlib(window_bits=zlib.MAX_WBITS))
+        case b"br":
+            return _Swelling(_Brotli())
+        case b"zstd":
+            return _Swelling(_Zstd())
+    return None
