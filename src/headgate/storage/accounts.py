@@ -1,0 +1,202 @@
+"""The accounts that the owner has put in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.clock import Clock
+from headgate.errors import Conflict, NotFound
+from headgate.pool.accounts import Account, Credential, Kind
+from headgate.storage.database import Database
+from headgate.storage.schema import account_health, accounts, objects
+from headgate.storage.secrets import SecretBox
+
+OWNER = "owner"
+SETTINGS = "settings"
+
+# A field of an account, and the column that holds it.
+_COLUMNS = {
+    "provider": "provider",
+    "priority": "priority",
+    "weight": "weight",
+    "tier": "account_tier",
+    "base_url": "base_url",
+    "proxy": "proxy",
+    "email": "email",
+    "domain": "domain",
+    "models": "models",
+    "paused": "paused",
+    "origin": "origin",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountDraft:
+    """An account before it has an id. `repr` leaves the secret out."""
+
+    name: str
+    provider: str
+    secret: Credential
+    kind: Kind = Kind.API_KEY
+    priority: int = 0
+    weight: int = 1
+    tier: int = 1
+    base_url: str | None = None
+    proxy: str | None = None
+    email: str | None = None
+    domain: str | None = None
+    models: tuple[str, ...] = ()
+    paused: bool = False
+    origin: str = OWNER
+    """`owner`: by command, API or page; `settings`: declared in the settings file."""
+
+
+class AccountStore:
+    """Every change is on the disk before it is answered."""
+
+    def __init__(self, database: Database, secrets: SecretBox, clock: Clock) -> None:
+        self._database = database
+        self._secrets = secrets
+        self._clock = clock
+
+    async def list(self) -> tuple[Account, ...]:
+        """In order of id. SecretUnreadable when the key in force does not open one of them."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(sa.select(accounts).order_by(accounts.c.id))).mappings().all()
+        return tuple(self._account(row) for row in rows)
+
+    async def get(self, name: str) -> Account:
+        async with self._database.read() as connection:
+            return self._account(await _row(connection, name))
+
+    async def names(self, *, origin: str) -> tuple[str, ...]:
+        """For telling which accounts the settings file once declared and no longer does."""
+        async with self._database.read() as connection:
+            found = await connection.execute(sa.select(accounts.c.name).where(accounts.c.origin == origin))
+            return tuple(found.scalars())
+
+    async def add(self, draft: AccountDraft) -> Account:
+        """Conflict when the name is taken, or the same secret is there already."""
+        now_ms = int(self._clock.now() * 1000)
+        values = {
+            "name": draft.name,
+            "provider": draft.provider,
+            "kind": draft.kind.value,
+            "priority": draft.priority,
+            "weight": draft.weight,
+            "account_tier": draft.tier,
+            "base_url": draft.base_url,
+            "proxy": draft.proxy,
+            "email": draft.email,
+            "domain": draft.domain,
+            "models": list(draft.models),
+            "paused": draft.paused,
+            "origin": draft.origin,
+            "created_at": now_ms,
+            "updated_at": now_ms,
+        }
+        async with self._database.write(durable=True) as connection:
+            await self._lock(connection)
+            await _refuse_taken_name(connection, draft.name)
+            values |= await self._sealed(connection, draft.provider, draft.secret.secret)
+            await connection.execute(sa.insert(accounts).values(values))
+            return self._account(await _row(connection, draft.name))
+
+    async def update(self, name: str, changes: Mapping[str, Any]) -> Account:
+        """`changes`: fields of AccountDraft but for name and kind; `secret` as a Credential."""
+        values = {_COLUMNS[field]: value for field, value in changes.items() if field != "secret"}
+        if "models" in values:
+            values["models"] = list(values["models"])
+        async with self._database.write(durable=True) as connection:
+            await self._lock(connection)
+            row = await _row(connection, name)
+            if "secret" in changes or "provider" in changes:
+                secret = (
+                    changes["secret"].secret if "secret" in changes else self._account(row).credential.secret
+                )
+                provider = changes.get("provider", row["provider"])
+                values |= await self._sealed(connection, provider, secret, but=row["id"])
+            return self._account(await self._change(connection, row["id"], values))
+
+    async def rename(self, name: str, new_name: str) -> Account:
+        """The id, and with it health, objects and history, stays."""
+        async with self._database.write(durable=True) as connection:
+            await self._lock(connection)
+            row = await _row(connection, name)
+            if new_name != name:
+                await _refuse_taken_name(connection, new_name)
+            return self._account(await self._change(connection, row["id"], {"name": new_name}))
+
+    async def remove(self, name: str) -> Account:
+        """Its health and objects go with it, its history stays. Answers what was removed."""
+        async with self._database.write(durable=True) as connection:
+            row = await _row(connection, name)
+            for table in (account_health, objects):
+                await connection.execute(sa.delete(table).where(table.c.account_id == row["id"]))
+            await connection.execute(sa.delete(accounts).where(accounts.c.id == row["id"]))
+        return self._account(row)
+
+    async def _lock(self, connection: AsyncConnection) -> None:
+        # What is checked below must still hold at the commit. SQLite has one writer anyway.
+        if self._database.dialect == "postgresql":
+            await connection.execute(sa.text("LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE"))
+
+    async def _change(
+        self, connection: AsyncConnection, account_id: int, values: Mapping[str, Any]
+    ) -> sa.RowMapping:
+        values = {**values, "updated_at": int(self._clock.now() * 1000)}
+        this = accounts.c.id == account_id
+        await connection.execute(sa.update(accounts).where(this).values(values))
+        return (await connection.execute(sa.select(accounts).where(this))).mappings().one()
+
+    async def _sealed(
+        self, connection: AsyncConnection, provider: str, secret: str, *, but: int | None = None
+    ) -> dict[str, str]:
+        digests = self._secrets.digests(secret)
+        same = sa.select(accounts.c.name).where(
+            accounts.c.provider == provider,
+            accounts.c.secret_digest.in_(digests),
+            accounts.c.id != (but or 0),
+        )
+        if holder := (await connection.execute(same)).scalar():
+            raise Conflict(
+                f"The same secret is already there, as account {holder}.",
+                hint=f"Use that account, or remove it first: `headgate account remove {holder}`.",
+            )
+        return {"secret": self._secrets.seal(secret), "secret_digest": digests[0]}
+
+    def _account(self, row: sa.RowMapping) -> Account:
+        secret = self._secrets.open(row["secret"], of=f"the secret of account {row['name']}")
+        return Account(
+            id=row["id"],
+            name=row["name"],
+            provider=row["provider"],
+            kind=Kind(row["kind"]),
+            credential=Credential(secret),
+            priority=row["priority"],
+            weight=row["weight"],
+            tier=row["account_tier"],
+            base_url=row["base_url"],
+            proxy=row["proxy"],
+            email=row["email"],
+            domain=row["domain"],
+            models=tuple(row["models"]),
+            paused=row["paused"],
+            created_at=row["created_at"] / 1000,
+        )
+
+
+async def _row(connection: AsyncConnection, name: str) -> sa.RowMapping:
+    found = await connection.execute(sa.select(accounts).where(accounts.c.name == name))
+    if (row := found.mappings().one_or_none()) is None:
+        raise NotFound(f"No account is called {name}.", hint="`headgate account list` names them.")
+    return row
+
+
+async def _refuse_taken_name(connection: AsyncConnection, name: str) -> None:
+    taken = sa.select(accounts.c.id).where(accounts.c.name == name)
+    if (await connection.execute(taken)).scalar() is not None:
+        raise Conflict(f"An account is already called {name}.", hint="Choose another name.")

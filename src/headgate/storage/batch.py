@@ -1,0 +1,129 @@
+"""The recorder's way in: rows and the journal position they bring us to, in one transaction.
+
+Exactly once: the position moves by compare-and-set inside the transaction that inserts the rows, so
+of two replayers one wins, and a crash leaves either both or neither. The unique ids are the second
+belt.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.errors import StorageError
+from headgate.storage.database import DRIVER_ERRORS, Database
+from headgate.storage.schema import account_health, attempts, journal_positions, objects, requests
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows by table, every column present in each."""
+
+    requests: list[Row] = field(default_factory=list)
+    attempts: list[Row] = field(default_factory=list)
+    health: list[Row] = field(default_factory=list)
+    objects: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The part of a segment that a batch stands for: bytes `start` to `end` of `segment`."""
+
+    journal: str
+    segment: str
+    start: int
+    end: int
+
+
+class PositionMoved(Exception):
+    """Somebody else has replayed from `start`. Nothing was written."""
+
+
+class RowsRefused(Exception):
+    """The database refuses a value and always will; trying again is of no use. Nothing was written."""
+
+
+async def read_positions(database: Database) -> dict[tuple[str, str], int]:
+    """How far each segment was replayed: byte offset by (journal, segment)."""
+    async with database.read() as connection:
+        found = await connection.execute(sa.select(journal_positions))
+        return {(row.journal, row.segment): row.byte_offset for row in found}
+
+
+async def forget_position(database: Database, journal: str, segment: str) -> None:
+    """For a segment whose file is gone."""
+    this = (journal_positions.c.journal == journal) & (journal_positions.c.segment == segment)
+    async with database.write() as connection:
+        await connection.execute(sa.delete(journal_positions).where(this))
+
+
+async def write_batch(database: Database, step: Step, rows: Rows) -> None:
+    """Write `rows` and move the position, both or neither.
+
+    PositionMoved and RowsRefused as above; StorageError when the database is away, which may be
+    tried again.
+    """
+    try:
+        async with database.write() as connection:
+            await _move_position(connection, step)
+            await _insert_rows(connection, rows)
+    except StorageError as error:
+        if _is_about_a_value(error.__cause__):
+            raise RowsRefused(error.message) from error
+        raise
+    except OverflowError as error:  # sqlite3 raises it bare for an integer over 64 bits
+        raise RowsRefused(str(error)) from error
+
+
+async def _move_position(connection: AsyncConnection, step: Step) -> None:
+    place = {"journal": step.journal, "segment": step.segment}
+    await connection.execute(
+        _insert(connection, journal_positions).on_conflict_do_nothing(), [{**place, "byte_offset": 0}]
+    )
+    moved = await connection.execute(
+        sa.update(journal_positions)
+        .where(
+            journal_positions.c.journal == step.journal,
+            journal_positions.c.segment == step.segment,
+            journal_positions.c.byte_offset == step.start,
+        )
+        .values(byte_offset=step.end)
+    )
+    if moved.rowcount != 1:
+        raise PositionMoved
+
+
+async def _insert_rows(connection: AsyncConnection, rows: Rows) -> None:
+    for table, values in ((requests, rows.requests), (attempts, rows.attempts), (objects, rows.objects)):
+        if values:
+            await connection.execute(_insert(connection, table).on_conflict_do_nothing(), values)
+    if rows.health:
+        insert = _insert(connection, account_health)
+        newest_wins = insert.on_conflict_do_update(
+            index_elements=["account_id"],
+            set_={"at_ms": insert.excluded.at_ms, "state": insert.excluded.state},
+            where=account_health.c.at_ms <= insert.excluded.at_ms,
+        )
+        await connection.execute(newest_wins, rows.health)
+
+
+def _insert(connection: AsyncConnection, table: sa.Table) -> Any:
+    """Both databases say ON CONFLICT alike, SQLAlchemy has a construct for each."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def _is_about_a_value(error: BaseException | None) -> bool:
+    """Told from a database that is away, full or read-only: those get better."""
+    if not isinstance(error, DRIVER_ERRORS):
+        return False
+    if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError):
+        return True
+    # PostgreSQL's classes 22 (data exception) and 23 (integrity); asyncpg's own checks of a value,
+    # made before anything is sent, carry no code and are found by their name.
+    original = getattr(error, "orig", None)
+    state = getattr(original, "sqlstate", None) or ""
+    return state[:2] in ("22", "23") or "DataError" in str(original)

@@ -1,0 +1,141 @@
+"""One open database, SQLite or PostgreSQL, and its transactions.
+
+SQLite runs in WAL mode with explicit BEGINs: a writer takes its lock at once (BEGIN IMMEDIATE), so
+that it waits for another writer and never fails half-way, and DDL is rolled back with the rest.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from headgate.errors import StorageError
+from headgate.storage.location import Location, locate, permission_denied, prepare_file
+from headgate.storage.migrations.upgrade import upgrade
+
+BUSY_TIMEOUT_MS = 30_000
+"""A writer waits this long for another: longer than any batch or migration of ours takes."""
+
+CONNECT_TIMEOUT_SECONDS = 10
+COMMAND_TIMEOUT_SECONDS = 60
+
+# Errors of the drivers that arrive unwrapped: a connection refused, a time-out, a value too large.
+DRIVER_ERRORS = (sa.exc.SQLAlchemyError, OSError, TimeoutError, sqlite3.Error, asyncpg.PostgresError)
+
+_BEGIN = "headgate_begin"
+
+
+class Database:
+    """Hands out transactions. Foreign exceptions leave as StorageError."""
+
+    def __init__(self, engine: AsyncEngine, location: Location, warnings: list[str]) -> None:
+        self.engine = engine
+        self.dialect = engine.dialect.name
+        self.location = location.shown
+        self.path = location.path
+        self.warnings = warnings
+        """For the owner: what was found in order to be mended, such as a file that others may read."""
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._transaction("read") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self, *, durable: bool = False) -> AsyncIterator[AsyncConnection]:
+        """Commits at the end, rolls back on an exception.
+
+        `durable`: survives a power cut as well (SQLite syncs at this commit; PostgreSQL always does).
+        """
+        async with self._transaction("durable" if durable else "write") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _transaction(self, kind: str) -> AsyncIterator[AsyncConnection]:
+        engine = self.engine.execution_options(**{_BEGIN: kind})
+        try:
+            async with engine.begin() as connection:
+                yield connection
+        except DRIVER_ERRORS as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: BaseException) -> StorageError:
+        cause = getattr(error, "orig", None) or error
+        reason = " ".join(str(cause).split()) or type(cause).__name__
+        if self.path is not None and "readonly database" in reason:
+            return permission_denied(self.path)
+        return StorageError(
+            f"Database error: {self.location}: {reason}",
+            hint="See that the database can be reached and has room, then try again.",
+        )
+
+    async def upgrade(self) -> list[str]:
+        """Bring the schema to the newest revision, all or nothing; the revisions that were run."""
+        async with self.write(durable=True) as connection:
+            return await connection.run_sync(upgrade)
+
+    async def check(self) -> None:
+        """StorageError when the database does not answer."""
+        async with self.read() as connection:
+            await connection.execute(sa.select(1))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+async def open_database(
+    url: str | Path | None, folder: Path | None = None, *, create: bool = True
+) -> Database:
+    """Open and see that it answers; the schema is left as it is (`upgrade`).
+
+    `url`: the setting `storage.url`; None is `headgate.db` in `folder`. Without `create` a missing
+    file is an error and none is made.
+    """
+    location = locate(url, folder)
+    warnings = prepare_file(location.path, create=create) if location.path else []
+    database = Database(_engine(location), location, warnings)
+    try:
+        await database.check()
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+def _engine(location: Location) -> AsyncEngine:
+    if location.path is None:
+        return create_async_engine(
+            location.url,
+            hide_parameters=True,  # no row of ours in a stack trace
+            pool_pre_ping=True,
+            connect_args={"timeout": CONNECT_TIMEOUT_SECONDS, "command_timeout": COMMAND_TIMEOUT_SECONDS},
+        )
+    engine = create_async_engine(location.url, hide_parameters=True)
+    sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # BEGIN is ours: the driver's own leaves DDL outside transactions
+    cursor = connection.cursor()
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+_SQLITE_BEGIN = {
+    "read": ("BEGIN",),
+    "write": ("PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"),
+    "durable": ("PRAGMA synchronous=FULL", "BEGIN IMMEDIATE"),
+}
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    for statement in _SQLITE_BEGIN[connection.get_execution_options().get(_BEGIN, "write")]:
+        connection.exec_driver_sql(statement)

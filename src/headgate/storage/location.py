@@ -1,0 +1,96 @@
+"""Where a database is: the setting `storage.url` read, its folder made, its file guarded."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from headgate.errors import SettingsError, StorageError
+
+FILE_NAME = "headgate.db"
+
+_POSTGRES = {"postgres", "postgresql", "postgresql+asyncpg"}
+_SQLITE = {"sqlite", "sqlite+aiosqlite"}
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """`url` is the driver's; `shown` may be printed: it holds no password."""
+
+    url: sa.URL
+    shown: str
+    path: Path | None
+    """The file of a SQLite database, absolute; None for PostgreSQL."""
+
+
+def locate(url: str | Path | None, folder: Path | None) -> Location:
+    """`url` as a person writes it: a path, `sqlite:///path`, `postgresql://…`; None: a file in `folder`."""
+    if url is None:
+        return _file((folder or Path()) / FILE_NAME)
+    if isinstance(url, Path) or "://" not in url:
+        return _file(Path(url))
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise SettingsError("storage.url cannot be read as an address.", hint=_FORMS) from error
+    if parsed.drivername in _SQLITE and parsed.database and parsed.database != ":memory:":
+        return _file(Path(parsed.database))
+    if parsed.drivername in _POSTGRES:
+        return _server(parsed)
+    raise SettingsError(f"storage.url does not name a database we can use: {parsed}", hint=_FORMS)
+
+
+_FORMS = "Give a file path, sqlite:///path or postgresql://user:password@host/database."
+
+
+def _file(path: Path) -> Location:
+    path = path.expanduser().absolute()
+    return Location(sa.URL.create("sqlite+aiosqlite", database=str(path)), str(path), path)
+
+
+def _server(url: sa.URL) -> Location:
+    # `sslmode` is libpq's word; asyncpg takes the same values under `ssl`.
+    query = {"ssl" if key == "sslmode" else key: value for key, value in url.query.items()}
+    url = url.set(drivername="postgresql+asyncpg", query=query)
+    shown = f"postgresql://{url.host or query.get('host') or 'localhost'}:{url.port or 5432}/{url.database}"
+    return Location(url, shown, None)
+
+
+def prepare_file(path: Path, *, create: bool) -> list[str]:
+    """Make the folder (0700) and the file (0600) where they are missing; warnings about wider modes."""
+    if not create and not path.exists():
+        raise StorageError(
+            f"Database file not found: {path}", hint="Start the gateway once: `headgate serve`."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except PermissionError as error:
+        raise permission_denied(path) from error
+    except OSError as error:
+        raise StorageError(
+            f"Cannot create database: {path}: {error.strerror}",
+            hint="Name another place in the setting storage.url, or clear the way to this one.",
+        ) from error
+    return [f"{path} is readable by others (mode {mode:04o}). Mend: chmod 600 {path}"] if mode & 0o077 else []
+
+
+def permission_denied(path: Path) -> StorageError:
+    """Names the nearest thing on the way that exists and its owner, and the command that mends it."""
+    user = os.geteuid()
+    mend = f"Mend: sudo install -d -o {user} -m 700 {path.parent}"
+    for place in (path, *path.parents):
+        try:
+            owner = place.stat().st_uid
+        except OSError:
+            continue
+        if place == path:
+            mend = f"{mend} && sudo chown {user} {path}"
+        return StorageError(
+            f"Permission denied: {path} ({place} belongs to user {owner}, this process is user {user})",
+            hint=mend,
+        )
+    return StorageError(f"Permission denied: {path}", hint=mend)

@@ -1,0 +1,151 @@
+"""The tables as they are now. How they came to be is in `migrations/`; a test compares the two.
+
+Times are Unix milliseconds. History rows carry an account's id and its name of that day, so that
+they outlive a rename and a removal.
+"""
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = sa.MetaData()
+
+# SQLite grows a row id by itself only under the exact type INTEGER.
+RowId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+class Json(TypeDecorator[Any]):
+    """JSON in a text column: PostgreSQL's own type refuses `Infinity`, which a health may hold."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value, separators=(",", ":"))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("secret_digest", sa.Text, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("weight", sa.Integer, nullable=False),
+    sa.Column("account_tier", sa.Integer, nullable=False),
+    sa.Column("base_url", sa.Text),
+    sa.Column("proxy", sa.Text),
+    sa.Column("email", sa.Text),
+    sa.Column("domain", sa.Text),
+    sa.Column("models", Json, nullable=False),
+    sa.Column("paused", sa.Boolean, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("name", name="accounts_name"),
+    sa.UniqueConstraint("provider", "secret_digest", name="accounts_secret"),
+    # An id is never given twice: history and late health records refer to it.
+    sqlite_autoincrement=True,
+)
+
+# No foreign key: a health record may arrive after its account was removed, and must not stop a batch.
+account_health = sa.Table(
+    "account_health",
+    metadata,
+    sa.Column("account_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("state", Json, nullable=False),
+)
+
+requests = sa.Table(
+    "requests",
+    metadata,
+    # The order of recording, which is not the order of beginning: a live view follows this one.
+    sa.Column("seq", RowId, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("timestamp", sa.BigInteger, nullable=False),
+    sa.Column("dialect", sa.Text, nullable=False),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("method", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("caller", sa.Text, nullable=False),
+    sa.Column("client_address", sa.Text, nullable=False),
+    sa.Column("user_agent", sa.Text, nullable=False),
+    sa.Column("session", sa.Text),
+    sa.Column("model", sa.Text),
+    sa.Column("stream", sa.Boolean, nullable=False),
+    sa.Column("account_id", sa.BigInteger),
+    sa.Column("account", sa.Text),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("first_byte_ms", sa.Double),
+    sa.Column("duration_ms", sa.Double, nullable=False),
+    sa.Column("overhead_ms", sa.Double, nullable=False),
+    sa.Column("request_bytes", sa.BigInteger, nullable=False),
+    sa.Column("response_bytes", sa.BigInteger, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger),
+    sa.Column("output_tokens", sa.BigInteger),
+    sa.Column("cache_read_tokens", sa.BigInteger),
+    sa.Column("cache_write_5m_tokens", sa.BigInteger),
+    sa.Column("cache_write_1h_tokens", sa.BigInteger),
+    sa.Column("provider_request_id", sa.Text),
+    sa.UniqueConstraint("id", name="requests_id"),
+)
+
+FAILED = sa.or_(requests.c.status >= sa.literal_column("400"), requests.c.error.is_not(None))
+"""A request that went wrong: by its status, or after its first byte by an error event."""
+
+sa.Index("requests_newest", requests.c.timestamp, requests.c.id)
+sa.Index("requests_status", requests.c.status, requests.c.timestamp)
+sa.Index("requests_account", requests.c.account, requests.c.timestamp)
+sa.Index("requests_failed", requests.c.timestamp, requests.c.id, sqlite_where=FAILED, postgresql_where=FAILED)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column(
+        "request_id",
+        sa.Text,
+        sa.ForeignKey("requests.id", name="attempts_request", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("account_id", sa.BigInteger, nullable=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("started_ms", sa.Double, nullable=False),
+    sa.Column("duration_ms", sa.Double, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("error", sa.Text),
+    sa.Column("reason", sa.Text),
+    # Seconds, as the record has them; not a time column of ours but a provider's statement.
+    sa.Column("until_at", sa.Double),
+)
+
+objects = sa.Table(
+    "objects",
+    metadata,
+    sa.Column("object_id", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.BigInteger, nullable=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Index("objects_newest", "at_ms"),
+    sa.Index("objects_account", "account_id"),
+)
+
+# One row per segment file: a segment's name is unique for all times and machines, so no row of an
+# earlier life can be mistaken for it. The row goes when the file is gone.
+journal_positions = sa.Table(
+    "journal_positions",
+    metadata,
+    sa.Column("journal", sa.Text, primary_key=True),
+    sa.Column("segment", sa.Text, primary_key=True),
+    sa.Column("byte_offset", sa.BigInteger, nullable=False),
+)
