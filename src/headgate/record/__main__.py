@@ -1,0 +1,45 @@
+"""`python -m headgate.record`: started by the gateway (`supervisor.py`), of no use by hand."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+
+import msgspec
+
+from headgate.clock import SystemClock
+from headgate.log import configure
+from headgate.record.recorder import Order, Recorder
+
+
+def main() -> int:
+    # Ctrl+C reaches the whole group of processes; the gateway says when we are done.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    configure(order.log, own_file=True)
+    return asyncio.run(_run(order))
+
+
+async def _run(order: Order) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask_to_stop(*_: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(stop.set)
+
+    def wait_for_the_gateway_to_go() -> None:
+        while os.read(0, 4096):
+            pass
+        ask_to_stop()
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    # A thread, because not every platform's event loop can watch a pipe.
+    threading.Thread(target=wait_for_the_gateway_to_go, daemon=True).start()
+    return await Recorder(order, SystemClock(), stop).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

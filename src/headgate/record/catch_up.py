@@ -1,0 +1,37 @@
+"""What an earlier life left in the journal, stored before the gateway reads anything back."""
+
+import asyncio
+from pathlib import Path
+
+from headgate.clock import Clock
+from headgate.errors import StorageError
+from headgate.record.lines import RequestLog
+from headgate.record.lock import FolderLock
+from headgate.record.replay import Counts, Replay
+from headgate.storage.database import Database
+
+WAIT_SECONDS = 30.0
+"""For a recorder whose gateway died: longer than it takes to give a database up (`recorder.py`)."""
+
+_PAUSE_SECONDS = 0.05
+
+
+async def catch_up(
+    folder: Path, database: Database, clock: Clock, *, wait_seconds: float = WAIT_SECONDS
+) -> Counts:
+    """Store everything that lies in `folder`. Called before the journal opens, on an upgraded database.
+
+    StorageError when another process keeps the folder: a second gateway on the same data.
+    """
+    with FolderLock(folder) as lock:
+        give_up_at = clock.monotonic() + wait_seconds
+        while not lock.take():
+            if clock.monotonic() >= give_up_at:
+                raise StorageError(
+                    f"The data folder is in use: process {lock.holder()} records from {folder}.",
+                    hint="Stop the other gateway first, or give this one its own data folder.",
+                )
+            await asyncio.sleep(_PAUSE_SECONDS)
+        replay = Replay(folder, database, RequestLog().write)
+        await replay.drain()
+        return replay.counts

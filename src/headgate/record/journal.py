@@ -1,0 +1,184 @@
+"""The gateway's side: one record, one write, never a wait.
+
+The bytes are handed to the kernel, so they survive the death of this process; a power cut may take
+the last seconds.
+"""
+
+import logging
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from headgate.clock import Clock
+from headgate.errors import StorageError
+from headgate.record.events import Attempt, Record
+from headgate.record.lock import is_locked, try_lock
+from headgate.record.segments import HEADER, MAX_PAYLOAD_BYTES, list_segments, new_segment_path
+from headgate.storage.location import permission_denied
+
+DEFAULT_MAX_BYTES = 256 << 20
+DEFAULT_SEGMENT_BYTES = 16 << 20
+
+_SECONDS_BETWEEN_LOOKS = 0.1
+"""While records are dropped: how often we look whether there is room again. A look lists a folder."""
+
+_UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+
+_log = logging.getLogger("headgate.recorder")
+
+
+class Journal:
+    """Appends records to segment files. One writer, one thread.
+
+    `max_bytes` bounds what lies in this journal's segments, read or not: the recorder deletes a
+    segment when all of it is in the database. What finds no room is dropped and counted.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        clock: Clock,
+        *,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        segment_bytes: int = DEFAULT_SEGMENT_BYTES,
+    ) -> None:
+        self.dropped = 0
+        self.last_failure: str | None = None
+        """Why the last dropped record was dropped, in words."""
+        self._folder = folder
+        self._name = name
+        self._clock = clock
+        self._max_bytes = max_bytes
+        # At least four segments to the whole, or deleting one would not make room enough.
+        self._segment_bytes = min(segment_bytes, max_bytes // 4)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._frame = bytearray()
+        self._descriptor = -1
+        self._size = 0
+        self._blocked_until = 0.0
+        self._open()
+
+    def append(self, record: Record) -> None:
+        """Never raises and never waits for the recorder."""
+        try:
+            # The payload goes behind room for its header: one buffer, one write.
+            self._encoder.encode_into(record, self._frame, HEADER.size)
+        except _UNENCODABLE as error:
+            if not self._encode_mended(record):
+                self._drop(f"a record could not be encoded: {error}")
+                return
+        frame = self._frame
+        length = len(frame)
+        payload = memoryview(frame)[HEADER.size :]
+        HEADER.pack_into(frame, 0, length - HEADER.size, zlib.crc32(payload))
+        payload.release()  # an exported buffer cannot be resized by the next encode
+        if length > MAX_PAYLOAD_BYTES:
+            self._drop(f"a record of {length} bytes is too large")
+            return
+        is_first_try = not self._blocked_until and self._size + length <= self._segment_bytes
+        if is_first_try or self._has_room(length):
+            self._write(frame, length)
+
+    def size(self) -> int:
+        """Bytes in this journal's segments."""
+        return sum(segment.size() for segment in list_segments(self._folder, self._name))
+
+    def close(self) -> None:
+        """Let go of the segment; the recorder may then read it to its end and delete it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        self._blocked_until = float("inf")
+
+    # ---- the rare paths --------------------------------------------------------------------------
+
+    def _encode_mended(self, record: Record) -> bool:
+        """A client may send half of a surrogate pair in a name; its record is kept, with a mark there."""
+        values = {name: _mended(getattr(record, name)) for name in record.__struct_fields__}
+        try:
+            self._encoder.encode_into(type(record)(**values), self._frame, HEADER.size)
+        except _UNENCODABLE:
+            return False
+        return True
+
+    def _open(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for segment in list_segments(self._folder, self._name):
+                # Left by a life that recorded nothing; the recorder cannot tell it from a new one.
+                if segment.size() == 0 and not is_locked(segment.path):
+                    segment.path.unlink(missing_ok=True)
+            self._start_segment()
+        except PermissionError as error:
+            raise permission_denied(self._folder) from error
+        except OSError as error:
+            raise StorageError(f"Cannot create the journal: {self._folder}: {error.strerror}") from error
+
+    def _has_room(self, length: int) -> bool:
+        """Start the next segment where this one is full; False, and counted, when there is no room."""
+        now = self._clock.monotonic()
+        if now < self._blocked_until:
+            self._drop(self.last_failure or "the journal is closed")
+            return False
+        if self.size() + length > self._max_bytes:
+            self._block(f"the journal is full: {self._max_bytes} bytes wait for the recorder")
+            return False
+        try:
+            if self._size or self._descriptor < 0:
+                self._start_segment()
+        except OSError as error:
+            self._block(f"no new journal segment: {error.strerror}")
+            return False
+        self._blocked_until = 0.0
+        return True
+
+    def _start_segment(self) -> None:
+        path = new_segment_path(self._folder, self._name)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        try_lock(descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._size = 0
+
+    def _write(self, frame: bytearray, length: int) -> None:
+        try:
+            written = os.write(self._descriptor, frame)
+        except OSError as error:
+            self._block(f"the journal cannot be written: {error.strerror}")
+            return
+        if written == length:
+            self._size += length
+            return
+        self._roll_back()
+        self._block("the journal cannot be written: the disk is full")
+
+    def _roll_back(self) -> None:
+        """Take a half-written frame away; where that fails, leave the segment for a new one."""
+        try:
+            os.ftruncate(self._descriptor, self._size)
+        except OSError:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _block(self, failure: str) -> None:
+        if not self._blocked_until:
+            _log.error("Records are being dropped: %s", failure)
+        self._blocked_until = self._clock.monotonic() + _SECONDS_BETWEEN_LOOKS
+        self._drop(failure)
+
+    def _drop(self, failure: str) -> None:
+        self.dropped += 1
+        self.last_failure = failure
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Attempt):
+        return msgspec.structs.replace(value, reason=_mended(value.reason), error=_mended(value.error))
+    return tuple(map(_mended, value)) if isinstance(value, tuple) else value

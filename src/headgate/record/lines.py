@@ -1,0 +1,87 @@
+"""The request log: what happened, as lines. Written by the recorder once the records are stored."""
+
+import logging
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from headgate.record.events import Attempt, Record, RequestRecord
+
+_log = logging.getLogger("headgate.proxy")
+
+_MAX_REASON = 500
+"""A provider's error body may be long; the whole of it is in the caller's answer."""
+
+
+class RequestLog:
+    """Remembers each account's last stated rest, so that a limit met by many requests is one line."""
+
+    def __init__(self) -> None:
+        self._resting: dict[str, float] = {}
+
+    def write(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if isinstance(record, RequestRecord):
+                self._write_request(record)
+
+    def _write_request(self, record: RequestRecord) -> None:
+        before: Attempt | None = None
+        for attempt in record.attempts:
+            if before is not None and before.account_id != attempt.account_id:
+                _log.info(
+                    "Switched account: %s -> %s: %s",
+                    before.account,
+                    attempt.account,
+                    _reason(before),
+                    extra={"request_id": record.id},
+                )
+            if attempt.error is not None:
+                self._write_failure(record, attempt)
+            before = attempt
+        _write_completion(record)
+
+    def _write_failure(self, record: RequestRecord, attempt: Attempt) -> None:
+        extra = {"request_id": record.id, "provider": record.provider, "status_code": attempt.status}
+        _log.warning(
+            "Failed to proxy request with account %s: %s", attempt.account, _reason(attempt), extra=extra
+        )
+        until = attempt.until_at
+        if until is None or self._resting.get(attempt.account) == until:
+            return
+        self._resting[attempt.account] = until
+        said = "rate limited" if attempt.status == 429 else "out"
+        _log.warning("Account %s %s until %s", attempt.account, said, _moment(until))
+
+
+def _write_completion(record: RequestRecord) -> None:
+    usage = record.usage
+    _log.info(
+        "Request completed for %s: %d in %dms",
+        record.account or "no account",
+        record.status,
+        round(record.duration_ms),
+        extra={
+            "request_id": record.id,
+            "caller": record.caller,
+            "provider": record.provider,
+            "model": record.model,
+            "status_code": record.status,
+            "error_code": record.error,
+            "input_tokens": usage and usage.input_tokens,
+            "output_tokens": usage and usage.output_tokens,
+        },
+    )
+
+
+def _reason(attempt: Attempt) -> str:
+    """One line: a provider's words may hold line ends, and a log line must not."""
+    return " ".join((attempt.reason or attempt.error or "no answer").split())[:_MAX_REASON]
+
+
+def _moment(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "somebody acts"
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds:.0f}"

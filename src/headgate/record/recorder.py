@@ -1,0 +1,134 @@
+"""The recorder: a process of its own that moves records from the journal into the database.
+
+It lives as long as its standard input is open. When that ends (the gateway stopped, or died) or a
+SIGTERM comes, it stores what is there and exits.
+"""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import msgspec
+
+from headgate.clock import Clock
+from headgate.errors import HeadgateError
+from headgate.record.lines import RequestLog
+from headgate.record.lock import FolderLock
+from headgate.record.replay import Replay
+from headgate.record.state import StateFile
+from headgate.storage.database import Database, open_database
+
+LOCK_PAUSE_SECONDS = 0.05
+GATHER_SECONDS = 0.05
+"""Between batches: a transaction costs about the same for one record and for a hundred."""
+IDLE_SECONDS = 0.1
+BACKLOG_BYTES = 64 << 10
+"""A step that moved more than this goes straight on to the next."""
+
+FIRST_RETRY_SECONDS = 0.25
+LAST_RETRY_SECONDS = 10.0
+DRAIN_SECONDS = 15.0
+"""How long a database that is away is tried again at the end. The journal keeps what is left."""
+
+_log = logging.getLogger("headgate.async-db-writer")
+
+
+class Order(msgspec.Struct):
+    """What the gateway tells a new recorder: one line of JSON on standard input.
+
+    Not on the command line: `database_url` may hold a password, and a command line is public.
+    """
+
+    folder: str
+    """Where the journal lies."""
+    database_url: str
+    """As the setting `storage.url`, or the path of the SQLite file."""
+    log: dict[str, object]
+    """The settings under `log`."""
+
+
+class Recorder:
+    """One life, from taking the folder's lock to the last record."""
+
+    def __init__(self, order: Order, clock: Clock, stop: asyncio.Event) -> None:
+        self._order = order
+        self._folder = Path(order.folder)
+        self._clock = clock
+        self._stop = stop
+        self._stopped_at: float | None = None
+        self._retry_seconds = FIRST_RETRY_SECONDS
+
+    async def run(self) -> int:
+        """The exit code: 0 when everything is stored, 1 when the database stayed away."""
+        with FolderLock(self._folder) as lock:
+            while not lock.take():
+                if self._stop.is_set():
+                    return 0  # whoever holds it stores what is there
+                await self._pause(LOCK_PAUSE_SECONDS)
+            database = await self._open()
+            if database is None:
+                return 1
+            try:
+                return await self._record(database)
+            finally:
+                await database.close()
+
+    async def _open(self) -> Database | None:
+        while True:
+            try:
+                database = await open_database(self._order.database_url)
+            except HeadgateError as error:
+                if not await self._may_retry(error):
+                    return None
+                continue
+            try:
+                await database.upgrade()
+            except HeadgateError as error:
+                await database.close()
+                if not await self._may_retry(error):
+                    return None
+                continue
+            return database
+
+    async def _record(self, database: Database) -> int:
+        replay = Replay(self._folder, database, RequestLog().write)
+        state = StateFile(self._folder, self._clock)
+        while True:
+            # Asked before the step: what the gateway wrote before it left is then in it.
+            is_last = self._stop.is_set()
+            try:
+                moved = await replay.step()
+            except HeadgateError as error:
+                state.save(replay.counts, replay.positions, error.message)
+                if not await self._may_retry(error):
+                    return 1
+                continue
+            self._retry_seconds = FIRST_RETRY_SECONDS
+            state.save(replay.counts, replay.positions, None)
+            if is_last and not moved:
+                _log.info("Async DB writer queue flushed")
+                return 0
+            if moved < BACKLOG_BYTES and not is_last:
+                await self._pause(GATHER_SECONDS if moved else IDLE_SECONDS)
+
+    async def _may_retry(self, error: HeadgateError) -> bool:
+        """Wait a little longer each time; False when we are to stop and have tried long enough."""
+        _log.error("Failed to execute DB job: %s", error.message)
+        if self._stop.is_set():
+            now = self._clock.monotonic()
+            self._stopped_at = self._stopped_at or now
+            if now - self._stopped_at > DRAIN_SECONDS:
+                return False
+        await self._pause(self._retry_seconds)
+        self._retry_seconds = min(self._retry_seconds * 2, LAST_RETRY_SECONDS)
+        return True
+
+    async def _pause(self, seconds: float) -> None:
+        """Cut short by the order to stop; after it, a plain pause."""
+        if self._stop.is_set():
+            await asyncio.sleep(min(seconds, 1.0))
+            return
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return

@@ -1,0 +1,54 @@
+"""Records as rows of the database."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from headgate.dialects.usage import Usage
+from headgate.record.events import HealthRecord, ObjectRecord, Record, RequestRecord
+from headgate.storage.batch import Rows
+
+_MAX_INTEGER = 2**63 - 1
+
+_UNSAID = Usage()
+
+
+def to_rows(records: Iterable[Record]) -> Rows:
+    rows = Rows()
+    for record in records:
+        match record:
+            case RequestRecord():
+                _add_request(record, rows)
+            case HealthRecord():
+                rows.health.append(
+                    {"account_id": record.account_id, "at_ms": record.at_ms, "state": record.state}
+                )
+            case ObjectRecord():
+                rows.objects.append(_columns(record))
+    return rows
+
+
+def _add_request(record: RequestRecord, rows: Rows) -> None:
+    row = _columns(record)
+    row["timestamp"] = row.pop("at_ms")
+    del row["attempts"], row["usage"]
+    row |= _token_columns(record.usage or _UNSAID)
+    rows.requests.append(row)
+    for position, attempt in enumerate(record.attempts):
+        rows.attempts.append({"request_id": row["id"], "position": position, **_columns(attempt)})
+
+
+def _columns(struct: msgspec.Struct) -> dict[str, Any]:
+    """By field name. PostgreSQL takes no NUL in a text, and a client may send one in any name."""
+    columns = msgspec.structs.asdict(struct)
+    for name, value in columns.items():
+        if isinstance(value, str) and "\0" in value:
+            columns[name] = value.replace("\0", "\ufffd")
+    return columns
+
+
+def _token_columns(usage: Usage) -> dict[str, int | None]:
+    """A count beyond 64 bits is a provider's nonsense: not said, rather than a record refused."""
+    counts = msgspec.structs.asdict(usage)
+    return {name: count if count is None or count <= _MAX_INTEGER else None for name, count in counts.items()}

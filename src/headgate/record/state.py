@@ -1,0 +1,59 @@
+"""What the recorder says of itself, in a file beside the journal.
+
+A file and not a pipe: the gateway reads it when somebody asks, even after the recorder has died,
+and a gateway that does not read can never hold the recorder up.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from headgate.clock import Clock
+from headgate.record.replay import Counts
+
+FILE_NAME = "recorder.json"
+_SECONDS_BETWEEN_SAVES = 0.25
+
+
+class RecorderState(msgspec.Struct):
+    pid: int
+    saved_at: float
+    """Unix seconds."""
+    counts: Counts
+    positions: list[tuple[str, str, int]]
+    """Journal, segment, byte offset."""
+    failure: str | None = None
+    """Why the database could not be written at the last attempt; None: it could."""
+
+
+class StateFile:
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._path = folder / FILE_NAME
+        self._draft = folder / f".{FILE_NAME}.{os.getpid()}"
+        self._clock = clock
+        self._next_save = 0.0
+        self._last: RecorderState | None = None
+
+    def save(self, counts: Counts, positions: dict[tuple[str, str], int] | None, failure: str | None) -> None:
+        """A few times a second at most, but at once when the failure begins or ends."""
+        now = self._clock.monotonic()
+        is_news = self._last is None or self._last.failure != failure
+        if now < self._next_save and not is_news:
+            return
+        self._next_save = now + _SECONDS_BETWEEN_SAVES
+        places = [(*key, offset) for key, offset in (positions or {}).items()]
+        self._last = RecorderState(os.getpid(), self._clock.now(), counts, places, failure)
+        # The disk may be full: then the old state stands, and the journal is what matters.
+        with suppress(OSError):
+            self._draft.write_bytes(msgspec.json.encode(self._last))
+            self._draft.replace(self._path)
+
+
+def read_state(folder: Path) -> RecorderState | None:
+    """As last saved, maybe by a recorder that is gone; None before the first."""
+    try:
+        return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=RecorderState)
+    except (OSError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,144 @@
+"""The recorder as the gateway sees it: started, watched, started again, drained at the end."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from headgate.clock import Clock
+from headgate.record.recorder import DRAIN_SECONDS, Order
+from headgate.record.replay import Counts, unread_bytes
+from headgate.record.state import read_state
+from headgate.tasks import TaskGroup
+
+FIRST_RESTART_SECONDS = 1.0
+LAST_RESTART_SECONDS = 30.0
+STEADY_SECONDS = 60.0
+"""A recorder that lived this long failed for a new reason: the waits start over."""
+
+STOP_SECONDS = DRAIN_SECONDS + 5.0
+_KILL_SECONDS = 2.0
+
+_log = logging.getLogger("headgate.recorder")
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderReport:
+    """For `/health` and `/status`."""
+
+    is_alive: bool
+    pid: int | None
+    restarts: int
+    lag_bytes: int
+    """In the journal and not yet known to be in the database; counted a quarter second late."""
+    failure: str | None
+    """Why the database cannot be written, as long as it cannot."""
+    counts: Counts
+    """Of the present or the last recorder: written, damaged, torn, unreadable, refused."""
+
+
+class RecorderProcess:
+    """One recorder at a time. It ends by itself when this process does: its input closes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str,
+        log_settings: Mapping[str, Any],
+        clock: Clock,
+        *,
+        first_restart_seconds: float = FIRST_RESTART_SECONDS,
+    ) -> None:
+        self.restarts = 0
+        self._folder = folder
+        self._order = msgspec.json.encode(Order(str(folder), database_url, dict(log_settings))) + b"\n"
+        self._clock = clock
+        self._first_restart_seconds = first_restart_seconds
+        self._process: asyncio.subprocess.Process | None = None
+        self._tasks = TaskGroup()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None and self.is_alive else None
+
+    @property
+    def state(self) -> RecorderReport:
+        """Reads two small things from the disk: for a person's question, not for every request."""
+        saved = read_state(self._folder)
+        positions = {(journal, name): end for journal, name, end in saved.positions} if saved else {}
+        return RecorderReport(
+            is_alive=self.is_alive,
+            pid=self.pid,
+            restarts=self.restarts,
+            lag_bytes=unread_bytes(self._folder, positions),
+            failure=saved.failure if saved else None,
+            counts=saved.counts if saved else Counts(),
+        )
+
+    async def start(self) -> None:
+        """Returns when the process runs; it is watched from then on."""
+        process = await self._spawn()
+        self._tasks.spawn(self._watch(process), name="recorder watch")
+
+    async def stop(self, *, timeout_seconds: float = STOP_SECONDS) -> bool:
+        """Let it store everything and end. Close the journal first. True: all of it is stored.
+
+        One that does not end in time is killed; what it left stays in the journal for the next start.
+        """
+        await self._tasks.cancel()
+        if not self.is_alive and unread_bytes(self._folder, {}):
+            # It died and waits to be started again: there is no later for it now.
+            self._process = await self._spawn()
+        process = self._process
+        if process is not None:
+            if process.stdin is not None:
+                process.stdin.close()
+            await self._end(process, timeout_seconds)
+        return process is not None and process.returncode == 0
+
+    async def _end(self, process: asyncio.subprocess.Process, timeout_seconds: float) -> None:
+        try:
+            await asyncio.wait_for(process.wait(), timeout_seconds)
+        except TimeoutError:
+            _log.error("The recorder did not end within %d s and is killed", timeout_seconds)
+            process.kill()
+            await asyncio.wait_for(process.wait(), _KILL_SECONDS)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # no module of the working folder stands in for one of ours
+            "-m",
+            "headgate.record",
+            stdin=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a Ctrl+C in the terminal is for the gateway alone
+        )
+        self._process = process
+        if process.stdin is not None:
+            process.stdin.write(self._order)
+        return process
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        pause = self._first_restart_seconds
+        while True:
+            born = self._clock.monotonic()
+            code = await process.wait()
+            if self._clock.monotonic() - born > STEADY_SECONDS:
+                pause = self._first_restart_seconds
+            _log.error("The recorder ended with code %s; it is started again in %g s", code, pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LAST_RESTART_SECONDS)
+            self.restarts += 1
+            try:
+                process = await self._spawn()
+            except OSError as error:  # no memory or no process left: there may be later
+                _log.error("The recorder cannot be started: %s", error)
