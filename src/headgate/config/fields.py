@@ -1,0 +1,103 @@
+"""How a setting is declared, and the few value types that settings share.
+
+A validator here raises `ValueError` with words for the owner; `loading.py` adds where the value came from.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_JSON_LIST: TypeAdapter[list[Any]] = TypeAdapter(list[Any])
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, because a reload builds a new one and swaps the reference."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+
+def setting(default: Any, description: str, *, unit: str, **limits: Any) -> Any:
+    """Declare one setting. `unit` names what its value is; `limits` are pydantic's (`ge`, `le` …)."""
+    return Field(default, description=description, json_schema_extra={"unit": unit}, **limits)
+
+
+def required(description: str, *, unit: str, **limits: Any) -> Any:
+    """Declare a setting that has no default."""
+    return Field(description=description, json_schema_extra={"unit": unit}, **limits)
+
+
+def _read_secret(value: object) -> object:
+    """`file:/path` stands for the file's content, so that a secret need not stand in the settings."""
+    if isinstance(value, SecretStr):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be a text (put it in quotes)")
+    text = value.strip()
+    if not text.startswith("file:"):
+        return text
+    path = Path(text.removeprefix("file:")).expanduser()
+    try:
+        content = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"cannot read the secret file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the secret file {path} is not UTF-8 text") from error
+    if not content:
+        raise ValueError(f"the secret file {path} is empty")
+    return content
+
+
+def _split_list(value: object) -> object:
+    """One text, as the environment has it, stands for a list: JSON, or items split by comma."""
+    if value is None:
+        return ()
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith("["):
+        return _JSON_LIST.validate_json(text)
+    return [item for part in text.split(",") if (item := part.strip())]
+
+
+def _digest_key(value: object) -> str:
+    """A client key is kept as its SHA-256 only; the clear text ends here."""
+    secret = _read_secret(value)
+    text = secret.get_secret_value() if isinstance(secret, SecretStr) else str(secret)
+    if not text:
+        raise ValueError("a client key must not be empty")
+    if not text.startswith("sha256:"):
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    if not _DIGEST.fullmatch(text.lower()):
+        raise ValueError("a client key written as sha256: needs 64 hexadecimal digits")
+    return text.lower()
+
+
+def _check_url(value: str) -> str:
+    """An HTTP origin, with a path if need be; `urlsplit` finds a bad port only when asked for it."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as https://api.example.com")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold no credentials, query or fragment")
+    _ = parts.port
+    return value.rstrip("/")
+
+
+def _as_word(value: object) -> object:
+    """Choices are written in any case, with `-` or `_`."""
+    return value.strip().lower().replace("_", "-") if isinstance(value, str) else value
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_read_secret)]
+ClientKeyDigest = Annotated[str, BeforeValidator(_digest_key)]
+"""`sha256:` and 64 hexadecimal digits."""
+BaseUrl = Annotated[
+    str, BeforeValidator(lambda value: _check_url(value) if isinstance(value, str) else value)
+]
+Words = BeforeValidator(_as_word)
+Listed = BeforeValidator(_split_list)

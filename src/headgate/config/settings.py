@@ -1,0 +1,214 @@
+"""The table of settings. A setting stands here once it takes effect, with its unit and default.
+
+Names, defaults and meanings are public: `docs/settings.md` is generated from this file.
+"""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import BeforeValidator, field_validator
+
+from headgate.config.fields import (
+    BaseUrl,
+    ClientKeyDigest,
+    Listed,
+    Secret,
+    Section,
+    Words,
+    required,
+    setting,
+)
+
+Strategy = Literal["session", "round-robin", "weighted", "least-requests"]
+STRATEGIES: tuple[str, ...] = get_args(Strategy)
+
+
+def _check_strategy(value: object) -> object:
+    word = value.strip().lower().replace("_", "-") if isinstance(value, str) else value
+    if word not in STRATEGIES:
+        raise ValueError(f"Invalid strategy: {value}. Valid strategies: {', '.join(STRATEGIES)}")
+    return word
+
+
+def _check_client_auth(value: object) -> object:
+    """`ENABLE_CLIENT_AUTH=true` and YAML's `true` mean what they say."""
+    word = str(value).strip().lower()
+    return {"true": "required", "1": "required", "false": "off", "0": "off"}.get(word, word)
+
+
+def _check_level(value: object) -> object:
+    word = str(value).strip().lower()
+    return {"warning": "warn"}.get(word, word)
+
+
+class ServerSettings(Section):
+    """Where clients come in, and how much they may send."""
+
+    host: str = setting("127.0.0.1", "Address to listen on.", unit="host name or IP address", min_length=1)
+    port: int = setting(8080, "Port to listen on; 0 takes a free one.", unit="TCP port", ge=0, le=65535)
+    max_body_bytes: int = setting(
+        33_554_432, "Largest body of a request that the gateway has to read.", unit="bytes", ge=1024
+    )
+    max_upload_bytes: int = setting(
+        536_870_912, "Largest body of a request that is only streamed through.", unit="bytes", ge=1024
+    )
+    max_buffered_bytes: int = setting(
+        536_870_912, "Bodies held in memory at one time, over all requests.", unit="bytes", ge=1024
+    )
+    shutdown_grace_seconds: float = setting(
+        60.0, "How long running requests may take to end after a stop signal.", unit="seconds", ge=0
+    )
+    request_timeout_ms: int = setting(
+        660_000, "Time until the first byte of an answer over all attempts; 0: none.", unit="ms", ge=0
+    )
+
+
+class UpstreamSettings(Section):
+    """How long one attempt at a provider may take."""
+
+    connect_timeout_ms: int = setting(10_000, "Time to connect, TLS included; 0: none.", unit="ms", ge=0)
+    first_byte_timeout_ms: int = setting(
+        600_000, "Time from the sent request to the head of the answer; 0: none.", unit="ms", ge=0
+    )
+    idle_timeout_ms: int = setting(
+        300_000, "Longest silence within a running answer; 0: none.", unit="ms", ge=0
+    )
+    total_timeout_ms: int = setting(0, "Time for a whole answer; 0: none.", unit="ms", ge=0)
+    keepalive_seconds: float = setting(
+        60.0, "How long an idle connection is kept for the next request.", unit="seconds", ge=0
+    )
+
+
+class RetrySettings(Section):
+    """Tries after transient failures. Leaving a limited or refused account is not counted."""
+
+    attempts: int = setting(3, "Tries on one account before the next one is asked.", unit="tries", ge=1)
+    delay_ms: int = setting(1_000, "Wait before the second try.", unit="ms", ge=0)
+    backoff: float = setting(2.0, "Each further wait is this many times longer.", unit="factor", ge=1)
+
+
+class RoutingSettings(Section):
+    """Which account serves."""
+
+    strategy: Annotated[Strategy, BeforeValidator(_check_strategy)] = setting(
+        "session", "How an account is chosen among those of the best priority.", unit="strategy"
+    )
+    session_duration_ms: int = setting(
+        3_600_000, "How long a conversation stays on its account.", unit="ms", ge=0
+    )
+    rotation: bool = setting(
+        True, "Ask the next account when one cannot serve; off: failures pass through.", unit="true or false"
+    )
+    sse_keepalive_seconds: float = setting(
+        0.0, "Send a comment into a stream that has been silent this long; 0: never.", unit="seconds", ge=0
+    )
+    expose_account: bool = setting(
+        False, "Name the account in the answer's header x-headgate-account.", unit="true or false"
+    )
+    expose_timing: bool = setting(
+        False, "Tell the gateway's own time in the answer's header server-timing.", unit="true or false"
+    )
+
+
+class AccessSettings(Section):
+    """Who may call."""
+
+    client_auth: Annotated[Literal["auto", "required", "off"], BeforeValidator(_check_client_auth)] = setting(
+        "auto", "Whether a client key is asked for; auto: as soon as one exists.", unit="choice"
+    )
+    own_credentials: Annotated[Literal["never", "fallback", "allow"], Words] = setting(
+        "fallback",
+        "Forward a caller's own provider credential: never, when no account can serve (fallback), or always"
+        " (allow).",
+        unit="choice",
+    )
+    api_keys: Annotated[tuple[ClientKeyDigest, ...], Listed] = setting(
+        (),
+        "Client keys, plain, as sha256: with the digest in hexadecimal, or file: with a path.",
+        unit="list",
+    )
+
+
+class AdminSettings(Section):
+    """The owner's side."""
+
+    key: Secret | None = setting(
+        None, "Key of the owner's routes: plain, an argon2 hash, or file: with a path.", unit="secret"
+    )
+
+
+class AccountSettings(Section):
+    """An account declared in the settings; the others are kept in the database."""
+
+    name: str = required("Unique name.", unit="text", min_length=1, max_length=128)
+    provider: str = setting("anthropic", "Provider of the account.", unit="provider name", min_length=1)
+    api_key: Secret = required("The provider's API key, or file: with a path.", unit="secret")
+    priority: int = setting(0, "Lower goes first.", unit="number")
+    weight: int = setting(1, "Share under the strategy weighted.", unit="number", ge=1)
+    tier: int = setting(1, "Size of the plan; multiplies the weight.", unit="number", ge=1)
+    base_url: BaseUrl | None = setting(None, "Address instead of the provider's.", unit="URL")
+    domain: str | None = setting(None, "Label of the team or domain that it belongs to.", unit="text")
+    models: Annotated[tuple[str, ...], Listed] = setting(
+        (), "Models that this account serves; empty: all of its provider.", unit="list"
+    )
+
+
+class ProviderSettings(Section):
+    """What is changed about a provider."""
+
+    base_url: BaseUrl | None = setting(None, "Address instead of the provider's own.", unit="URL")
+
+
+class StorageSettings(Section):
+    """Where records and accounts are kept."""
+
+    url: Secret | None = setting(
+        None, "postgresql://… or sqlite:///path; null: SQLite in the data folder.", unit="database URL"
+    )
+
+
+class LogSettings(Section):
+    """What is written to standard output and to the log file."""
+
+    level: Annotated[Literal["debug", "info", "warn", "error"], BeforeValidator(_check_level)] = setting(
+        "info", "Least level that is written.", unit="level"
+    )
+    format: Annotated[Literal["pretty", "json"], Words] = setting(
+        "pretty", "Lines for people, or one JSON object a line.", unit="choice"
+    )
+    color: Annotated[Literal["auto", "always", "never"], Words] = setting(
+        "auto", "Colours on standard output; auto: on a terminal.", unit="choice"
+    )
+    file: str | None = setting(
+        "default",
+        "Log file; default: headgate-logs/app.log in the system's temporary folder; null: none.",
+        unit="path",
+    )
+    max_bytes: int = setting(
+        10_485_760, "Size at which the log file is rotated; 0: never.", unit="bytes", ge=0
+    )
+    backups: int = setting(5, "Rotated log files that are kept.", unit="files", ge=0)
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    server: ServerSettings = ServerSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
+    retry: RetrySettings = RetrySettings()
+    routing: RoutingSettings = RoutingSettings()
+    access: AccessSettings = AccessSettings()
+    admin: AdminSettings = AdminSettings()
+    accounts: Annotated[tuple[AccountSettings, ...], Listed] = setting(
+        (), "Accounts declared here; more can be added at run time.", unit="list"
+    )
+    providers: dict[str, ProviderSettings] = setting({}, "Changes to providers, by name.", unit="map")
+    storage: StorageSettings = StorageSettings()
+    log: LogSettings = LogSettings()
+
+    @field_validator("accounts")
+    @classmethod
+    def _names_are_unique(cls, accounts: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:
+        names = [account.name for account in accounts]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two accounts have the name {twice[0]!r}")
+        return accounts

@@ -1,0 +1,80 @@
+"""The table of settings, row by row: for the environment, for hints, and for the generated page."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from headgate.config.settings import Settings
+
+ANY_NAME = "*"
+"""Stands in a path where the owner chooses the name (`providers.*.base_url`)."""
+ANY_ITEM = "[]"
+"""Stands in a path where a list has its items (`accounts.[].name`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting. `path` is dotted, as commands and messages show it."""
+
+    path: str
+    description: str
+    unit: str
+    default: Any
+    is_required: bool
+    is_secret: bool
+
+    @property
+    def variable(self) -> str | None:
+        """The environment variable; None inside a list, which the environment sets as a whole."""
+        return None if ANY_ITEM in self.path else "HEADGATE_" + self.path.upper().replace(".", "__")
+
+
+def rows(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Row]:
+    """Every setting, in the order of the table."""
+    for name, field in section.model_fields.items():
+        path = prefix + name
+        inner, step = _section_within(field.annotation)
+        is_set_as_a_whole = inner is None or step == "." + ANY_ITEM
+        if is_set_as_a_whole:
+            yield _row(path, field)
+        if inner is not None:
+            yield from rows(inner, path + step + ".")
+
+
+def _row(path: str, field: FieldInfo) -> Row:
+    extra = field.json_schema_extra
+    unit = extra.get("unit", "") if isinstance(extra, dict) else ""
+    return Row(
+        path=path,
+        description=field.description or "",
+        unit=str(unit),
+        default=None if field.is_required() else field.default,
+        is_required=field.is_required(),
+        is_secret=SecretStr in _types_within(field.annotation) or path == "access.api_keys",
+    )
+
+
+def _section_within(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+    """The section that a field holds, and the step to it: none, into a list, or into a map."""
+    step = {tuple: "." + ANY_ITEM, dict: "." + ANY_NAME}.get(get_origin(annotation), "")
+    for inner in _types_within(annotation):
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            return inner, step
+    return None, ""
+
+
+def _types_within(annotation: Any) -> list[Any]:
+    if get_origin(annotation) is Annotated:
+        return _types_within(get_args(annotation)[0])
+    parts = get_args(annotation)
+    return [found for part in parts for found in _types_within(part)] if parts else [annotation]
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """The valid name that was probably meant."""
+    found = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
+    return found[0] if found else None
