@@ -71,8 +71,10 @@ def prepare_file(path: Path, *, create: bool) -> list[str]:
     except PermissionError as error:
         raise permission_denied(path) from error
     except OSError as error:
+        is_in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = f"{path.parent} is not a folder" if is_in_the_way else error.strerror
         raise StorageError(
-            f"Cannot create database: {path}: {error.strerror}",
+            f"Cannot create database: {path}: {reason}",
             hint="Name another place in the setting storage.url, or clear the way to this one.",
         ) from error
     return [f"{path} is readable by others (mode {mode:04o}). Mend: chmod 600 {path}"] if mode & 0o077 else []

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
-from alembic.util import CommandError
+from alembic.script.revision import ResolutionError
 
 from headgate.errors import StorageError
 
@@ -41,7 +41,7 @@ def _missing_steps(scripts: ScriptDirectory, context: MigrationContext) -> list[
     current = context.get_current_revision()
     try:
         return list(scripts.iterate_revisions("head", current))[::-1]
-    except CommandError as error:
+    except ResolutionError as error:
         raise StorageError(
             f"The database has schema {current}, which is newer than this program knows.",
             hint="Run the Headgate version that made it, or a newer one: `pip install --upgrade headgate`.",

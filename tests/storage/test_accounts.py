@@ -1,0 +1,144 @@
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from headgate.clock import SystemClock
+from headgate.errors import Conflict, NotFound, SecretUnreadable
+from headgate.pool.accounts import Credential
+from headgate.storage.accounts import OWNER, SETTINGS, AccountDraft, AccountStore
+from headgate.storage.batch import Rows, Step, write_batch
+from headgate.storage.database import Database
+from headgate.storage.health import HealthStore
+from headgate.storage.objects import ObjectStore
+from headgate.storage.secrets import SecretBox
+
+
+@pytest.fixture
+def store(database: Database, tmp_path: Path) -> AccountStore:
+    return AccountStore(database, SecretBox.open_or_create(tmp_path), SystemClock())
+
+
+def draft(name: str, secret: str | None = None, **fields: Any) -> AccountDraft:
+    fields = {"provider": "anthropic", "secret": Credential(secret or f"sk-{name}"), **fields}
+    return AccountDraft(name=name, **fields)
+
+
+async def test_an_account_comes_back_as_it_was_put_in(store: AccountStore) -> None:
+    full = draft(
+        "work",
+        priority=1,
+        weight=2,
+        tier=5,
+        base_url="http://127.0.0.1:1/x",
+        proxy="socks5://127.0.0.1:2",
+        email="me@example.org",
+        domain="example.org",
+        models=("claude-a", "claude-b"),
+        paused=True,
+    )
+    added = await store.add(full)
+    assert await store.list() == (added,)
+    assert await store.get("work") == added
+    assert added.credential.secret == "sk-work"
+    for field in ("name", "provider", "kind", "priority", "weight", "tier", "base_url", "proxy", "email"):
+        assert getattr(added, field) == getattr(full, field)
+    assert (added.domain, added.models, added.paused) == (full.domain, full.models, True)
+
+
+async def test_no_secret_is_stored_in_the_clear(store: AccountStore, database: Database) -> None:
+    await store.add(draft("work", "sk-ant-very-secret"))
+    async with database.read() as connection:
+        row = (await connection.execute(sa.text("SELECT * FROM accounts"))).one()
+    assert "very-secret" not in repr(row)
+
+
+async def test_a_taken_name_is_a_conflict(store: AccountStore) -> None:
+    await store.add(draft("work"))
+    with pytest.raises(Conflict, match="already called work"):
+        await store.add(draft("work", "sk-other"))
+
+
+async def test_a16_the_same_secret_is_refused_with_the_accounts_name(store: AccountStore) -> None:
+    await store.add(draft("work", "sk-1"))
+    with pytest.raises(Conflict, match="as account work"):
+        await store.add(draft("again", "sk-1"))
+    await store.add(draft("elsewhere", "sk-1", provider="other"))
+    assert [account.name for account in await store.list()] == ["work", "elsewhere"]
+
+
+async def test_of_two_equal_accounts_added_at_once_one_is_refused(store: AccountStore) -> None:
+    results = await asyncio.gather(
+        *(store.add(draft(name, "sk-1")) for name in ("a", "b", "c")), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["Account", "Conflict", "Conflict"]
+
+
+async def test_an_update_changes_what_it_names_and_nothing_else(store: AccountStore) -> None:
+    before = await store.add(draft("work", weight=3))
+    after = await store.update("work", {"paused": True, "tier": 20, "models": ("m",)})
+    assert (after.id, after.weight, after.created_at) == (before.id, 3, before.created_at)
+    assert (after.paused, after.tier, after.models) == (True, 20, ("m",))
+    assert after.credential == before.credential
+    assert await store.get("work") == after
+
+
+async def test_a_new_secret_replaces_the_old_one(store: AccountStore) -> None:
+    await store.add(draft("work", "sk-old"))
+    await store.add(draft("home", "sk-home"))
+    changed = await store.update("work", {"secret": Credential("sk-new")})
+    assert changed.credential.secret == "sk-new"
+    await store.update("work", {"secret": Credential("sk-new")})
+    with pytest.raises(Conflict, match="as account home"):
+        await store.update("work", {"secret": Credential("sk-home")})
+    await store.add(draft("free-again", "sk-old"))
+
+
+async def test_a_rename_keeps_the_id(store: AccountStore) -> None:
+    before = await store.add(draft("work"))
+    await store.add(draft("home"))
+    assert (await store.rename("work", "office")).id == before.id
+    with pytest.raises(Conflict):
+        await store.rename("office", "home")
+    with pytest.raises(NotFound):
+        await store.get("work")
+
+
+async def test_a_removed_account_takes_health_and_objects_along(
+    store: AccountStore, database: Database
+) -> None:
+    """And its id is never given again: a late record of it must not meet a stranger."""
+    removed = await store.add(draft("work"))
+    kept = await store.add(draft("home"))
+    rows = Rows(
+        health=[{"account_id": account.id, "at_ms": 1, "state": {}} for account in (removed, kept)],
+        objects=[{"object_id": f"file_{a.name}", "account_id": a.id, "at_ms": 1} for a in (removed, kept)],
+    )
+    await write_batch(database, Step("j", "s", 0, 1), rows)
+    assert (await store.remove("work")).id == removed.id
+    assert set(await HealthStore(database).load()) == {kept.id}
+    assert await ObjectStore(database).load(10) == {"file_home": kept.id}
+    await store.remove("home")
+    assert (await store.add(draft("work"))).id not in (removed.id, kept.id)
+
+
+@pytest.mark.parametrize("action", ["get", "remove"])
+async def test_an_unknown_name_is_named(store: AccountStore, action: str) -> None:
+    with pytest.raises(NotFound, match="No account is called nobody"):
+        await getattr(store, action)("nobody")
+
+
+async def test_accounts_of_the_settings_file_are_told_apart(store: AccountStore) -> None:
+    await store.add(draft("typed"))
+    await store.add(draft("declared", origin=SETTINGS))
+    assert await store.names(origin=SETTINGS) == ("declared",)
+    assert await store.names(origin=OWNER) == ("typed",)
+
+
+async def test_a_wrong_key_names_the_account(store: AccountStore, database: Database, tmp_path: Path) -> None:
+    await store.add(draft("work"))
+    other = AccountStore(database, SecretBox.open_or_create(tmp_path / "other"), SystemClock())
+    with pytest.raises(SecretUnreadable, match="the secret of account work"):
+        await other.list()

@@ -1,0 +1,115 @@
+import asyncio
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from headgate.errors import StorageError
+from headgate.storage.database import Database, open_database
+
+
+async def test_d15_missing_folders_are_made_for_the_owner_alone(tmp_path: Path) -> None:
+    """Folder 0700, file 0600, and SQLite's companions follow the file."""
+    opened = await open_database(None, tmp_path / "new" / "data")
+    await opened.upgrade()
+    assert opened.path is not None
+    assert stat.S_IMODE(opened.path.parent.stat().st_mode) == 0o700
+    files = list(opened.path.parent.iterdir())
+    assert {file.name for file in files} >= {"headgate.db", "headgate.db-wal"}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    await opened.close()
+
+
+async def test_a14_a_file_that_others_may_read_is_warned_about(tmp_path: Path) -> None:
+    path = tmp_path / "open.db"
+    path.touch(mode=0o644)
+    path.chmod(0o644)
+    opened = await open_database(path)
+    assert f"chmod 600 {path}" in opened.warnings[0]
+    await opened.close()
+
+
+async def test_d1_a_path_that_cannot_be_is_named_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "headgate.db"
+    with pytest.raises(
+        StorageError, match=rf"^Cannot create database: {path}: {path.parent} is not a folder"
+    ) as caught:
+        await open_database(path)
+    assert "storage.url" in caught.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+async def test_a15_a_permission_problem_names_path_owner_and_mend(tmp_path: Path) -> None:
+    path = tmp_path / "headgate.db"
+    os.seteuid(65534)
+    try:
+        with pytest.raises(StorageError, match=rf"^Permission denied: {path} .*belongs to user 0") as caught:
+            await open_database(path)
+    finally:
+        os.seteuid(0)
+    assert f"-o 65534 -m 700 {tmp_path}" in caught.value.hint
+
+
+async def test_d15_a_reader_makes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "none.db"
+    with pytest.raises(StorageError, match=f"^Database file not found: {path}"):
+        await open_database(path, create=False)
+    assert not path.exists()
+
+
+async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("shopping list " * 1000)
+    with pytest.raises(StorageError, match=f"{path}: file is not a database"):
+        await open_database(path)
+
+
+async def test_a_server_that_is_away_is_named_without_its_password() -> None:
+    with socket.socket() as taken:  # bound and not listening: connections are refused
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(StorageError, match=rf"postgresql://127\.0\.0\.1:{port}/db: ") as caught:
+            await open_database(f"postgresql://me:hidden@127.0.0.1:{port}/db")
+    assert "hidden" not in caught.value.message
+
+
+async def test_an_exception_rolls_everything_back(database: Database) -> None:
+    with pytest.raises(RuntimeError):
+        async with database.write() as connection:
+            await connection.execute(sa.text("CREATE TABLE half (id INTEGER)"))
+            raise RuntimeError
+    async with database.read() as connection:
+        tables = await connection.run_sync(lambda sync: sa.inspect(sync).get_table_names())
+    assert "half" not in tables
+
+
+async def test_writers_wait_for_each_other(database: Database) -> None:
+    """Read, then write, fifty times at once: nobody is refused and no count is lost."""
+    async with database.write() as connection:
+        await connection.execute(sa.text("CREATE TABLE tally (n INTEGER)"))
+        await connection.execute(sa.text("INSERT INTO tally VALUES (0)"))
+
+    async def add_one() -> None:
+        async with database.write() as connection:
+            await connection.execute(sa.text("UPDATE tally SET n = n + 1"))
+
+    await asyncio.gather(*(add_one() for _ in range(50)))
+    async with database.read() as connection:
+        assert (await connection.execute(sa.text("SELECT n FROM tally"))).scalar_one() == 50
+
+
+@pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)])
+async def test_a_durable_write_is_synced(sqlite_url: str, durable: bool, level: int) -> None:
+    """PRAGMA synchronous: 2 is FULL, 1 is NORMAL; a connection goes back and forth between them."""
+    opened = await open_database(sqlite_url)
+    async with opened.write(durable=not durable):
+        pass
+    async with opened.write(durable=durable) as connection:
+        assert (await connection.execute(sa.text("PRAGMA synchronous"))).scalar_one() == level
+        assert (await connection.execute(sa.text("PRAGMA journal_mode"))).scalar_one() == "wal"
+        assert (await connection.execute(sa.text("PRAGMA foreign_keys"))).scalar_one() == 1
+    await opened.close()

@@ -1,0 +1,69 @@
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from headgate.errors import SecretUnreadable, SettingsError, StorageError
+from headgate.storage.secrets import SecretBox
+
+
+def test_a_key_is_made_once_for_the_owner_alone(tmp_path: Path) -> None:
+    """`secret.key`, 0600 in a 0700 folder; the next start opens what this one sealed."""
+    folder = tmp_path / "data"
+    sealed = SecretBox.open_or_create(folder).seal("sk-ant-1")
+    assert SecretBox.open_or_create(folder).open(sealed) == "sk-ant-1"
+    assert "sk-ant-1" not in sealed
+    assert stat.S_IMODE((folder / "secret.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [path.name for path in folder.iterdir()] == ["secret.key"]
+
+
+def test_a14_a_wider_mode_is_warned_about(tmp_path: Path) -> None:
+    assert SecretBox.open_or_create(tmp_path).warnings == ()
+    (tmp_path / "secret.key").chmod(0o640)
+    assert "chmod 600" in SecretBox.open_or_create(tmp_path).warnings[0]
+
+
+def test_a_wrong_key_says_what_mends_it(tmp_path: Path) -> None:
+    sealed = SecretBox.open_or_create(tmp_path / "a").seal("x")
+    with pytest.raises(SecretUnreadable, match="the secret of account work") as caught:
+        SecretBox.open_or_create(tmp_path / "b").open(sealed, of="the secret of account work")
+    assert "HEADGATE_SECRET_KEY" in caught.value.hint
+
+
+def test_a_given_key_touches_no_file(tmp_path: Path) -> None:
+    key = Fernet.generate_key().decode()
+    sealed = SecretBox.open_or_create(tmp_path, key).seal("x")
+    assert Fernet(key).decrypt(sealed) == b"x"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_any_long_text_is_a_key(tmp_path: Path) -> None:
+    """A passphrase gives the same key every time; a short one is refused."""
+    sealed = SecretBox.open_or_create(tmp_path, "correct horse battery").seal("x")
+    assert SecretBox.open_or_create(tmp_path, " correct horse battery ").open(sealed) == "x"
+    with pytest.raises(SettingsError, match="too short"):
+        SecretBox.open_or_create(tmp_path, "hunter2")
+
+
+def test_a_new_key_in_front_seals_and_the_old_one_still_opens(tmp_path: Path) -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    before = SecretBox.open_or_create(tmp_path, old)
+    after = SecretBox.open_or_create(tmp_path, f"{new},{old}")
+    assert after.open(before.seal("x")) == "x"
+    assert SecretBox.open_or_create(tmp_path, new).open(after.seal("y")) == "y"
+    assert before.digests("x")[0] in after.digests("x")
+
+
+def test_digests_tell_equal_secrets_without_showing_them(tmp_path: Path) -> None:
+    box, other = SecretBox.open_or_create(tmp_path / "a"), SecretBox.open_or_create(tmp_path / "b")
+    assert box.digests("x") == box.digests("x") != box.digests("y")
+    assert box.digests("x") != other.digests("x")
+
+
+def test_an_empty_key_file_is_not_replaced(tmp_path: Path) -> None:
+    """A new key would make every stored secret unreadable for good."""
+    (tmp_path / "secret.key").touch(mode=0o600)
+    with pytest.raises(StorageError, match="is empty"):
+        SecretBox.open_or_create(tmp_path)
