@@ -1,0 +1,60 @@
+"""The owner's FastAPI app: its routes, the door in front of them, the shape of their failures.
+
+`ROUTES` lists every route once; the test that no route stands open unlisted walks it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import BaseRoute
+
+from headgate.admin import accounts, health, problems, requests, status, strategy
+from headgate.admin.doors import Doors
+from headgate.admin.owner import Owner
+
+ROUTERS = (health.router, status.router, accounts.router, strategy.router, requests.router)
+ROUTES: Sequence[BaseRoute] = [route for router in ROUTERS for route in router.routes]
+
+
+def build_app(*, owner: Owner) -> FastAPI:
+    """The ASGI app for everything that is not a provider's route."""
+    app = FastAPI(
+        title="Headgate",
+        summary="The owner's side of the gateway.",
+        version=owner.version,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=problems.DOCUMENTED_PROBLEMS,
+    )
+    app.state.owner = owner
+    for router in ROUTERS:
+        app.include_router(router)
+    problems.install(app, ROUTES)
+    app.add_middleware(Doors, admin_key=lambda: _admin_key(owner))
+    _document_problems(app)
+    return app
+
+
+def _admin_key(owner: Owner) -> str | None:
+    key = owner.settings.admin.key
+    return key.get_secret_value() if key is not None else None
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Put the shape of failures into the OpenAPI document, and take out FastAPI's own 422 and its shape."""
+    plain_document = app.openapi
+
+    def document() -> dict[str, Any]:
+        whole = plain_document()
+        schemas = whole.setdefault("components", {}).setdefault("schemas", {})
+        schemas.update(problems.schemas())
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        for methods in whole["paths"].values():
+            for operation in methods.values():
+                operation["responses"].pop("422", None)
+        return whole
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend it

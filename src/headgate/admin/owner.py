@@ -1,0 +1,78 @@
+"""What the owner's side needs of a gateway, in one object that `assembly.py` fills.
+
+The commands fill one as well when no gateway runs: the same routes then answer from the database
+(`process` is None, because nothing is relayed).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+
+from headgate.clock import Clock
+from headgate.config.settings import Settings
+from headgate.pool.pool import Pool
+from headgate.record.supervisor import RecorderReport
+from headgate.storage.accounts import AccountStore
+from headgate.storage.database import Database
+from headgate.storage.requests import RequestStore
+
+CONTROL_SOCKET = "headgate.sock"
+"""Name of the Unix socket (0600) in the data folder, by which commands reach a running gateway."""
+
+
+class GatewayProcess(Protocol):
+    """The relaying side as its owner sees it; every value is read at the moment it is shown."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests of clients that have no complete answer yet."""
+        ...
+
+    @property
+    def open_streams(self) -> int: ...
+
+    @property
+    def is_draining(self) -> bool:
+        """A stop was asked for: what runs ends, nothing new is taken."""
+        ...
+
+    @property
+    def journal_dropped(self) -> int:
+        """Records lost since the start, because the journal was full or could not be written."""
+        ...
+
+    @property
+    def recorder(self) -> RecorderReport: ...
+
+
+@dataclass
+class Owner:
+    """Mutable in one place: a settings reload swaps `settings`."""
+
+    settings: Settings
+    clock: Clock
+    version: str
+    database: Database
+    accounts: AccountStore
+    requests: RequestStore
+    pool: Pool
+    providers: Collection[str]
+    save_setting: Callable[[str, Any], Awaitable[bool]]
+    """Path (`routing.strategy`) and value; False: in force now, but the file could not be written."""
+    process: GatewayProcess | None = None
+    started_at: float = 0.0
+    """Unix seconds."""
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held over a write and its effect on the pool, so that both see changes in the same order."""
+
+
+def _owner_of(request: Request) -> Owner:
+    owner: Owner = request.app.state.owner
+    return owner
+
+
+ItsOwner = Annotated[Owner, Depends(_owner_of)]
+"""Parameter of a route: the object above."""

@@ -1,0 +1,143 @@
+"""One shape for every failure of the owner's side: a problem document (RFC 9457, section 3).
+
+`{"type","title","status","detail","code","hint"}`, and `errors` with field names where values were
+wrong. `code` is the stable word to program against; `hint` says what mends it.
+"""
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+from headgate.errors import HeadgateError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldProblem(BaseModel):
+    """One value that was wrong."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """What went wrong, why, and what mends it."""
+
+    type: str = "about:blank"
+    title: str = Field(description="The HTTP status in words.")
+    status: int
+    detail: str
+    code: str = Field(description="Stable word for programs.")
+    hint: str = Field(default="", description="What mends it; may be empty.")
+    errors: list[FieldProblem] = Field(default_factory=list)
+
+
+# Documented on every route: each of them may come from the door, the router or the store.
+DOCUMENTED_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status in (400, 401, 404, 405, 409, 500, 503)
+}
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    hint: str = "",
+    errors: Iterable[FieldProblem] = (),
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """The answer for one failure; `errors` stays out of the document when there are none."""
+    document = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        hint=hint,
+        errors=list(errors),
+    )
+    body = document.model_dump(exclude=set() if document.errors else {"errors"})
+    return JSONResponse(
+        body, status_code=status, media_type=MEDIA_TYPE, headers={"x-headgate-error": code, **(headers or {})}
+    )
+
+
+def from_error(error: HeadgateError) -> JSONResponse:
+    return problem(error.status, error.code, error.message, hint=error.hint)
+
+
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Make `app` answer every failure of its `routes` in this shape."""
+
+    async def router_refused(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return _router_refused(request, error, allowed_methods(routes, request.scope))
+
+    app.add_exception_handler(HeadgateError, _headgate_error)
+    app.add_exception_handler(RequestValidationError, _wrong_values)
+    app.add_exception_handler(HTTPException, router_refused)
+
+
+async def _headgate_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HeadgateError)
+    return from_error(error)
+
+
+async def _wrong_values(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = [FieldProblem(field=_field_name(one["loc"]), message=one["msg"]) for one in error.errors()]
+    detail = "; ".join(f"{one.field}: {one.message}" for one in found)
+    return problem(400, "invalid_request", detail, hint="Correct the fields named.", errors=found)
+
+
+def _field_name(location: tuple[int | str, ...]) -> str:
+    """`("body", "models", 0)` -> `models.0`; the place alone (`body`) when there is nothing more."""
+    return ".".join(str(part) for part in location[1:]) or str(location[0])
+
+
+def _router_refused(request: Request, error: HTTPException, allowed: set[str]) -> JSONResponse:
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return problem(
+            404,
+            "not_found",
+            f"There is nothing at {request.url.path}",
+            hint="GET /openapi.json lists the owner's routes.",
+        )
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        methods = ", ".join(sorted(allowed))
+        return problem(
+            405,
+            "method_not_allowed",
+            f"{request.url.path} does not take {request.method}",
+            hint=f"It takes {methods}.",
+            headers={"allow": methods},
+        )
+    return problem(error.status_code, "invalid_request", str(error.detail), headers=dict(error.headers or {}))
+
+
+def allowed_methods(routes: Iterable[BaseRoute], scope: Scope) -> set[str]:
+    """All methods of a path: the router alone names only those of the first route that matches it."""
+    return {
+        method
+        for route in routes
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+
+
+def schemas() -> dict[str, Any]:
+    """JSON Schemas of the document and its parts, for the OpenAPI document."""
+    whole = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**whole.pop("$defs", {}), "Problem": whole}

@@ -1,0 +1,132 @@
+"""What was asked and how it ended: `/api/requests`, one of them, and all of them live."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel, Field
+from starlette.responses import StreamingResponse
+
+from headgate.admin.owner import ItsOwner, Owner
+from headgate.admin.views import RequestDetail, RequestView, request_detail, request_view
+from headgate.errors import NotFound
+from headgate.storage.requests import RequestFilter
+
+POLL_SECONDS = 0.25
+"""How soon a live view sees a request after the recorder has written it."""
+
+KEEPALIVE_SECONDS = 15.0
+"""A comment this often, so that no proxy in between takes a quiet stream for a dead one."""
+
+router = APIRouter(prefix="/api/requests", tags=["requests"])
+
+
+class RequestPage(BaseModel):
+    requests: list[RequestView]
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null: the last one.")
+
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
+Status = Annotated[str | None, Query(description="`error`, `success`, or an HTTP status such as 429.")]
+OfAccount = Annotated[str | None, Query(description="The account that answered.")]
+OfModel = Annotated[str | None, Query(description="The model asked for.")]
+Since = Annotated[int | None, Query(ge=0, le=10**15, description="Unix milliseconds.")]
+Cursor = Annotated[str | None, Query(max_length=256)]
+Backlog = Annotated[int, Query(ge=0, le=1000, description="How many past ones to begin with.")]
+LastSeen = Annotated[int | None, Header(alias="last-event-id", ge=0, le=2**53)]
+
+
+@router.get("", operation_id="list_requests")
+async def list_requests(
+    owner: ItsOwner,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    status: Status = None,
+    account: OfAccount = None,
+    model: OfModel = None,
+    since: Since = None,
+) -> RequestPage:
+    """Newest first."""
+    wanted = RequestFilter(status=status, account=account, model=model, since_ms=since)
+    rows, next_cursor = await owner.requests.page(wanted, limit=limit, cursor=cursor)
+    return RequestPage(requests=[request_view(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/stream", operation_id="stream_requests", response_class=StreamingResponse)
+async def stream_requests(
+    owner: ItsOwner,
+    backlog: Backlog = 0,
+    status: Status = None,
+    account: OfAccount = None,
+    model: OfModel = None,
+    last_event_id: LastSeen = None,
+) -> StreamingResponse:
+    """Server-sent events: the form of `/api/requests`, oldest first, one request per event.
+
+    The event id is the place in the order of recording: a client that reconnects with
+    `Last-Event-ID` misses nothing.
+    """
+    wanted = RequestFilter(status=status, account=account, model=model)
+    place = await owner.requests.last_seq() if last_event_id is None else last_event_id
+    # Read before the stream begins, so that a wrong filter is still an answer with a status.
+    rows, _ = await owner.requests.page(wanted, limit=max(backlog, 1))
+    past = [row for row in reversed(rows[:backlog]) if last_event_id is None and row["seq"] <= place]
+    return StreamingResponse(
+        _events(owner, wanted, past, place),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )
+
+
+async def _events(
+    owner: Owner, wanted: RequestFilter, past: list[dict[str, Any]], place: int
+) -> AsyncIterator[bytes]:
+    """Ends when the gateway drains; a client that leaves cancels it at the next wait."""
+    yield b": open\n\n"
+    for row in past:
+        yield _event(row)
+    silent_since = owner.clock.monotonic()
+    while not (owner.process and owner.process.is_draining):
+        rows = await owner.requests.after(place)
+        for row in rows:
+            place = row["seq"]
+            if _matches(row, wanted):
+                silent_since = owner.clock.monotonic()
+                yield _event(row)
+        if owner.clock.monotonic() - silent_since >= KEEPALIVE_SECONDS:
+            silent_since = owner.clock.monotonic()
+            yield b": still here\n\n"
+        if not rows:
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _event(row: dict[str, Any]) -> bytes:
+    data = json.dumps(request_view(row).model_dump(mode="json"), separators=(",", ":"))
+    return f"id: {row['seq']}\ndata: {data}\n\n".encode()
+
+
+def _matches(row: dict[str, Any], wanted: RequestFilter) -> bool:
+    """The filter of a page, applied to one row that has just been recorded."""
+    has_failed = row["status"] >= 400 or row["error"] is not None
+    if wanted.status == "error":
+        fits = has_failed
+    elif wanted.status == "success":
+        fits = not has_failed
+    else:
+        fits = wanted.status is None or row["status"] == int(wanted.status)
+    is_from_account = wanted.account is None or row["account"] == wanted.account
+    return fits and is_from_account and (wanted.model is None or row["model"] == wanted.model)
+
+
+@router.get("/{request_id}", operation_id="get_request")
+async def get_request(owner: ItsOwner, request_id: str) -> RequestDetail:
+    """By the `x-headgate-request-id` that the caller saw; with every attempt that was made."""
+    row = await owner.requests.get(request_id)
+    if row is None:
+        raise NotFound(
+            f"No request has the id {request_id}",
+            hint="A request appears some 100 ms after its end, and goes with the retention time.",
+        )
+    return request_detail(row)

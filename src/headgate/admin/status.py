@@ -1,0 +1,101 @@
+"""What the gateway does right now, for its owner: `GET /status`."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from headgate.admin.accounts import views
+from headgate.admin.health import HealthView, health_of
+from headgate.admin.owner import ItsOwner, Owner
+from headgate.admin.views import WindowView
+from headgate.record.supervisor import RecorderReport
+
+router = APIRouter(tags=["status"])
+
+
+class RotationAccount(BaseModel):
+    name: str
+    status: str
+    rate_limit_status: str | None
+    rate_limit_reset: float | None = Field(description="Unix seconds.")
+    windows: list[WindowView]
+    in_flight: int
+    request_count: int
+    error_count: int
+    skipped_because: str | None
+
+
+class Rotation(BaseModel):
+    """Which account serves, and why the others do not."""
+
+    strategy: str
+    enabled: bool
+    accounts: list[RotationAccount]
+    next_reset: float | None = Field(description="Unix seconds when the first resting account comes back.")
+    switches: int = Field(description="How often a request moved on to another account.")
+
+
+class RecorderView(BaseModel):
+    """The process that writes the history."""
+
+    alive: bool
+    pid: int | None
+    restarts: int
+    lag_bytes: int = Field(description="Journal bytes that are not known to be in the database yet.")
+    failure: str | None = Field(description="Why the database cannot be written; null: it can.")
+    written: int
+    lost: int = Field(description="Records that could not be read back or that the database refused.")
+
+
+class JournalView(BaseModel):
+    dropped: int = Field(description="Records lost since the start.")
+
+
+class StatusView(HealthView):
+    started_at: int
+    rotation: Rotation
+    in_flight: int = Field(description="Requests that have no complete answer yet.")
+    open_streams: int
+    recorder: RecorderView | None = Field(description="null: this answers from the database alone.")
+    journal: JournalView
+
+
+@router.get("/status", operation_id="status", response_model_exclude_none=False)
+async def status(owner: ItsOwner) -> StatusView:
+    """From memory but for one constant asked of the database: fast under any load."""
+    health = await health_of(owner)
+    process = owner.process
+    return StatusView(
+        **health.model_dump(),
+        started_at=round(owner.started_at * 1000),
+        rotation=rotation_of(owner),
+        in_flight=process.in_flight if process else 0,
+        open_streams=process.open_streams if process else 0,
+        recorder=_recorder_view(process.recorder) if process else None,
+        journal=JournalView(dropped=process.journal_dropped if process else 0),
+    )
+
+
+def rotation_of(owner: Owner) -> Rotation:
+    shown = RotationAccount.model_fields.keys()
+    all_views = views(owner)
+    resets = [view.rate_limit_reset for view in all_views if view.status == "rate_limited"]
+    return Rotation(
+        strategy=owner.pool.strategy,
+        enabled=owner.pool.rotation,
+        accounts=[RotationAccount(**view.model_dump(include=set(shown))) for view in all_views],
+        next_reset=min((one for one in resets if one is not None), default=None),
+        switches=owner.pool.switches,
+    )
+
+
+def _recorder_view(report: RecorderReport) -> RecorderView:
+    counts = report.counts
+    return RecorderView(
+        alive=report.is_alive,
+        pid=report.pid,
+        restarts=report.restarts,
+        lag_bytes=report.lag_bytes,
+        failure=report.failure,
+        written=counts.written,
+        lost=counts.damaged + counts.unreadable + counts.refused,
+    )

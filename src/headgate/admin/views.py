@@ -1,0 +1,168 @@
+"""What the owner is shown: the JSON forms of accounts and requests. No field can hold a secret.
+
+Times are Unix milliseconds in fields that end in `_at`; but `expires_at` and `rate_limit_reset` of
+an account are Unix seconds, as are the windows' `resets_at`.
+"""
+
+import math
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, Field
+
+from headgate.pool.living import LivingAccount
+
+
+class WindowView(BaseModel):
+    """One quota window as the provider stated it last."""
+
+    name: str
+    utilization: float | None = Field(description="0 to 1; null: not stated.")
+    resets_at: float | None = Field(description="Unix seconds.")
+
+
+class AccountView(BaseModel):
+    name: str
+    provider: str
+    kind: str
+    email: str | None
+    domain: str | None
+    tier: int
+    account_tier: int = Field(description="The same as `tier`.")
+    priority: int
+    weight: int
+    models: list[str] = Field(description="Empty: all of its provider.")
+    base_url: str | None
+    proxy: str | None = Field(description="Without user and password.")
+    status: str = Field(description="active, paused, rate_limited, expired, needs_reauth or disabled.")
+    is_active: bool
+    paused: bool
+    expires_at: float | None = Field(description="Unix seconds; null: does not expire.")
+    rate_limit_status: str | None = Field(description="The provider's word, or `limited`; null: none yet.")
+    rate_limit_reset: float | None = Field(description="Unix seconds.")
+    windows: list[WindowView]
+    request_count: int
+    error_count: int
+    in_flight: int
+    last_used_at: int | None
+    created_at: int
+    skipped_because: str | None = Field(description="Why a request would pass it by now; null: it would not.")
+
+
+class UsageView(BaseModel):
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_5m_tokens: int | None
+    cache_write_1h_tokens: int | None
+
+
+class RequestView(BaseModel):
+    id: str
+    created_at: int
+    dialect: str
+    provider: str
+    method: str
+    path: str
+    caller: str
+    client_address: str
+    user_agent: str
+    session: str | None
+    model: str | None
+    stream: bool
+    account: str | None
+    status: int = Field(description="What the client saw; 499: it left before the end.")
+    error: str | None
+    first_byte_ms: float | None
+    duration_ms: float
+    overhead_ms: float = Field(description="Our own part of the time to the first byte.")
+    request_bytes: int
+    response_bytes: int
+    usage: UsageView | None = Field(description="null: the provider stated none.")
+    provider_request_id: str | None
+
+
+class AttemptView(BaseModel):
+    account: str
+    started_ms: float = Field(description="After the request began.")
+    duration_ms: float
+    status: int | None
+    error: str | None
+    reason: str | None
+    rests_until: float | None = Field(description="Unix seconds until which the account rests since.")
+
+
+class RequestDetail(RequestView):
+    attempts: list[AttemptView]
+
+
+def account_view(living: LivingAccount, now: float, skipped_because: str | None) -> AccountView:
+    """`now` in Unix seconds; `skipped_because` as the pool explains it."""
+    account, status = living.account, str(living.status)
+    return AccountView(
+        name=account.name,
+        provider=account.provider,
+        kind=str(account.kind),
+        email=account.email,
+        domain=account.domain,
+        tier=account.tier,
+        account_tier=account.tier,
+        priority=account.priority,
+        weight=account.weight,
+        models=list(account.models),
+        base_url=account.base_url,
+        proxy=_without_credentials(account.proxy),
+        status=status,
+        is_active=status == "active",
+        paused=account.paused,
+        expires_at=None,
+        rate_limit_status=_limit_status(living, status),
+        rate_limit_reset=_reset(living, now),
+        windows=[
+            WindowView(name=one.name, utilization=one.utilization, resets_at=one.resets_at)
+            for one in living.windows
+        ],
+        request_count=living.request_count,
+        error_count=living.error_count,
+        in_flight=living.in_flight,
+        last_used_at=round(living.last_used_at * 1000) if living.last_used_at else None,
+        created_at=round(account.created_at * 1000),
+        skipped_because=skipped_because,
+    )
+
+
+def _limit_status(living: LivingAccount, status: str) -> str | None:
+    """The provider's own word where it has one; else what we know: that it is limited, or nothing."""
+    return living.limit_status or ("limited" if status == "rate_limited" else None)
+
+
+def _reset(living: LivingAccount, now: float) -> float | None:
+    """Infinite (until somebody acts) is no time, and JSON has no word for it."""
+    until = living.health.unavailable_until(None, now)
+    return until if until is not None and math.isfinite(until) else None
+
+
+def _without_credentials(url: str | None) -> str | None:
+    """`http://user:password@host:1` -> `http://host:1`."""
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def request_view(row: dict[str, Any]) -> RequestView:
+    """From a row of `RequestStore`."""
+    return RequestView(**_request_fields(row))
+
+
+def request_detail(row: dict[str, Any]) -> RequestDetail:
+    """From a row of `RequestStore.get`."""
+    attempts = [AttemptView(**{**one, "rests_until": one["until_at"]}) for one in row["attempts"]]
+    return RequestDetail(**_request_fields(row), attempts=attempts)
+
+
+def _request_fields(row: dict[str, Any]) -> dict[str, Any]:
+    usage = {field: row[field] for field in UsageView.model_fields}
+    is_stated = any(value is not None for value in usage.values())
+    known = {field: row[field] for field in RequestView.model_fields if field in row}
+    return {**known, "created_at": row["timestamp"], "usage": usage if is_stated else None}

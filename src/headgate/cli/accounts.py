@@ -1,0 +1,196 @@
+"""`headgate account …`: put accounts in, look at them, let them rest, take them out."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from headgate.cli.control import open_control
+from headgate.cli.options import AccountName, AsJson, ConfigPath, load
+from headgate.cli.terminal import CommandFailed, clock_time, out, print_json, state, table
+
+app = typer.Typer(no_args_is_help=True, help="The accounts that requests are spent on.")
+
+Provider = Annotated[str, typer.Option(metavar="P", help="Whose account it is.")]
+
+
+@app.command(
+    "add", epilog="Example: headgate account add work --provider anthropic --api-key-stdin < key.txt"
+)
+def add(
+    name: AccountName,
+    provider: Provider = "anthropic",
+    api_key_stdin: Annotated[
+        bool, typer.Option("--api-key-stdin", help="Read the API key from standard input.")
+    ] = False,
+    base_url: Annotated[
+        str | None, typer.Option(metavar="U", help="Address instead of the provider's.")
+    ] = None,
+    priority: Annotated[int, typer.Option(metavar="N", help="Lower goes first.")] = 0,
+    weight: Annotated[int, typer.Option(metavar="N", min=1, help="Share under `weighted`.")] = 1,
+    tier: Annotated[int, typer.Option(metavar="N", min=1, help="Size of the plan.")] = 1,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="M", help="A model it serves; repeat. None: all.")
+    ] = None,
+    proxy: Annotated[str | None, typer.Option(metavar="U", help="Outbound proxy of this account.")] = None,
+    domain: Annotated[str | None, typer.Option(metavar="D", help="Team or domain it belongs to.")] = None,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put an account in. A running gateway uses it from the next request on."""
+    wanted: dict[str, Any] = {
+        "name": name,
+        "provider": provider,
+        "api_key": read_key(from_stdin=api_key_stdin),
+        "base_url": base_url,
+        "priority": priority,
+        "weight": weight,
+        "tier": tier,
+        "models": model or [],
+        "proxy": proxy,
+        "domain": domain,
+    }
+    doing = f"Cannot add the account {name}"
+    account = asyncio.run(_change(config, "POST", "/api/accounts", doing=doing, body=wanted))
+    _print_change(account, f"Account {name} added", as_json=as_json)
+
+
+@app.command("list", epilog="Example: headgate account list --json")
+def list_accounts(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Show all accounts: state, limits, what they were used for."""
+    answer = asyncio.run(_look(config, "/api/accounts", doing="Cannot list the accounts"))
+    if as_json:
+        print_json(answer)
+    elif not answer["accounts"]:
+        out.print("No accounts yet. Put one in: headgate account add NAME --api-key-stdin", markup=False)
+    else:
+        print_accounts(answer["accounts"])
+
+
+@app.command("show", epilog="Example: headgate account show work")
+def show(name: AccountName, config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Show everything about one account, but for its secret."""
+    account = asyncio.run(_look(config, _path(name), doing=f"Cannot show the account {name}"))
+    if as_json:
+        print_json(account)
+        return
+    out.print(table(("field", "value"), ((field, _value(field, account[field])) for field in account)))
+
+
+@app.command("pause", epilog="Example: headgate account pause work")
+def pause(name: AccountName, config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Let an account rest. Requests that run on it end in peace."""
+    doing = f"Cannot pause the account {name}"
+    account = asyncio.run(_change(config, "POST", _path(name, "/pause"), doing=doing))
+    _print_change(account, f"Account {name} paused", as_json=as_json)
+
+
+@app.command("resume", epilog="Example: headgate account resume work")
+def resume(name: AccountName, config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Use a paused or refused account again, at once."""
+    doing = f"Cannot resume the account {name}"
+    account = asyncio.run(_change(config, "POST", _path(name, "/resume"), doing=doing))
+    _print_change(account, f"Account {name} resumed", as_json=as_json)
+
+
+@app.command("remove", epilog="Example: headgate account remove work --yes")
+def remove(
+    name: AccountName,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take an account out, its secret with it. Its history stays."""
+    if sys.stdin.isatty() and not yes:
+        typer.confirm(f"Remove the account {name} and its secret?", abort=True, err=True)
+    doing = f"Cannot remove the account {name}"
+    account = asyncio.run(_change(config, "DELETE", _path(name), doing=doing))
+    _print_change(account, f"Account {name} removed", as_json=as_json)
+
+
+def read_key(*, from_stdin: bool) -> str:
+    """The secret, never from an argument: those are seen by every user of the machine."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("API key (not shown)", hide_input=True, err=True))
+    if not from_stdin:
+        raise CommandFailed(
+            "Cannot read the API key",
+            "standard input is no terminal and --api-key-stdin was not given",
+            "headgate account add NAME --api-key-stdin < FILE",
+            exit_code=2,
+        )
+    key = sys.stdin.read().strip()
+    if not key:
+        raise CommandFailed(
+            "Cannot read the API key",
+            "standard input was empty",
+            "headgate account add NAME --api-key-stdin < FILE",
+            exit_code=2,
+        )
+    return key
+
+
+async def _look(config: Path | None, path: str, *, doing: str) -> Any:
+    async with open_control(load(config), writes=False) as control:
+        return await control.get(path, doing=doing)
+
+
+async def _change(
+    config: Path | None, method: str, path: str, *, doing: str, body: dict[str, Any] | None = None
+) -> Any:
+    async with open_control(load(config), writes=True) as control:
+        return await control.ask(method, path, doing=doing, body=body)
+
+
+def _path(name: str, rest: str = "") -> str:
+    return f"/api/accounts/{quote(name, safe='')}{rest}"
+
+
+def _print_change(account: Any, sentence: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(account)
+    else:
+        out.print(sentence, markup=False)
+
+
+def print_accounts(accounts: Sequence[dict[str, Any]]) -> None:
+    columns = ("name", "provider", "#tier", "status", "rate_limit_status", "rate_limit_reset", "expires")
+    rows = [
+        (
+            one["name"],
+            one["provider"],
+            one["tier"],
+            state(one["status"]),
+            one["rate_limit_status"] or "-",
+            clock_time(one["rate_limit_reset"]),
+            clock_time(one["expires_at"]),
+            one["request_count"],
+            one["error_count"],
+        )
+        for one in accounts
+    ]
+    out.print(table((*columns, "#requests", "#errors"), rows))
+
+
+def _value(field: str, value: Any) -> str:
+    if value is None or value == []:
+        return "-"
+    if field == "windows":
+        return "\n".join(_window(one) for one in value)
+    if field in ("expires_at", "rate_limit_reset"):
+        return clock_time(value)
+    if field.endswith("_at"):
+        return clock_time(value / 1000)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _window(window: dict[str, Any]) -> str:
+    used = window["utilization"]
+    share = "?" if used is None else f"{used:.0%}"
+    return f"{window['name']}: {share} used, resets {clock_time(window['resets_at'])}"

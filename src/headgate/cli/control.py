@@ -1,0 +1,130 @@
+"""How a command reaches the owner's side: always the admin API, by one of two ways.
+
+A running gateway is asked over the Unix socket in its data folder. When none runs, the same app
+answers inside this process, straight from the database; commands cannot tell the difference.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from headgate.admin.app import build_app
+from headgate.admin.owner import CONTROL_SOCKET
+from headgate.cli.stopped import open_owner
+from headgate.cli.terminal import CommandFailed
+from headgate.config.loading import Loaded
+
+BASE_URL = "http://localhost"
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+WRONG_USAGE_CODES = frozenset({"invalid_setting", "invalid_request"})
+"""Codes of the API that mean that the command line itself was wrong (exit code 2)."""
+
+
+class Control:
+    """The owner's side, whichever way it was reached. Failures are raised as `CommandFailed`."""
+
+    def __init__(self, client: httpx.AsyncClient, *, is_running: bool) -> None:
+        self._client = client
+        self.is_running = is_running
+        """A gateway answers; False: the database does."""
+
+    async def get(self, path: str, *, doing: str, params: dict[str, Any] | None = None) -> Any:
+        return await self.ask("GET", path, doing=doing, params=params)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        doing: str,
+        params: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> Any:
+        """The JSON answer. `doing` says what fails, should it fail: `Cannot pause work`."""
+        try:
+            answer = await self._client.request(method, path, params=params, json=body)
+        except httpx.HTTPError as error:
+            raise _cut_off(doing, error) from error
+        if answer.is_error:
+            raise _refused(doing, answer)
+        return answer.json()
+
+    async def events(self, path: str, *, doing: str, params: dict[str, Any]) -> AsyncIterator[Any]:
+        """The data of each event of a stream, until the gateway ends it."""
+        request = self._client.build_request("GET", path, params=params, timeout=None)
+        try:
+            answer = await self._client.send(request, stream=True)
+            try:
+                if answer.is_error:
+                    await answer.aread()
+                    raise _refused(doing, answer)
+                async for line in answer.aiter_lines():
+                    if line.startswith("data: "):
+                        yield json.loads(line.removeprefix("data: "))
+            finally:
+                await answer.aclose()
+        except httpx.HTTPError as error:
+            raise _cut_off(doing, error) from error
+
+
+def _cut_off(doing: str, error: httpx.HTTPError) -> CommandFailed:
+    return CommandFailed(
+        doing,
+        f"the gateway did not answer ({type(error).__name__}: {error})",
+        "headgate status shows whether it runs; its log says why it stopped.",
+    )
+
+
+def _refused(doing: str, answer: httpx.Response) -> CommandFailed:
+    try:
+        problem = answer.json()
+        why, mend, code = problem["detail"], problem.get("hint", ""), problem.get("code", "")
+    except (ValueError, KeyError, TypeError):
+        why, mend, code = f"the gateway answered {answer.status_code}", "", ""
+    return CommandFailed(doing, why, mend, exit_code=2 if code in WRONG_USAGE_CODES else 1)
+
+
+@asynccontextmanager
+async def open_control(loaded: Loaded, *, writes: bool) -> AsyncIterator[Control]:
+    """The running gateway, else the database. `writes`: a missing database may be made."""
+    if (gateway := await running_gateway(loaded.data_folder)) is not None:
+        async with gateway:
+            yield Control(gateway, is_running=True)
+        return
+    async with open_owner(loaded, may_create=writes) as owner:
+        transport = httpx.ASGITransport(app=as_local_owner(build_app(owner=owner)))
+        async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=TIMEOUT) as client:
+            yield Control(client, is_running=False)
+
+
+async def running_gateway(data_folder: Path) -> httpx.AsyncClient | None:
+    """A client on the socket of the gateway that runs on this folder, or None when none listens."""
+    path = data_folder / CONTROL_SOCKET
+    if not path.exists():
+        return None
+    transport = httpx.AsyncHTTPTransport(uds=str(path))
+    client = httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=TIMEOUT)
+    try:
+        await client.get("/ready")
+    except httpx.ConnectError:
+        # A socket file that nobody listens on is what a killed gateway leaves behind.
+        await client.aclose()
+        return None
+    except httpx.HTTPError:
+        # It listens, but is slow or stopping: what the command asks next says so in its own words.
+        return client
+    return client
+
+
+def as_local_owner(app: ASGIApp) -> ASGIApp:
+    """Who may read the database file and its key is the owner already."""
+
+    async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "headgate.local_owner": True}, receive, send)
+
+    return admitted

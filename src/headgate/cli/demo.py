@@ -1,0 +1,111 @@
+"""`headgate demo`: gateway, simulated provider and a little traffic on this machine alone."""
+
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from headgate.cli import demo_traffic
+from headgate.cli.accounts import print_accounts
+from headgate.cli.child import ChildGateway
+from headgate.cli.control import Control, running_gateway
+from headgate.cli.options import ConfigPath
+from headgate.cli.terminal import CommandFailed, out
+from headgate.testing.process import SimulatedProvider
+
+REQUEST_TIMEOUT_SECONDS = 30.0
+
+
+def demo(
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port of the gateway; 0 takes a free one.")
+    ] = 0,
+    once: Annotated[bool, typer.Option("--once", help="End after the show, as without a terminal.")] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Show the gateway at work, with no account and no network. Ctrl+C ends it and leaves nothing."""
+    if config is not None:
+        out.print("The demo has settings of its own: --config is not read.", markup=False)
+    stays = sys.stdin.isatty() and sys.stdout.isatty() and not once
+    with tempfile.TemporaryDirectory(prefix="headgate-demo-") as folder:
+        try:
+            asyncio.run(_show(Path(folder), port, stays=stays))
+        except asyncio.CancelledError:
+            out.print("Stopped.", style="dim")
+
+
+async def _show(folder: Path, port: int, *, stays: bool) -> None:
+    _cancel_on_signals()
+    out.print("Starting a simulated provider and a gateway …", style="dim")
+    async with SimulatedProvider() as provider, ChildGateway(folder, port=port) as gateway:
+        await _play(folder, provider, gateway)
+        _print_what_to_try(gateway.url)
+        if stays:
+            out.print("\nRunning until Ctrl+C.", style="dim")
+            code = await gateway.ended()
+            raise CommandFailed("The demo ended", f"the gateway stopped with exit code {code}")
+
+
+def _cancel_on_signals() -> None:
+    """Every way of being stopped unwinds the same way, so that nothing is left running."""
+    task = asyncio.current_task()
+    assert task is not None
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        # Windows has neither the handlers nor SIGHUP; Ctrl+C unwinds as KeyboardInterrupt there.
+        with suppress(NotImplementedError, AttributeError):
+            asyncio.get_running_loop().add_signal_handler(getattr(signal, name), task.cancel)
+
+
+async def _play(folder: Path, provider: SimulatedProvider, gateway: ChildGateway) -> None:
+    socket_client = await running_gateway(folder / "data")
+    if socket_client is None:
+        raise CommandFailed("The demo cannot reach its gateway", "its control socket does not answer")
+    async with (
+        socket_client,
+        httpx.AsyncClient(base_url=gateway.url, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False) as client,
+    ):
+        control = Control(socket_client, is_running=True)
+        await demo_traffic.put_accounts_in(control, provider)
+        demo_traffic.set_the_scene(provider)
+        out.print(f"Gateway on {gateway.url}, provider on {provider.url}", markup=False)
+        await _show_conversations(client)
+        await _show_stream(client)
+        accounts = await control.get("/api/accounts", doing="Cannot list the accounts")
+        print_accounts(accounts["accounts"])
+
+
+async def _show_conversations(client: httpx.AsyncClient) -> None:
+    statuses = await demo_traffic.converse(client)
+    served = statuses.count(200)
+    out.print(
+        f"{served} of {len(statuses)} conversations answered; account {demo_traffic.LIMITED} ran into its "
+        "limit on the way, and the others took over.",
+        markup=False,
+    )
+    if served != len(statuses):
+        raise CommandFailed("The demo went wrong", f"the conversations were answered with {statuses}")
+
+
+async def _show_stream(client: httpx.AsyncClient) -> None:
+    out.print("A streamed answer, as it arrives:\n", style="dim")
+    async for text in demo_traffic.stream(client):
+        out.print(text, end="", markup=False, soft_wrap=True)
+        out.file.flush()
+    out.print("\n")
+
+
+def _print_what_to_try(url: str) -> None:
+    body = json.dumps(demo_traffic.message("Hello"))
+    out.print("Two things to try in another terminal:")
+    for line in (
+        f"  curl {url}/v1/messages -H 'content-type: application/json' -d '{body}'",
+        f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=demo claude",
+    ):
+        out.print(line, style="bold", markup=False, soft_wrap=True)

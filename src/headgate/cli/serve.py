@@ -1,0 +1,20 @@
+"""`headgate serve`: run the gateway in the foreground until it is told to stop."""
+
+from typing import Annotated
+
+import typer
+
+from headgate import assembly
+from headgate.cli.options import ConfigPath, load
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(metavar="H", help="Address to listen on.")] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = None,
+    config: ConfigPath = None,
+) -> None:
+    """Run the gateway. SIGINT or SIGTERM ends it after the requests that run."""
+    loaded = load(config, server_host=host, server_port=port)
+    raise typer.Exit(assembly.run(loaded))

@@ -1,0 +1,54 @@
+"""`headgate status`: is it up, who serves, what waits."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from headgate.admin.owner import CONTROL_SOCKET
+from headgate.cli.accounts import print_accounts
+from headgate.cli.control import Control, running_gateway
+from headgate.cli.options import AsJson, ConfigPath, load
+from headgate.cli.terminal import CommandFailed, out, print_json, span, state
+
+
+def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Show what the running gateway does. Exit code 1 when none runs."""
+    view, accounts = asyncio.run(_ask(config))
+    if as_json:
+        print_json(view)
+        return
+    _print_gateway(view)
+    if accounts:
+        print_accounts(accounts)
+    else:
+        out.print("No accounts yet. Put one in: headgate account add NAME --api-key-stdin", markup=False)
+
+
+async def _ask(config: Path | None) -> tuple[Any, list[Any]]:
+    loaded = load(config)
+    gateway = await running_gateway(loaded.data_folder)
+    if gateway is None:
+        raise CommandFailed(
+            "No gateway is running",
+            f"nothing listens on {loaded.data_folder / CONTROL_SOCKET}",
+            "headgate serve starts it; headgate demo shows it with a simulated provider.",
+        )
+    async with gateway:
+        control = Control(gateway, is_running=True)
+        view = await control.get("/status", doing="Cannot read the status")
+        accounts = await control.get("/api/accounts", doing="Cannot list the accounts")
+        return view, accounts["accounts"]
+
+
+def _print_gateway(view: dict[str, Any]) -> None:
+    rotation = view["rotation"]
+    out.print("Headgate", view["version"], "is", state(view["status"]), "for", span(view["uptime"]))
+    for trouble in view["troubles"]:
+        out.print(f"  {trouble['reason']}. {trouble['hint']}", style="yellow", markup=False)
+    turns = "on" if rotation["enabled"] else "off"
+    out.print(f"Strategy {rotation['strategy']}, rotation {turns}, {rotation['switches']} switches")
+    out.print(f"{view['in_flight']} requests in flight, {view['open_streams']} of them streams")
+    recorder = view["recorder"]
+    alive = "running" if recorder["alive"] else "down"
+    dropped = view["journal"]["dropped"] + recorder["lost"]
+    out.print(f"Recorder {alive}, {recorder['lag_bytes']} bytes behind, {dropped} records lost")

@@ -1,0 +1,45 @@
+"""`headgate strategy`: how an account is chosen, shown and changed."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from headgate.cli.control import open_control
+from headgate.cli.options import AsJson, ConfigPath, load
+from headgate.cli.terminal import err, out, print_json
+
+app = typer.Typer(no_args_is_help=True, help="How an account is chosen among those that can serve.")
+
+
+@app.command("get", epilog="Example: headgate strategy get")
+def get_strategy(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Print the strategy in force."""
+    answer = asyncio.run(_ask(config, "GET", None, doing="Cannot read the strategy"))
+    if as_json:
+        print_json(answer)
+    else:
+        out.print(answer["strategy"], markup=False)
+
+
+@app.command("set", epilog="Example: headgate strategy set least-requests")
+def set_strategy(
+    name: Annotated[str, typer.Argument(help="session, round-robin, weighted or least-requests.")],
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the strategy, at once and for good."""
+    doing = f"Cannot set the strategy {name}"
+    answer = asyncio.run(_ask(config, "PUT", {"strategy": name}, doing=doing))
+    if as_json:
+        print_json(answer)
+    else:
+        out.print(f"Strategy is now {answer['strategy']}", markup=False)
+    if not answer["persisted"]:
+        err.print("warning: not saved: the settings file cannot be written", style="yellow")
+
+
+async def _ask(config: Path | None, method: str, body: dict[str, Any] | None, *, doing: str) -> Any:
+    async with open_control(load(config), writes=body is not None) as control:
+        return await control.ask(method, "/api/strategy", doing=doing, body=body)

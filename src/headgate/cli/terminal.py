@@ -1,0 +1,95 @@
+"""What a command prints: tables that fit the terminal, JSON, and failures as what, why and mend.
+
+Answers go to standard output, everything else to standard error. Rich honours `NO_COLOR`.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+STATUS_STYLES = {
+    "active": "green",
+    "ok": "green",
+    "paused": "dim",
+    "rate_limited": "yellow",
+    "degraded": "yellow",
+    "expired": "red",
+    "needs_reauth": "red",
+    "disabled": "red",
+}
+
+out = Console(highlight=False, soft_wrap=False)
+err = Console(stderr=True, highlight=False)
+
+
+class CommandFailed(Exception):
+    """The end of a command: what could not be done, why, and what mends it."""
+
+    def __init__(self, what: str, why: str, mend: str = "", *, exit_code: int = 1) -> None:
+        super().__init__(why)
+        self.what, self.why, self.mend, self.exit_code = what, why, mend, exit_code
+
+
+def print_failure(failure: CommandFailed) -> None:
+    err.print(Text.assemble(("error: ", "bold red"), failure.what), soft_wrap=True)
+    err.print(Text.assemble(("  why: ", "bold"), failure.why), soft_wrap=True)
+    if failure.mend:
+        err.print(Text.assemble((" mend: ", "bold"), failure.mend), soft_wrap=True)
+
+
+def print_json(data: Any) -> None:
+    """For programs: exactly one JSON document, never wrapped, never coloured."""
+    out.file.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_json_line(data: Any) -> None:
+    """One document of many: one line each, written at once."""
+    out.file.write(json.dumps(data, ensure_ascii=False) + "\n")
+    out.file.flush()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A column whose heading begins with `#` holds numbers. Long cells fold, nothing is cut away."""
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in columns:
+        heading = column.removeprefix("#")
+        grid.add_column(heading, justify="right" if column != heading else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    return grid
+
+
+def state(word: str) -> Text:
+    return Text(word, STATUS_STYLES.get(word, ""))
+
+
+def clock_time(unix_seconds: float | None) -> str:
+    """Local time of day; with the date when it is not today."""
+    if unix_seconds is None:
+        return "-"
+    moment = datetime.fromtimestamp(unix_seconds, UTC).astimezone()
+    is_today = moment.date() == datetime.now(UTC).astimezone().date()
+    return moment.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M")
+
+
+def span(milliseconds: float) -> str:
+    """`1 d 2 h`, `3 min 5 s`, `1.2 s`, `340 ms`: the two units that matter."""
+    seconds = milliseconds / 1000
+    if seconds < 1:
+        return f"{milliseconds:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    for big, small, size in (("min", "s", 60), ("h", "min", 3600), ("d", "h", 86400)):
+        if seconds < size * (60 if size == 60 else 24):
+            return f"{int(seconds // size)} {big} {int(seconds % size // _unit(small))} {small}"
+    return f"{int(seconds // 86400)} d"
+
+
+def _unit(name: str) -> int:
+    return {"s": 1, "min": 60, "h": 3600}[name]

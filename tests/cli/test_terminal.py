@@ -1,0 +1,64 @@
+"""What commands print."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from headgate.cli import terminal
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "words"),
+    [
+        (0, "0 ms"),
+        (340.4, "340 ms"),
+        (1200, "1.2 s"),
+        (65_000, "1 min 5 s"),
+        (3_600_000 * 2 + 60_000 * 3, "2 h 3 min"),
+        (86_400_000 * 3 + 3_600_000 * 4, "3 d 4 h"),
+    ],
+)
+def test_a_span_shows_the_two_units_that_matter(milliseconds: float, words: str) -> None:
+    """Nobody reads 97200000 ms."""
+    assert terminal.span(milliseconds) == words
+
+
+def test_a_time_of_another_day_has_its_date() -> None:
+    """A reset next week must not read like one in an hour; no time is a dash."""
+    assert terminal.clock_time(0.0).startswith(("1970-", "1969-"))
+    assert terminal.clock_time(None) == "-"
+
+
+@pytest.mark.parametrize("width", [40, 60, 120])
+def test_a_table_fits_the_terminal_and_loses_nothing(width: int) -> None:
+    """Long cells fold: every character is still there, no line is wider than the terminal."""
+    written = io.StringIO()
+    console = Console(file=written, width=width)
+    console.print(terminal.table(("name", "#count"), [("account-" + "x" * 100, 7), ("[red]not markup", 8)]))
+    lines = written.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert written.getvalue().count("x") == 100
+    assert "[red]not markup" in written.getvalue()
+
+
+def test_a_failure_says_what_why_and_mend(capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard error alone, and as it was written: no word of it is taken for markup."""
+    terminal.print_failure(terminal.CommandFailed("Cannot do it", "the [bold] disk is full", "make room"))
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines() == [
+        "error: Cannot do it",
+        "  why: the [bold] disk is full",
+        " mend: make room",
+    ]
+
+
+def test_json_is_one_document_whatever_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Long values are not wrapped and text that looks like markup stays."""
+    data = {"key": "ü" * 500, "other": "[bold]x[/bold]"}
+    terminal.print_json(data)
+    terminal.print_json_line(data)
+    document, line = capsys.readouterr().out.rsplit("}\n{", 1)
+    assert json.loads(document + "}") == json.loads("{" + line) == data
