@@ -14,7 +14,7 @@ _MAX_KEPT_BYTES = 64 * 1024 * 1024
 
 
 class Entry:
-    """One request. Grows while its answer goes out; `is_fully_written` turns true with the last byte."""
+    """One request. Grows while its answer goes out; fully written: its last byte was handed to the socket."""
 
     __slots__ = (
         "_received",
@@ -22,6 +22,7 @@ class Entry:
         "body_bytes",
         "digest",
         "fault",
+        "is_finished",
         "is_fully_written",
         "keeps_bytes",
         "key",
@@ -42,7 +43,7 @@ class Entry:
         self.key = self.path = self.model = self.fault = self.received_sha256 = ""
         self.status = self.body_bytes = self.sent_bytes = 0
         self.usage: dict[str, Any] | None = None
-        self.is_fully_written = False
+        self.is_finished = self.is_fully_written = False
         self.digest = sha256()
         self.request_head = self.sent_head = self._received = b""
         self._sent: list[bytes] = []
@@ -79,6 +80,7 @@ class Entry:
             "status": self.status,
             "fault": self.fault,
             "usage": self.usage,
+            "finished": self.is_finished,
             "fully_written": self.is_fully_written,
             "received_bytes": self.body_bytes,
             "received_sha256": self.received_sha256,
@@ -126,6 +128,7 @@ class Books:
 
     def close_entry(self, entry: Entry) -> None:
         """The answer is out, or broke off."""
+        entry.is_finished = True
         if self._file is not None:
             os.write(self._file, msgspec.json.encode(entry.to_row()) + b"\n")
         if not entry.keeps_bytes:

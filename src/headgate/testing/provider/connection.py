@@ -50,6 +50,8 @@ class Connection(asyncio.Protocol):
         self._may_write.set()
         if self._task is not None:
             self._task.cancel()
+        if self._request is not None and self._body is not None and not self._is_answered_early:
+            self._simulator.note_partial(self._request, self._body.body)
 
     def eof_received(self) -> bool:
         return False
@@ -82,7 +84,7 @@ class Connection(asyncio.Protocol):
                 if not self._body.feed(self._buffer):
                     return
                 self._finish_request(self._request, self._body.body)
-        except (BadRequest, ValueError):
+        except BadRequest:
             self._transport.write(
                 b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             )

@@ -84,6 +84,7 @@ class Simulator:
             return None
         entry = self._open(request)
         entry.fault = rule.fault
+        entry.received(request.head, b"")
         error = ProviderError(rule.status, rule.message)
         delivery = plan(self._dressed(self._refusal(error, entry), account, entry, request), Pacing())
         delivery.ending = Ending.KEEP if rule.ending == "clean" else Ending.CLOSE
@@ -100,6 +101,12 @@ class Simulator:
             answer = self._refusal(error, entry)
             return entry, self._plan(self._dressed(answer, None, entry, request), Pacing(), entry, request)
         return entry, self._answer_for(account, request, entry)
+
+    def note_partial(self, request: Request, body: bytes) -> None:
+        """The caller left before its request was complete: kept in the books with status 0."""
+        entry = self._open(request)
+        entry.received(request.head, body)
+        self.books.close_entry(entry)
 
     def _open(self, request: Request) -> Entry:
         self._request_count += 1

@@ -21,6 +21,7 @@ _SAY = re.compile(r"\bsay (\d{1,6}) words\b", re.IGNORECASE)
 _USE_TOOL = re.compile(r"\buse tool ([\w-]+)\s*(\{.*\})", re.IGNORECASE | re.DOTALL)
 _SEARCH = re.compile(r"\bsearch the web for ([^\n.?!]+)", re.IGNORECASE)
 _ECHO_CHARACTERS = 80
+_COMMAND_CHARACTERS = 4096  # commands are looked for at the end of the text: a large body stays cheap
 _MAX_WORDS = 200_000
 
 
@@ -46,12 +47,13 @@ class Spoken:
 def speak(body: dict[str, Any], words: int) -> Spoken:
     """The reply to a valid request, `max_tokens` and stop sequences honoured: one word is one token."""
     asked = last_user_text(body)
+    command = asked[-_COMMAND_CHARACTERS:]
     said = Spoken([], 0, "end_turn")
     left: int = body["max_tokens"]
     seed = crc32(asked.encode("utf-8", "replace"))
     if (body.get("thinking") or {}).get("type") in ("enabled", "adaptive"):
         left -= _think(said, seed, left)
-    if (search := _SEARCH.search(asked)) and _offers(body, "web_search"):
+    if (search := _SEARCH.search(command)) and _offers(body, "web_search"):
         _search_web(said, search[1].strip(), seed)
     tokens, said.stop_reason, said.stop_sequence = _stopped(
         _text_tokens(asked, words, seed), body.get("stop_sequences") or [], left
@@ -59,7 +61,7 @@ def speak(body: dict[str, Any], words: int) -> Spoken:
     said.blocks.append(_text_block(tokens, _cited_document(body)))
     said.output_tokens += len(tokens)
     if said.stop_reason == "end_turn":
-        _use_tool(said, body, asked, seed, left - len(tokens))
+        _use_tool(said, body, command, seed, left - len(tokens))
     return said
 
 
@@ -94,7 +96,7 @@ def _texts(blocks: list[Any]) -> Iterator[str]:
 
 
 def _text_tokens(asked: str, words: int, seed: int) -> list[str]:
-    if wanted := _SAY.search(asked):
+    if wanted := _SAY.search(asked[-_COMMAND_CHARACTERS:]):
         words = min(int(wanted[1]), _MAX_WORDS)
         start: list[str] = []
     else:
