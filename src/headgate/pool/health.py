@@ -1,0 +1,157 @@
+"""Whether an account can serve: its rests, per account and per model, and what ends them.
+
+Rules, beside the table in `faults.py`:
+- A rest ends by the clock alone: nothing has to run for an account to come back.
+- An answer never shortens a longer rest, and answers that arrive during a rest (the others that
+  were in flight) do not climb the ladder: one burst is one failure.
+- A good answer ends a passing rest at once. It does not end any other open rest, because it may
+  belong to a request that was sent before the refusal; it resets the ladder once the rest is over.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from headgate.pool.faults import (
+    FOR_THE_OWNER,
+    FORBIDDEN_COUNT,
+    FORBIDDEN_SECONDS,
+    LADDERS,
+    MEMORY_SECONDS,
+    OF_ONE_MODEL,
+    PASSING,
+    Fault,
+)
+from headgate.pool.rests import Rest, read_state, write_state
+
+MOST_MODELS = 256
+"""Models remembered per account: more than any provider has, fewer than would fill memory."""
+
+
+class Health:
+    """The state of one account. Every change is told through `on_change`, after it happened."""
+
+    def __init__(self, random: Random, on_change: Callable[[], None]) -> None:
+        self.served: set[str] = set()
+        """Models that this account has answered for."""
+        self._rests: dict[tuple[Fault, str | None], Rest] = {}
+        self._forbidden_at: list[float] = []
+        self._random = random
+        self._on_change = on_change
+
+    # ---- what happened -----------------------------------------------------------------------------
+
+    def apply(
+        self,
+        fault: Fault,
+        *,
+        model: str | None = None,
+        until: float | None = None,
+        reason: str = "",
+        now: float,
+    ) -> float | None:
+        """Note a failed attempt; `until` is the provider's own time. Returns until when the account, or
+        the model, now rests (Unix seconds, infinite until somebody acts), None when it goes on serving.
+        """
+        if fault in OF_ONE_MODEL and model is None:
+            fault = Fault.LIMITED
+        if fault is Fault.FORBIDDEN and not self._is_forbidden_often(now):
+            return None
+        self._forget_where(lambda rest: rest.until + MEMORY_SECONDS < now)
+        key = (fault, model if fault in OF_ONE_MODEL else None)
+        before = self._rests.get(key)
+        if before is not None and before.until > now:
+            return self._extend(before, until, reason, now)
+        level = 0 if before is None else before.level + 1
+        end = self._end_of_rest(fault, level, until, now)
+        self._rests[key] = Rest(fault, key[1], end, level, now, reason)
+        self._on_change()
+        return end
+
+    def succeeded(self, model: str | None, now: float) -> None:
+        """A good answer came. Called for every request: the usual case returns at once."""
+        if model is not None and model not in self.served and len(self.served) < MOST_MODELS:
+            self.served.add(model)
+            self._on_change()
+        if self._rests:
+            self._forget_where(lambda rest: rest.is_refuted_by(model, now))
+        if self._forbidden_at:
+            self._forbidden_at.clear()
+
+    def resume(self) -> None:
+        """The owner says it is mended: what waited for the owner is forgotten, stated limits are not."""
+        self._forbidden_at.clear()
+        self._forget_where(lambda rest: rest.fault in FOR_THE_OWNER)
+
+    def forget(self) -> None:
+        """Another credential or address: nothing that was learnt holds for it."""
+        self._forbidden_at.clear()
+        self.served.clear()
+        self._forget_where(lambda rest: True)
+
+    # ---- what follows ------------------------------------------------------------------------------
+
+    @property
+    def is_clear(self) -> bool:
+        """No rest on record: nothing else needs to be asked."""
+        return not self._rests
+
+    def rests(self, now: float) -> list[Rest]:
+        """All rests in force, also those of single models."""
+        return [rest for rest in self._rests.values() if rest.until > now]
+
+    def open_rest(self, model: str | None, now: float) -> Rest | None:
+        """The weightiest rest in force for a request with `model`."""
+        rests = [rest for rest in self._rests.values() if rest.concerns(model, now)]
+        return max(rests, key=Rest.weight, default=None)
+
+    def unavailable_until(self, model: str | None, now: float) -> float | None:
+        """Unix seconds, infinite until somebody acts, None when it can serve now."""
+        untils = [rest.until for rest in self._rests.values() if rest.concerns(model, now)]
+        return max(untils, default=None)
+
+    def why(self, model: str | None, now: float) -> str | None:
+        """The weightiest rest in words, None when it can serve now."""
+        rest = self.open_rest(model, now)
+        return None if rest is None else rest.in_words()
+
+    # ---- across restarts ---------------------------------------------------------------------------
+
+    def to_state(self) -> dict[str, Any]:
+        """JSON-able; `from_state` reads it."""
+        return write_state(self._rests.values(), self._forbidden_at, self.served)
+
+    def from_state(self, state: dict[str, Any]) -> None:
+        """Take over what an earlier life wrote. Unknown keys and broken entries are passed over."""
+        rests, self._forbidden_at, self.served = read_state(state)
+        self._rests = {(rest.fault, rest.model): rest for rest in rests}
+
+    # ---- inside ------------------------------------------------------------------------------------
+
+    def _extend(self, rest: Rest, stated: float | None, reason: str, now: float) -> float:
+        """During a rest only a later time of the provider's own counts."""
+        if stated is not None and stated > rest.until:
+            end = self._end_of_rest(rest.fault, rest.level, stated, now)
+            if end > rest.until:
+                rest.until, rest.reason = end, reason
+                self._on_change()
+        return rest.until
+
+    def _end_of_rest(self, fault: Fault, level: int, stated: float | None, now: float) -> float:
+        ladder = LADDERS[fault]
+        if stated is None or stated <= now or fault is Fault.REFUSED:
+            return now + ladder.rest(level, self._random)
+        # A hint with a passing trouble is about this moment: it is no ban of hours.
+        return min(stated, now + ladder.top) if fault in PASSING else stated
+
+    def _is_forbidden_often(self, now: float) -> bool:
+        recent = [moment for moment in self._forbidden_at if now - moment < FORBIDDEN_SECONDS]
+        self._forbidden_at = [*recent, now][-FORBIDDEN_COUNT:]
+        return len(self._forbidden_at) >= FORBIDDEN_COUNT
+
+    def _forget_where(self, is_over: Callable[[Rest], bool]) -> None:
+        gone = [key for key, rest in self._rests.items() if is_over(rest)]
+        for key in gone:
+            del self._rests[key]
+        if gone:
+            self._on_change()

@@ -1,0 +1,204 @@
+"""An account at work: what the owner put in, with its health, its windows and its counters."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from random import Random
+
+from headgate.clock import Clock
+from headgate.errors import SettingsError
+from headgate.pool.accounts import Account
+from headgate.pool.faults import Fault
+from headgate.pool.health import Health
+from headgate.pool.windows import Windows
+from headgate.providers.limits import Limits, Window
+from headgate.providers.provider import Provider
+from headgate.wire.headers import Headers
+
+
+class Status(StrEnum):
+    """The words of the outside surface."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    RATE_LIMITED = "rate_limited"
+    EXPIRED = "expired"
+    NEEDS_REAUTH = "needs_reauth"
+    DISABLED = "disabled"
+
+
+_STATUS_OF_FAULT = {
+    Fault.LIMITED: Status.RATE_LIMITED,
+    Fault.REFUSED: Status.NEEDS_REAUTH,
+    Fault.BILLING: Status.DISABLED,
+    Fault.FORBIDDEN: Status.DISABLED,
+}
+"""A passing trouble, or one model's, leaves an account active; `skipped_because` tells of it."""
+
+
+class LivingAccount:
+    """One account of the pool. The relay counts on it directly: `in_flight`, `request_count`,
+    `error_count` and `last_used_at` are plain attributes."""
+
+    def __init__(
+        self,
+        account: Account,
+        provider: Provider | None,
+        *,
+        clock: Clock,
+        random: Random,
+        on_health: "Callable[[LivingAccount], None]",
+        on_soft_limit: "Callable[[LivingAccount, str], None]",
+    ) -> None:
+        self.health = Health(random, lambda: on_health(self))
+        self.in_flight = 0
+        self.request_count = 0
+        self.error_count = 0
+        self.last_used_at: float | None = None
+        """Unix seconds."""
+        self.session_count = 0
+        """Conversations that stay on this account."""
+        self.head_start = 0.0
+        """Requests that count as served when loads are compared: a newcomer starts level with the
+        others instead of taking everything until it has caught up."""
+        self._clock = clock
+        self._on_soft_limit = on_soft_limit
+        self._noted_status: bytes | None = None
+        self._adopt(account, provider)
+
+    def _adopt(self, account: Account, provider: Provider | None) -> None:
+        self.account = account
+        self.provider = provider
+        self.id = account.id
+        self.share = max(account.weight, 0) * max(account.tier, 1)
+        """Its part of the traffic, in proportion to the others' shares."""
+        self.base_url = account.base_url or (provider.default_base_url if provider else "")
+        self.credential_header = (b"", b"")
+        self.unusable_because: str | None = None
+        """Why no request can be built for it, in words; None: one can."""
+        self._models = frozenset(account.models)
+        self._windows = Windows(provider) if provider else None
+        self._status_header = provider.status_header if provider else None
+        self._calm_status = provider.calm_status if provider else b""
+        self._check(account, provider)
+        self.is_open = not account.paused and self.unusable_because is None
+        """Neither paused nor unusable: health and model alone decide."""
+
+    def _check(self, account: Account, provider: Provider | None) -> None:
+        if provider is None:
+            self.unusable_because = f"unknown provider {account.provider}"
+            return
+        try:
+            self.credential_header = provider.credential_header(account.credential.secret)
+        except SettingsError as error:
+            self.unusable_because = f"unusable credential: {error.message}"
+
+    def replace(self, account: Account, provider: Provider | None) -> None:
+        """The owner changed the account; what runs on it goes on. A new credential, address or provider
+        starts with a clean slate, a resumed account without what waited for its owner."""
+        before = self.account
+        places = (before.credential, before.base_url, before.provider)
+        self._adopt(account, provider)
+        if places != (account.credential, account.base_url, account.provider):
+            self._noted_status = None
+            self.health.forget()
+        elif before.paused and not account.paused:
+            self.health.resume()
+
+    # ---- can it serve? -----------------------------------------------------------------------------
+
+    def serves(self, model: str | None) -> bool:
+        """By the owner's list; the account's health is another matter."""
+        return not self._models or model is None or model in self._models
+
+    def can_serve(self, model: str | None, now: float) -> bool:
+        if not self.is_open or (self._models and not self.serves(model)):
+            return False
+        return self.health.is_clear or self.health.unavailable_until(model, now) is None
+
+    def can_stay(self, now: float) -> bool:
+        """A conversation that must leave it for one model may come back for its others."""
+        return self.is_open and self.health.unavailable_until(None, now) is None
+
+    def knows(self, model: str) -> bool:
+        """It has answered for this model or lists it: a 404 then means the account, not a caller's typo."""
+        return model in self.health.served or model in self._models
+
+    def skipped_because(self, model: str | None, now: float) -> str | None:
+        """Why it cannot serve such a request now, in words; None: it can."""
+        if self.account.paused:
+            return "paused"
+        if self.unusable_because is not None:
+            return self.unusable_because
+        if not self.serves(model):
+            return f"model {model} not served"
+        return self.health.why(model, now)
+
+    @property
+    def status(self) -> Status:
+        if self.account.paused:
+            return Status.PAUSED
+        if self.unusable_because is not None:
+            return Status.DISABLED
+        rest = self.health.open_rest(None, self._clock.now())
+        return Status.ACTIVE if rest is None else _STATUS_OF_FAULT.get(rest.fault, Status.ACTIVE)
+
+    # ---- limits ------------------------------------------------------------------------------------
+
+    def note_headers(self, headers: Headers, now: float) -> None:
+        """Take in the limit headers of an answer that serves the request: one scan, unless the
+        provider's status changed. A refused attempt goes through `note_limits` and `Health.apply`.
+
+        A hard status on a good answer takes the account out as a refusal would.
+        """
+        windows = self._windows
+        if windows is None:
+            return
+        wanted = self._status_header
+        for name, value in headers:
+            if name == wanted:
+                if value != self._noted_status:
+                    self._note_status(value, headers, now)
+                    return
+                break
+        windows.put_aside(headers, now)
+
+    def note_limits(self, limits: Limits) -> None:
+        """Take in the windows of a refused attempt, whose headers the caller has read already."""
+        if self._windows is not None:
+            self._windows.add(limits)
+
+    def _note_status(self, value: bytes, headers: Headers, now: float) -> None:
+        assert self.provider is not None and self._windows is not None
+        if value == self._calm_status:
+            self._noted_status = value
+            self._windows.put_aside(headers, now)
+            return
+        limits = self.provider.read_limits(headers, now)
+        self._windows.add(limits)
+        if limits.is_hard:
+            fault = Fault.BILLING if limits.needs_payment else Fault.LIMITED
+            self.health.apply(fault, until=limits.reset_at, reason=limits.status or "", now=now)
+            return
+        self._noted_status = value
+        if limits.is_soft and limits.status is not None:
+            self._on_soft_limit(self, limits.status)
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        return () if self._windows is None else self._windows.at(self._clock.now())
+
+    @property
+    def rate_limit_status(self) -> str | None:
+        """`limited` while it rests for a limit, else the provider's last word; None: none yet."""
+        if self._limit() is not None:
+            return "limited"
+        return None if self._noted_status is None else self._noted_status.decode("latin-1")
+
+    @property
+    def rate_limit_reset(self) -> float | None:
+        """Unix seconds at which a limited account returns; None: it is not limited."""
+        return self._limit()
+
+    def _limit(self) -> float | None:
+        rests = self.health.rests(self._clock.now())
+        return max((rest.until for rest in rests if rest.fault is Fault.LIMITED), default=None)

@@ -1,0 +1,302 @@
+"""The pool: every living account, and the one door through which a request gets one."""
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from headgate.clock import Clock
+from headgate.pool.accounts import Account
+from headgate.pool.groups import Group
+from headgate.pool.living import LivingAccount
+from headgate.pool.selection import POLICIES, policy_named
+from headgate.providers.provider import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request needs of an account."""
+
+    provider: str
+    model: str | None = None
+    session: str | None = None
+    """Key of the conversation; None: the request belongs to none."""
+    pinned_id: int | None = None
+    """Only this account will do: an object of the request lives in it, or the caller named it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A request or a conversation went from one account to another."""
+
+    at: float
+    """Unix seconds."""
+    from_account: str
+    to_account: str
+    why: str
+
+
+def _ignore(*_: object) -> None:
+    """Nobody listens."""
+
+
+class Pool:
+    """Lives in the event loop's thread; nothing here waits.
+
+    `on_health` is called after every change of an account's health: what it then writes down brings
+    the health back at the next start (`restore`). `on_soft_limit` is called once when a provider
+    begins to warn, `on_switch` for every switch.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        providers: Mapping[str, Provider],
+        *,
+        strategy: str = POLICIES[0].name,
+        session_seconds: float = 3600.0,
+        rotation: bool = True,
+        on_health: Callable[[LivingAccount], None] = _ignore,
+        on_soft_limit: Callable[[LivingAccount, str], None] = _ignore,
+        on_switch: Callable[[Switch], None] = _ignore,
+        random: Random | None = None,
+    ) -> None:
+        self.rotation = rotation
+        """False: one account serves, the first by priority and name, and its failures pass through."""
+        self.switches = 0
+        self.last_switch: Switch | None = None
+        self._clock = clock
+        self._providers = providers
+        self._policy = policy_named(strategy)
+        self._session_seconds = session_seconds
+        self._on_health = on_health
+        self._on_soft_limit = on_soft_limit
+        self._on_switch = on_switch
+        self._random = random or Random()
+        self._by_id: dict[int, LivingAccount] = {}
+        self._by_name: dict[str, LivingAccount] = {}
+        self._groups: dict[str, Group] = {}
+
+    # ---- the accounts ------------------------------------------------------------------------------
+
+    @property
+    def living(self) -> Mapping[str, LivingAccount]:
+        """By name."""
+        return self._by_name
+
+    def by_name(self, name: str) -> LivingAccount | None:
+        return self._by_name.get(name)
+
+    def by_id(self, account_id: int) -> LivingAccount | None:
+        return self._by_id.get(account_id)
+
+    def replace(self, accounts: Iterable[Account]) -> None:
+        """These are all the accounts from now on. Health stays with the id."""
+        wanted = {account.id: account for account in accounts}
+        for account_id in [known for known in self._by_id if known not in wanted]:
+            self._drop(account_id)
+        for account in wanted.values():
+            self._take(account)
+        self._arrange()
+
+    def put(self, account: Account) -> None:
+        """Add the account, or change the one with its id: at once, also for what runs."""
+        self._take(account)
+        self._arrange()
+
+    def remove(self, name: str) -> None:
+        """No further request goes to it. Unknown names are passed over."""
+        living = self._by_name.get(name)
+        if living is not None:
+            self._drop(living.id)
+            self._arrange()
+
+    def resume(self, name: str) -> None:
+        """The owner says the account is mended: it is asked again. A stated limit stays."""
+        living = self._by_name.get(name)
+        if living is not None:
+            living.health.resume()
+
+    def restore(self, states: Mapping[int, dict[str, Any]]) -> None:
+        """Health by account id, as `Health.to_state` wrote it in an earlier life."""
+        for account_id, state in states.items():
+            if (living := self._by_id.get(account_id)) is not None:
+                living.health.from_state(state)
+
+    def _take(self, account: Account) -> None:
+        provider = self._providers.get(account.provider)
+        living = self._by_id.get(account.id)
+        if living is not None:
+            living.replace(account, provider)
+            return
+        living = LivingAccount(
+            account,
+            provider,
+            clock=self._clock,
+            random=self._random,
+            on_health=self._on_health,
+            on_soft_limit=self._on_soft_limit,
+        )
+        self._group(account.provider).level(living)
+        self._by_id[account.id] = living
+
+    def _drop(self, account_id: int) -> None:
+        del self._by_id[account_id]
+        for group in self._groups.values():
+            group.sessions.forget_account(account_id)
+
+    def _arrange(self) -> None:
+        self._by_name = {living.account.name: living for living in self._by_id.values()}
+        for provider in {living.account.provider for living in self._by_id.values()}:
+            self._group(provider)
+        for provider, group in self._groups.items():
+            group.arrange(one for one in self._by_id.values() if one.account.provider == provider)
+
+    def _group(self, provider: str) -> Group:
+        return self._groups.setdefault(provider, Group(self._session_seconds))
+
+    # ---- the strategy ------------------------------------------------------------------------------
+
+    @property
+    def strategy(self) -> str:
+        return self._policy.name
+
+    @strategy.setter
+    def strategy(self, name: str) -> None:
+        """In force for the next request. `SettingsError` for an unknown name: the old one stays."""
+        self._policy = policy_named(name)
+
+    @property
+    def session_seconds(self) -> float:
+        """How long a conversation stays on its account, from its first use."""
+        return self._session_seconds
+
+    @session_seconds.setter
+    def session_seconds(self, seconds: float) -> None:
+        self._session_seconds = seconds
+        for group in self._groups.values():
+            group.sessions.seconds = seconds
+
+    # ---- choosing ----------------------------------------------------------------------------------
+
+    def pick(self, wanted: Wanted, tried: Collection[int]) -> LivingAccount | None:
+        """The account for this attempt, None when nobody is left. `tried` holds the ids that this
+        request has used up, in the order of trying."""
+        group = self._groups.get(wanted.provider)
+        if group is None:
+            return None
+        now = self._clock.now()
+        if wanted.pinned_id is not None or not self.rotation:
+            return self._only(group, wanted, tried, now)
+        current = self._current(group, wanted.session, now)
+        if (
+            current is not None
+            and not tried
+            and current.account.priority == group.best_priority
+            and current.can_serve(wanted.model, now)
+        ):
+            return current
+        return self._choose(group, wanted, tried, current, now)
+
+    def _only(self, group: Group, wanted: Wanted, tried: Collection[int], now: float) -> LivingAccount | None:
+        """The one account that may serve, unless it was tried or is banned."""
+        pinned = wanted.pinned_id
+        one = group.sole(wanted.model) if pinned is None else self._by_id.get(pinned)
+        if one is None or one.id in tried or one.account.provider != wanted.provider:
+            return None
+        if one.can_serve(wanted.model, now):
+            return one
+        others = [other.id for other in group.accounts if other is not one]
+        return group.last_resort(wanted.model, others, now)
+
+    def _current(self, group: Group, session: str | None, now: float) -> LivingAccount | None:
+        if session is None or not self._policy.keeps_sessions:
+            return None
+        account_id = group.sessions.account_of(session, now)
+        return None if account_id is None else self._by_id.get(account_id)
+
+    def _choose(
+        self,
+        group: Group,
+        wanted: Wanted,
+        tried: Collection[int],
+        current: LivingAccount | None,
+        now: float,
+    ) -> LivingAccount | None:
+        candidates = group.candidates(wanted.model, tried, now)
+        if not candidates:
+            choice = group.last_resort(wanted.model, tried, now)
+        else:
+            if self._policy.keeps_sessions:
+                group.count_sessions(candidates, now)
+            held = current if current in candidates else None
+            choice, group.turn = self._policy.choose(candidates, held, group.turn)
+            self._bind(group, wanted, current, choice, now)
+        if choice is not None:
+            self._note_switch(wanted.model, tried, current, choice, now)
+        return choice
+
+    def _bind(
+        self, group: Group, wanted: Wanted, current: LivingAccount | None, choice: LivingAccount, now: float
+    ) -> None:
+        """Keep the conversation on the choice, unless only this one model sends it elsewhere."""
+        if wanted.session is None or not self._policy.keeps_sessions or choice is current:
+            return
+        if current is None or current.can_serve(wanted.model, now) or not current.can_stay(now):
+            group.sessions.bind(wanted.session, choice.id, now)
+
+    def _note_switch(
+        self,
+        model: str | None,
+        tried: Collection[int],
+        current: LivingAccount | None,
+        choice: LivingAccount,
+        now: float,
+    ) -> None:
+        left = self._by_id.get(list(tried)[-1]) if tried else current
+        if left is None or left is choice:
+            return
+        why = left.skipped_because(model, now) or ("tried already" if tried else "better priority")
+        self.switches += 1
+        self.last_switch = Switch(now, left.account.name, choice.account.name, why)
+        self._on_switch(self.last_switch)
+
+    # ---- explaining --------------------------------------------------------------------------------
+
+    def explain(self, provider: str, model: str | None, tried: Collection[int] = ()) -> dict[str, str]:
+        """Account name -> why a request would pass it by now. Accounts that could serve are not in it."""
+        group = self._groups.get(provider)
+        if group is None:
+            return {}
+        now = self._clock.now()
+        reasons = {one.account.name: self._why_not(group, one, model, tried, now) for one in group.accounts}
+        return {name: why for name, why in reasons.items() if why is not None}
+
+    def _why_not(
+        self, group: Group, one: LivingAccount, model: str | None, tried: Collection[int], now: float
+    ) -> str | None:
+        if (why := one.skipped_because(model, now)) is not None:
+            return why
+        if one.id in tried:
+            return "tried already"
+        if not self.rotation:
+            sole = group.sole(model)
+            return None if sole is one or sole is None else f"rotation is off: {sole.account.name} serves"
+        best = group.candidates(model, tried, now)[0].account
+        return None if best.priority == one.account.priority else f"worse priority than {best.name}"
+
+    def earliest_return(self, provider: str, model: str | None) -> float | None:
+        """Unix seconds at which the first account for such a request is back (now, when one could
+        serve); None: nobody comes back by itself."""
+        group = self._groups.get(provider)
+        if group is None:
+            return None
+        now = self._clock.now()
+        if not self.rotation:
+            sole = group.sole(model)
+            accounts = [] if sole is None else [sole]
+        else:
+            accounts = [one for one in group.accounts if one.is_open and one.serves(model)]
+        returns = [one.health.unavailable_until(model, now) or now for one in accounts]
+        return min((moment for moment in returns if not math.isinf(moment)), default=None)

@@ -1,0 +1,128 @@
+"""One reason not to use an account for a while: its words, its weight, its stored form."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from headgate.pool.faults import PASSING, Fault
+
+_FAULTS = {fault.value: fault for fault in Fault}
+
+
+@dataclass(slots=True)
+class Rest:
+    fault: Fault
+    model: str | None
+    """None: the whole account."""
+    until: float
+    """Unix seconds; infinite: until somebody acts."""
+    level: int
+    """Rung of the ladder, 0 for the first failure."""
+    since: float
+    reason: str
+
+    def concerns(self, model: str | None, now: float) -> bool:
+        return self.until > now and (self.model is None or self.model == model)
+
+    def is_refuted_by(self, model: str | None, now: float) -> bool:
+        """Whether a good answer for `model`, arriving now, ends this rest (rules in `health.py`)."""
+        if self.fault in PASSING:
+            return True
+        return self.until <= now and (self.model is None or self.model == model)
+
+    def weight(self) -> tuple[bool, float]:
+        """A ban before a passing trouble, then the longest."""
+        return self.fault not in PASSING, self.until
+
+    def in_words(self) -> str:
+        about = f": {self.reason}" if self.reason else ""
+        until = "" if math.isinf(self.until) else f" until {utc(self.until)}"
+        match self.fault:
+            case Fault.LIMITED:
+                return f"rate limited{until}"
+            case Fault.MODEL_LIMITED:
+                return f"model {self.model} rate limited{until}"
+            case Fault.MODEL_MISSING:
+                return f"model {self.model} not served, asked again after {utc(self.until)}"
+            case Fault.REFUSED:
+                return f"needs re-auth{about or ': the provider refused its credential'}"
+            case Fault.BILLING:
+                return f"billing{about or ': the provider asks for payment'}; rests{until}"
+            case Fault.FORBIDDEN:
+                return f"forbidden repeatedly{about}; rests{until}"
+            case _:
+                return f"{self.fault.value.replace('_', ' ')}{about}; rests{until}"
+
+
+def utc(moment: float) -> str:
+    """Unix seconds as `2026-01-31T12:00:00Z`."""
+    try:
+        return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return f"{moment:.0f}"
+
+
+# ---- stored form -----------------------------------------------------------------------------------
+
+
+def write_state(rests: Iterable[Rest], forbidden_at: list[float], served: set[str]) -> dict[str, Any]:
+    """JSON-able: an infinite rest is written as `until: null`, since JSON has no infinity."""
+    return {
+        "version": 1,
+        "rests": [
+            {
+                "fault": rest.fault.value,
+                "model": rest.model,
+                "until": None if math.isinf(rest.until) else rest.until,
+                "level": rest.level,
+                "since": rest.since,
+                "reason": rest.reason,
+            }
+            for rest in rests
+        ],
+        "forbidden_at": list(forbidden_at),
+        "served": sorted(served),
+    }
+
+
+def read_state(state: dict[str, Any]) -> tuple[list[Rest], list[float], set[str]]:
+    """The inverse. An entry that does not read is left out: an older or newer version wrote it, and
+    the next answer teaches it again."""
+    rests = [rest for entry in _list(state, "rests") if (rest := _read_rest(entry)) is not None]
+    forbidden_at = [float(moment) for moment in _list(state, "forbidden_at") if _is_number(moment)]
+    served = {model for model in _list(state, "served") if isinstance(model, str)}
+    return rests, forbidden_at, served
+
+
+def _read_rest(entry: object) -> Rest | None:
+    if not isinstance(entry, dict):
+        return None
+    until, since, level = entry.get("until"), entry.get("since", 0.0), entry.get("level", 0)
+    model, fault = entry.get("model"), _FAULTS.get(str(entry.get("fault")))
+    is_readable = (
+        (until is None or _is_number(until))
+        and _is_number(since)
+        and isinstance(level, int)
+        and (model is None or isinstance(model, str))
+    )
+    if fault is None or not is_readable:
+        return None
+    return Rest(
+        fault=fault,
+        model=model,
+        until=math.inf if until is None else float(until),
+        level=max(level, 0),
+        since=float(since),
+        reason=str(entry.get("reason", "")),
+    )
+
+
+def _list(state: dict[str, Any], key: str) -> list[Any]:
+    value = state.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

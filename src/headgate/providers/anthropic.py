@@ -1,0 +1,44 @@
+"""Anthropic: addressing, the credential header, and where its limits and errors are read.
+
+Source: Claude API documentation, "API overview" (authentication, `anthropic-version`).
+"""
+
+from headgate.errors import SettingsError
+from headgate.providers.anthropic_errors import read_error
+from headgate.providers.anthropic_limits import STATUS_HEADER, read_limits
+from headgate.providers.limits import Limits
+from headgate.providers.provider import ProviderError
+from headgate.wire.headers import Headers
+
+_VERSION_HEADER = b"anthropic-version"
+_REQUIRED: Headers = [(_VERSION_HEADER, b"2023-06-01")]
+"""The only version the documentation names; a request without the header is refused."""
+_NOTHING: Headers = []
+
+
+class AnthropicProvider:
+    name = "anthropic"
+    default_base_url = "https://api.anthropic.com"
+    status_header: bytes | None = STATUS_HEADER
+    calm_status = b"allowed"
+
+    def credential_header(self, secret: str) -> tuple[bytes, bytes]:
+        """`x-api-key`. The message of the error never shows the secret."""
+        if not secret or not all("!" <= character <= "~" for character in secret):
+            raise SettingsError(
+                "The API key is empty or holds a space, a line break or a character outside ASCII.",
+                hint="Copy the key again from the provider's console, without anything around it.",
+            )
+        return b"x-api-key", secret.encode("ascii")
+
+    def required_headers(self, sent: Headers) -> Headers:
+        for name, _ in sent:
+            if name == _VERSION_HEADER:
+                return _NOTHING
+        return _REQUIRED
+
+    def read_limits(self, headers: Headers, now: float) -> Limits:
+        return read_limits(headers, now)
+
+    def read_error(self, status: int, body: bytes, now: float) -> ProviderError:
+        return read_error(status, body, now)

@@ -1,0 +1,202 @@
+"""Anthropic's limit headers.
+
+Sources: Claude API documentation, "Rate limits", "Response headers" (the dated families and
+`retry-after`); the unified headers of subscription accounts are not documented and are read as
+seen in answers: `anthropic-ratelimit-unified-{status,reset,representative-claim,overage-status}`
+and `…-unified-WINDOW-{status,reset,utilization}` with windows such as `5h`, `7d`, `7d_opus`.
+"""
+
+import math
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from headgate.providers.limits import Limits, Window
+from headgate.wire.headers import Headers
+
+STATUS_HEADER = b"anthropic-ratelimit-unified-status"
+
+_PREFIX = "anthropic-ratelimit-"
+_UNIFIED = "unified-"
+_DATED = ("requests", "tokens", "input-tokens", "output-tokens")
+_HARD = frozenset({"rejected", "rate_limited", "blocked", "queueing_hard", "payment_required"})
+_SOFT = frozenset({"allowed_warning", "queueing_soft"})
+_NOT_WINDOWS = frozenset({"overage", "fallback"})
+_SHARED_CLAIMS = frozenset({"five_hour", "seven_day", "overage"})
+_LONGEST_REST = 400 * 86_400.0
+"""Seconds. A monthly spend limit is the longest known; beyond a year it is another unit, or garbage."""
+
+Fields = dict[str, str]
+
+
+def read_limits(headers: Headers, now: float) -> Limits:
+    """Everything the limit headers of one answer say. A value that cannot be read is left out alone."""
+    fields = _limit_fields(headers)
+    if not fields:
+        return Limits()
+    unified = {name[len(_UNIFIED) :]: value for name, value in fields.items() if name.startswith(_UNIFIED)}
+    status = _word(unified.get("status"))
+    windows = _unified_windows(unified, now)
+    retry_after = _retry_after(fields.get("retry-after"), now)
+    is_hard = _is_hard(status, unified, windows)
+    dated = _dated_windows(fields, now)
+    return Limits(
+        windows=(*windows, *dated),
+        status=status,
+        is_hard=is_hard,
+        is_soft=status in _SOFT,
+        needs_payment=is_hard and status == "payment_required",
+        is_model_limit=_is_model_limit(unified, windows),
+        reset_at=_reset(unified, windows, dated, retry_after, now),
+        retry_after=retry_after,
+        should_retry=_truth(fields.get("x-should-retry")),
+    )
+
+
+def _limit_fields(headers: Headers) -> Fields:
+    """The headers meant here, without their common prefix; the last of a repeated name counts."""
+    found: Fields = {}
+    for raw_name, raw_value in headers:
+        name = raw_name.decode("latin-1")
+        if name.startswith(_PREFIX):
+            found[name[len(_PREFIX) :]] = raw_value.decode("latin-1").strip()
+        elif name in ("retry-after", "x-should-retry"):
+            found[name] = raw_value.decode("latin-1").strip()
+    return found
+
+
+# ---- windows ---------------------------------------------------------------------------------------
+
+
+def _unified_windows(unified: Fields, now: float) -> list[Window]:
+    """Any name between `unified-` and the last word is a window, also one nobody has seen yet."""
+    seen: dict[str, Fields] = {}
+    for name, value in unified.items():
+        window, dash, field = name.rpartition("-")
+        if dash and window not in _NOT_WINDOWS and field in ("status", "reset", "utilization"):
+            seen.setdefault(window, {})[field] = value
+    return [
+        Window(
+            name=window,
+            seen_at=now,
+            utilization=_fraction(fields.get("utilization")),
+            resets_at=_moment(fields.get("reset"), now),
+            status=_word(fields.get("status")),
+        )
+        for window, fields in seen.items()
+    ]
+
+
+def _dated_windows(fields: Fields, now: float) -> list[Window]:
+    windows = []
+    for name in _DATED:
+        limit, remaining = _count(fields.get(f"{name}-limit")), _count(fields.get(f"{name}-remaining"))
+        resets_at = _moment(fields.get(f"{name}-reset"), now)
+        if (limit, remaining, resets_at) != (None, None, None):
+            spent = 1 - min(remaining / limit, 1.0) if limit and remaining is not None else None
+            windows.append(
+                Window(name, now, utilization=spent, remaining=remaining, limit=limit, resets_at=resets_at)
+            )
+    return windows
+
+
+# ---- what follows from them ------------------------------------------------------------------------
+
+
+def _is_hard(status: str | None, unified: Fields, windows: list[Window]) -> bool:
+    """A plan that is used up still serves while paid overage is allowed: `rejected` is then no refusal."""
+    overage = _word(unified.get("overage-status"))
+    if overage == "allowed" or overage in _SOFT:
+        return False
+    if status is None:
+        return any(window.status in _HARD for window in windows)
+    return status in _HARD
+
+
+def _is_model_limit(unified: Fields, windows: list[Window]) -> bool:
+    """Windows of a group of models carry a suffix (`7d_opus`), their claims too (`seven_day_opus`)."""
+    used_up = [window.name for window in windows if window.status in _HARD]
+    if used_up:
+        return all("_" in name for name in used_up)
+    claim = _word(unified.get("representative-claim"))
+    is_hard = _word(unified.get("status")) in _HARD
+    return is_hard and claim is not None and claim not in _SHARED_CLAIMS and claim.count("_") > 1
+
+
+def _reset(
+    unified: Fields, windows: list[Window], dated: list[Window], retry_after: float | None, now: float
+) -> float | None:
+    """The unified reset, else that of the used-up windows, else `retry-after`, else the latest of the
+    dated families that have nothing left.
+
+    A unified status that allows means: this refusal is not about the plan, so its reset, which may be
+    days away, does not count.
+    """
+    status = _word(unified.get("status"))
+    stated = [_moment(unified.get("reset"), now)] if status is None or status in _HARD else []
+    used_up = [window.resets_at for window in windows if window.status in _HARD]
+    empty = [window.resets_at for window in dated if window.remaining == 0]
+    wait = [now + retry_after] if retry_after is not None else []
+    for choice in (stated, used_up, wait, empty):
+        known = [moment for moment in choice if moment is not None and moment > now]
+        if known:
+            return max(known)
+    return None
+
+
+# ---- values: each None when it cannot be read ------------------------------------------------------
+
+
+def _word(text: str | None) -> str | None:
+    return text.lower() if text else None
+
+
+def _truth(text: str | None) -> bool | None:
+    return {"true": True, "false": False}.get(text.lower()) if text else None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text else None
+    except ValueError:
+        return None
+    return number if number is not None and math.isfinite(number) and number >= 0 else None
+
+
+def _count(text: str | None) -> int | None:
+    number = _number(text)
+    return None if number is None else int(number)
+
+
+def _fraction(text: str | None) -> float | None:
+    number = _number(text)
+    return None if number is None else min(number, 1.0)
+
+
+def _moment(text: str | None, now: float) -> float | None:
+    """Unix seconds from Unix seconds or an RFC 3339 date."""
+    if not text:
+        return None
+    moment = _number(text)
+    if moment is None:
+        try:
+            moment = _unix(datetime.fromisoformat(text))
+        except (ValueError, OverflowError):
+            return None
+    return moment if 0 < moment < now + _LONGEST_REST else None
+
+
+def _retry_after(text: str | None, now: float) -> float | None:
+    """Seconds, decimals too, or an HTTP date (RFC 9110, section 10.2.3)."""
+    if not text:
+        return None
+    seconds = _number(text)
+    if seconds is None:
+        try:
+            seconds = max(_unix(parsedate_to_datetime(text)) - now, 0.0)
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+    return seconds if seconds < _LONGEST_REST else None
+
+
+def _unix(date: datetime) -> float:
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
