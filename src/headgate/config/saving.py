@@ -1,0 +1,174 @@
+"""Writing the settings file: one key at a time, comments and order kept, never half-written."""
+
+import io
+import json
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
+
+from headgate.config import table
+from headgate.config.settings import Settings
+from headgate.errors import SettingsError
+
+_log = logging.getLogger("headgate.config")
+
+_HEADER = """\
+# Settings of Headgate. Every line is a comment and shows the default: take the "# " away to change one,
+# together with the "# " of its section. docs/settings.md says more about each.
+"""
+
+_SKIPPED = r"(?:[ \t]*(?:#[^\n]*)?\n)*"
+"""Blank lines and comments between a key and what it holds."""
+_NESTED_MAP = re.compile(rf"^[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n{_SKIPPED}( +)[^\s#-]", re.MULTILINE)
+_NESTED_LIST = re.compile(rf"^( *)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n{_SKIPPED}( *)-( +)\S", re.MULTILINE)
+
+
+def save_setting(path: Path, key: str, value: Any) -> bool:
+    """Write one setting into the file; everything else in it stays as it is.
+
+    False when the file cannot be written or is broken (a WARN line says why): the file is untouched then.
+    Raises SettingsError when there is no such setting or the value is none it can have.
+    """
+    _check(key, value)
+    target = path.resolve()
+    try:
+        text = target.read_text(encoding="utf-8-sig") if target.exists() else _default_text()
+        _replace(target, _with(text, key.split("."), value))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        reason = str(error).replace("\n", " ")
+        _log.warning("%s is changed but could not be saved to %s: %s", key, path, reason)
+        return False
+    return True
+
+
+def write_default_file(path: Path) -> bool:
+    """Write the commented default file where none is; False when it is there or cannot be written."""
+    if path.exists():
+        return False
+    try:
+        _replace(path.resolve(), _default_text())
+    except OSError as error:
+        _log.warning("Running on defaults; no settings file could be made at %s: %s", path, error.strerror)
+        return False
+    return True
+
+
+def _check(key: str, value: Any) -> None:
+    known = [row.path for row in table.rows() if row.variable]
+    if key not in known:
+        meant = table.nearest(key, known)
+        raise SettingsError(
+            f"Unknown setting {key}" + (f", did you mean {meant}?" if meant else ""),
+            hint="docs/settings.md lists every setting.",
+        )
+    nested = value
+    for step in reversed(key.split(".")):
+        nested = {step: nested}
+    try:
+        Settings.model_validate(nested)
+    except ValidationError as error:
+        words = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{key}: {words}", hint="docs/settings.md lists every setting.") from error
+
+
+def _with(text: str, steps: list[str], value: Any) -> str:
+    """The file's text with one value set. Raises YAMLError when the text is broken."""
+    yaml = _yaml_as_in(text)
+    tree = yaml.load(text)
+    # In a file of comments only there is no value they could hang on to: the section goes below them.
+    kept = "" if tree is not None else text.rstrip("\n") + "\n\n"
+    tree = tree if tree is not None else CommentedMap()
+    _group_of(tree, steps)[steps[-1]] = value
+    out = io.StringIO()
+    yaml.dump(tree, out)
+    return kept + out.getvalue()
+
+
+def _group_of(tree: Any, steps: list[str]) -> CommentedMap:
+    """The section that the setting stands in, made where it is missing."""
+    group = tree
+    for step in steps[:-1]:
+        if isinstance(group, CommentedMap) and group.get(step) is None:
+            group[step] = CommentedMap()
+        group = group[step] if isinstance(group, CommentedMap) else None
+    if not isinstance(group, CommentedMap):
+        raise YAMLError(f"{'.'.join(steps[:-1]) or 'the top'} is not a section")
+    return group
+
+
+def _yaml_as_in(text: str) -> YAML:
+    """A writer that keeps the text's own indents, quotes and long lines."""
+    yaml = YAML(typ="rt")
+    yaml.preserve_quotes = True
+    yaml.width = 10_000
+    nested = _NESTED_MAP.search(text)
+    mapping = len(nested[1]) if nested else 2
+    listed = _NESTED_LIST.search(text)
+    offset = len(listed[2]) - len(listed[1]) if listed else 0
+    yaml.indent(mapping=mapping, sequence=offset + 1 + len(listed[3]) if listed else 2, offset=offset)
+    return yaml
+
+
+def _replace(target: Path, text: str) -> None:
+    """All or nothing: a new file of mode 0600 takes the old one's place, and keeps its owner."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        _keep_owner(target, Path(name))
+        Path(name).replace(target)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _keep_owner(old: Path, new: Path) -> None:
+    """Root may edit the file of the user that runs the service, which must still be able to read it."""
+    if old.exists() and hasattr(os, "chown"):
+        found = old.stat()
+        if (found.st_uid, found.st_gid) != (os.getuid(), os.getgid()):
+            with suppress(PermissionError):
+                os.chown(new, found.st_uid, found.st_gid)
+
+
+# ---- the file that a first start makes -----------------------------------------------------------
+
+
+def _default_text() -> str:
+    return _HEADER + "".join(f"\n{section}" for section in _sections())
+
+
+def _sections() -> Iterator[str]:
+    settable = (row for row in table.rows() if row.variable and table.ANY_NAME not in row.path)
+    for section, group in groupby(settable, key=lambda row: row.path.partition(".")[0]):
+        rows = list(group)
+        if rows[0].path == section:
+            yield f"# {section}: {_as_yaml(rows[0].default)}  # {rows[0].description}\n"
+        else:
+            lines = [f"#   {r.path.partition('.')[2]}: {_as_yaml(r.default)}  # {_about(r)}\n" for r in rows]
+            yield f"# {section}:\n" + "".join(lines)
+
+
+def _about(row: table.Row) -> str:
+    return f"{row.description} ({row.unit})"
+
+
+def _as_yaml(value: Any) -> str:
+    """JSON is YAML; the defaults that are words need no quotes."""
+    text = json.dumps(value)
+    return text.strip('"') if isinstance(value, str) else text
