@@ -14,7 +14,7 @@ from headgate.clock import Clock
 from headgate.errors import HeadgateError
 from headgate.record.lines import RequestLog
 from headgate.record.lock import FolderLock
-from headgate.record.replay import Replay
+from headgate.record.replay import Counts, Replay
 from headgate.record.state import StateFile
 from headgate.storage.database import Database, open_database
 
@@ -55,6 +55,7 @@ class Recorder:
         self._folder = Path(order.folder)
         self._clock = clock
         self._stop = stop
+        self._state = StateFile(self._folder, clock)
         self._stopped_at: float | None = None
         self._retry_seconds = FIRST_RETRY_SECONDS
 
@@ -77,34 +78,31 @@ class Recorder:
         while True:
             try:
                 database = await open_database(self._order.database_url)
+                try:
+                    await database.upgrade()
+                except BaseException:
+                    await database.close()
+                    raise
+                return database
             except HeadgateError as error:
+                self._state.save(Counts(), {}, error.message)
                 if not await self._may_retry(error):
                     return None
-                continue
-            try:
-                await database.upgrade()
-            except HeadgateError as error:
-                await database.close()
-                if not await self._may_retry(error):
-                    return None
-                continue
-            return database
 
     async def _record(self, database: Database) -> int:
         replay = Replay(self._folder, database, RequestLog().write)
-        state = StateFile(self._folder, self._clock)
         while True:
             # Asked before the step: what the gateway wrote before it left is then in it.
             is_last = self._stop.is_set()
             try:
                 moved = await replay.step()
             except HeadgateError as error:
-                state.save(replay.counts, replay.positions, error.message)
+                self._state.save(replay.counts, replay.positions or {}, error.message)
                 if not await self._may_retry(error):
                     return 1
                 continue
             self._retry_seconds = FIRST_RETRY_SECONDS
-            state.save(replay.counts, replay.positions, None)
+            self._state.save(replay.counts, replay.positions or {}, None)
             if is_last and not moved:
                 _log.info("Async DB writer queue flushed")
                 return 0

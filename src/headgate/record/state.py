@@ -5,6 +5,7 @@ and a gateway that does not read can never hold the recorder up.
 """
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,8 +20,6 @@ _SECONDS_BETWEEN_SAVES = 0.25
 
 class RecorderState(msgspec.Struct):
     pid: int
-    saved_at: float
-    """Unix seconds."""
     counts: Counts
     positions: list[tuple[str, str, int]]
     """Journal, segment, byte offset."""
@@ -34,21 +33,25 @@ class StateFile:
         self._draft = folder / f".{FILE_NAME}.{os.getpid()}"
         self._clock = clock
         self._next_save = 0.0
-        self._last: RecorderState | None = None
+        self._failure: str | None = None
+        self._saved = b""
 
-    def save(self, counts: Counts, positions: dict[tuple[str, str], int] | None, failure: str | None) -> None:
-        """A few times a second at most, but at once when the failure begins or ends."""
+    def save(self, counts: Counts, positions: Mapping[tuple[str, str], int], failure: str | None) -> None:
+        """What has changed, a few times a second at most; at once when a failure begins or ends."""
         now = self._clock.monotonic()
-        is_news = self._last is None or self._last.failure != failure
-        if now < self._next_save and not is_news:
+        if now < self._next_save and failure == self._failure:
             return
         self._next_save = now + _SECONDS_BETWEEN_SAVES
-        places = [(*key, offset) for key, offset in (positions or {}).items()]
-        self._last = RecorderState(os.getpid(), self._clock.now(), counts, places, failure)
+        self._failure = failure
+        places = [(*key, offset) for key, offset in positions.items()]
+        state = msgspec.json.encode(RecorderState(os.getpid(), counts, places, failure))
+        if state == self._saved:
+            return
         # The disk may be full: then the old state stands, and the journal is what matters.
         with suppress(OSError):
-            self._draft.write_bytes(msgspec.json.encode(self._last))
+            self._draft.write_bytes(state)
             self._draft.replace(self._path)
+            self._saved = state
 
 
 def read_state(folder: Path) -> RecorderState | None:

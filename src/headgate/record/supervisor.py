@@ -80,7 +80,7 @@ class RecorderProcess:
             pid=self.pid,
             restarts=self.restarts,
             lag_bytes=unread_bytes(self._folder, positions),
-            failure=saved.failure if saved else None,
+            failure=saved.failure if saved and saved.pid == self.pid else None,
             counts=saved.counts if saved else Counts(),
         )
 

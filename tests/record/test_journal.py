@@ -1,0 +1,197 @@
+import resource
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headgate.clock import SystemClock
+from headgate.errors import StorageError
+from headgate.record.events import HealthRecord, Record, decode
+from headgate.record.journal import Journal
+from headgate.record.segments import Tail, list_segments, read_frames
+from tests.record.samples import attempt, request
+
+
+class SetClock(SystemClock):
+    """Stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def monotonic(self) -> float:  # type: ignore[override]
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+def records(folder: Path) -> list[Record]:
+    found = []
+    for segment in list_segments(folder):
+        frames, tail = read_frames(segment.path.read_bytes(), 0, 1_000_000)
+        assert tail is Tail.CLEAN
+        found += [decode(frame.payload) for frame in frames]
+    return found
+
+
+def ids(folder: Path) -> list[str]:
+    return [getattr(record, "id", "") for record in records(folder)]
+
+
+def test_what_is_appended_is_on_the_disk_at_once(tmp_path: Path, clock: SetClock) -> None:
+    """Before `append` returns, in files for the owner alone."""
+    journal = Journal(tmp_path / "journal", "gateway", clock)
+    health = HealthRecord(1, "work", 5, {"until": float("inf")})
+    for record in (request("a"), health):
+        journal.append(record)
+    assert records(tmp_path / "journal") == [request("a"), health]
+    assert stat.S_IMODE((tmp_path / "journal").stat().st_mode) == 0o700
+    (segment,) = list_segments(tmp_path / "journal")
+    assert stat.S_IMODE(segment.path.stat().st_mode) == 0o600
+    assert segment.is_being_written()
+    journal.close()
+    assert not segment.is_being_written()
+
+
+def test_a_full_segment_is_followed_by_the_next(tmp_path: Path, clock: SetClock) -> None:
+    journal = Journal(tmp_path, "g", clock, segment_bytes=1000)
+    expected = [f"r{n}" for n in range(40)]
+    for request_id in expected:
+        journal.append(request(request_id))
+    segments = list_segments(tmp_path)
+    assert ids(tmp_path) == expected
+    assert len(segments) > 5
+    assert all(segment.size() <= 1000 for segment in segments)
+    assert [segment.is_being_written() for segment in segments] == [False] * (len(segments) - 1) + [True]
+    journal.close()
+
+
+def test_every_life_begins_a_segment_of_its_own(tmp_path: Path, clock: SetClock) -> None:
+    """An older one may end in half a frame, and a life that recorded nothing leaves nothing."""
+    for request_id in ("a", None, "b"):
+        journal = Journal(tmp_path, "g", clock)
+        if request_id:
+            journal.append(request(request_id))
+        journal.close()
+    assert ids(tmp_path) == ["a", "b"]
+    assert [segment.number for segment in list_segments(tmp_path)] == [1, 2]
+
+
+def test_workers_have_a_journal_each(tmp_path: Path, clock: SetClock) -> None:
+    first, second = Journal(tmp_path, "g-1", clock), Journal(tmp_path, "g-2", clock)
+    first.append(request("a"))
+    second.append(request("b"))
+    assert ids(tmp_path) == ["a", "b"]
+    assert first.size() == second.size() > 0
+    first.close()
+    second.close()
+
+
+def test_a_full_journal_drops_and_counts_until_there_is_room(tmp_path: Path, clock: SetClock) -> None:
+    """What was there first stays; the newest finds no room. Room is looked for ten times a second."""
+    journal = Journal(tmp_path, "g", clock, max_bytes=4000)
+    for number in range(100):
+        journal.append(request(f"r{number}"))
+    kept = ids(tmp_path)
+    assert kept == [f"r{n}" for n in range(len(kept))]
+    assert journal.size() <= 4000
+    assert journal.dropped == 100 - len(kept) > 0
+    assert "full" in (journal.last_failure or "")
+    for segment in list_segments(tmp_path)[:2]:
+        segment.path.unlink()
+    journal.append(request("too soon"))
+    clock.seconds += 0.1
+    journal.append(request("room again"))
+    assert ids(tmp_path)[-1] == "room again"
+    assert "too soon" not in ids(tmp_path)
+    journal.close()
+
+
+@pytest.fixture
+def file_size_limit() -> Iterator[Any]:
+    """The kernel's own limit on file sizes: a write over it comes back short, the next one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size: int | None) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft if size is None else size, hard))
+
+    yield limit
+    limit(None)
+
+
+def test_a_disk_that_is_full_costs_records_and_never_half_a_frame(
+    tmp_path: Path, clock: SetClock, file_size_limit: Any
+) -> None:
+    """A short write is taken back; when there is room again, recording goes on."""
+    journal = Journal(tmp_path, "g", clock)
+    file_size_limit(1000)
+    for number in range(20):
+        journal.append(request(f"r{number}"))
+    file_size_limit(None)
+    kept = ids(tmp_path)
+    assert kept == [f"r{n}" for n in range(len(kept))]
+    assert 0 < len(kept) < 20
+    assert journal.dropped == 20 - len(kept)
+    clock.seconds += 1
+    journal.append(request("after"))
+    assert ids(tmp_path) == [*kept, "after"]
+    journal.close()
+
+
+def test_a_record_that_cannot_be_encoded_is_counted(tmp_path: Path, clock: SetClock) -> None:
+    journal = Journal(tmp_path, "g", clock)
+    journal.append(HealthRecord(1, "a", 1, {"bad": object()}))
+    journal.append(request("b", at_ms=2**70))
+    assert journal.dropped == 2
+    journal.append(request("good"))
+    assert ids(tmp_path) == ["good"]
+    journal.close()
+
+
+def test_half_a_surrogate_pair_costs_a_mark_and_not_the_record(tmp_path: Path, clock: SetClock) -> None:
+    """JSON lets a client send one in a model's name; UTF-8 does not."""
+    journal = Journal(tmp_path, "g", clock)
+    journal.append(request("a", model="x\ud800", attempts=(attempt("work", reason="\udfff!"),)))
+    (record,) = records(tmp_path)
+    assert record == request("a", model="x?", attempts=(attempt("work", reason="?!"),))
+    assert journal.dropped == 0
+    journal.close()
+
+
+def test_a_record_too_large_for_a_frame_is_counted(tmp_path: Path, clock: SetClock) -> None:
+    journal = Journal(tmp_path, "g", clock)
+    journal.append(request("big", path="/" * (1 << 20)))
+    journal.append(request("good"))
+    assert (ids(tmp_path), journal.dropped) == (["good"], 1)
+    journal.close()
+
+
+def test_a_closed_journal_counts_what_comes_late(tmp_path: Path, clock: SetClock) -> None:
+    journal = Journal(tmp_path, "g", clock)
+    journal.close()
+    journal.close()
+    journal.append(request("late"))
+    assert (ids(tmp_path), journal.dropped) == ([], 1)
+
+
+def test_a_folder_that_vanishes_is_survived(tmp_path: Path, clock: SetClock) -> None:
+    """The open segment takes what it can; the next one has no place."""
+    journal = Journal(tmp_path / "j", "g", clock, segment_bytes=600)
+    (path,) = (tmp_path / "j").iterdir()
+    path.unlink()
+    (tmp_path / "j").rmdir()
+    for number in range(10):
+        journal.append(request(f"r{number}"))
+    assert 0 < journal.dropped < 10
+    journal.close()
+
+
+def test_a_place_that_cannot_be_a_folder_is_named(tmp_path: Path, clock: SetClock) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=f"Cannot create the journal: {tmp_path / 'file'}"):
+        Journal(tmp_path / "file", "g", clock)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,146 @@
+"""The recorder as the process that it is."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from headgate.clock import SystemClock
+from headgate.record.journal import Journal
+from headgate.record.recorder import Order
+from headgate.record.state import read_state
+from headgate.storage.database import Database, open_database
+from tests.record.samples import attempt, log_settings, logs, recorded, request, until
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+def start(folder: Path, url: str, log_file: Path) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen([sys.executable, "-m", "headgate.record"], stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(msgspec.json.encode(Order(str(folder), url, log_settings(log_file))) + b"\n")
+    process.stdin.flush()
+    return process
+
+
+def end(process: "subprocess.Popen[bytes]") -> int:
+    """As the gateway does, by its death or its stop: the input ends."""
+    assert process.stdin is not None
+    process.stdin.close()
+    return process.wait(30)
+
+
+async def test_d5_it_stores_logs_and_flushes(database_url: str, folder: Path, tmp_path: Path) -> None:
+    """On an empty database; what came just before the end too."""
+    journal = Journal(folder, "g", SystemClock())
+    recorder = start(folder, database_url, tmp_path / "app.log")
+    tries = (attempt("a", status=429, error="rate_limit_error", until_at=2e9), attempt("b", account_id=2))
+    journal.append(request("first", account="b", attempts=tries))
+    await until(lambda: (state := read_state(folder)) is not None and state.counts.written == 1)
+    journal.append(request("last"))
+    journal.close()
+    assert await asyncio.to_thread(end, recorder) == 0
+    assert logs(folder) == []
+    database = await open_database(database_url)
+    assert await recorded(database) == ["first", "last"]
+    await database.close()
+    log = (tmp_path / "app.log").read_text()
+    for line in (
+        "WARN: [Proxy] Failed to proxy request with account a: rate_limit_error",
+        "WARN: [Proxy] Account a rate limited until 2033-05-18T03:33:20Z",
+        "INFO: [Proxy] Switched account: a -> b",
+        "INFO: [Proxy] Request completed for b: 200 in 100ms",
+        "INFO: [async-db-writer] Async DB writer queue flushed",
+    ):
+        assert log.count(line) == 1, line
+
+
+async def test_a_sigterm_drains_as_well(sqlite_url: str, folder: Path, tmp_path: Path) -> None:
+    """While the gateway lives: a service manager signals every process of a unit."""
+    recorder = start(folder, sqlite_url, tmp_path / "app.log")
+    await until(lambda: read_state(folder) is not None)
+    journal = Journal(folder, "g", SystemClock())
+    journal.append(request("a"))
+    recorder.terminate()
+    assert await asyncio.to_thread(recorder.wait, 30) == 0
+    assert recorder.stdin is not None
+    recorder.stdin.close()
+    database = await open_database(sqlite_url)
+    assert await recorded(database) == ["a"]
+    await database.close()
+    journal.close()
+
+
+async def test_kill_9_at_any_moment_loses_and_doubles_nothing(
+    database_url: str, folder: Path, tmp_path: Path
+) -> None:
+    """While the journal grows and its segments come and go."""
+    moments = random.Random(20)
+    journal = Journal(folder, "g", SystemClock(), segment_bytes=20_000)
+    ids: list[str] = []
+    for _ in range(4):
+        recorder = start(folder, database_url, tmp_path / "app.log")
+        # The first state of this one is saved after its first step: it is at work.
+        await until(lambda: (state := read_state(folder)) is not None and state.pid == recorder.pid)  # noqa: B023
+        for _ in range(moments.randrange(100, 1500)):
+            ids.append(f"r{len(ids)}")
+            journal.append(request(ids[-1]))
+            if not len(ids) % 50:
+                await asyncio.sleep(0.001)
+        os.kill(recorder.pid, signal.SIGKILL)
+        assert await asyncio.to_thread(end, recorder) == -signal.SIGKILL
+    journal.close()
+    assert await asyncio.to_thread(end, start(folder, database_url, tmp_path / "app.log")) == 0
+    database = await open_database(database_url)
+    assert await recorded(database) == ids
+    await database.close()
+    assert journal.dropped == 0
+    assert logs(folder) == []
+
+
+async def test_a_second_recorder_waits_for_the_first(sqlite_url: str, folder: Path, tmp_path: Path) -> None:
+    first = start(folder, sqlite_url, tmp_path / "a.log")
+    await until(lambda: (state := read_state(folder)) is not None and state.pid == first.pid)
+    second = start(folder, sqlite_url, tmp_path / "b.log")
+    journal = Journal(folder, "g", SystemClock())
+    journal.append(request("a"))
+    await until(lambda: (state := read_state(folder)) is not None and state.counts.written == 1)
+    assert second.poll() is None
+    assert await asyncio.to_thread(end, first) == 0
+    await until(lambda: (state := read_state(folder)) is not None and state.pid == second.pid)
+    journal.append(request("b"))
+    journal.close()
+    assert await asyncio.to_thread(end, second) == 0
+    database = await open_database(sqlite_url)
+    assert await recorded(database) == ["a", "b"]
+    await database.close()
+
+
+async def test_d5_a_database_that_is_away_is_said_and_tried_again(
+    database: Database, database_url: str, folder: Path, tmp_path: Path
+) -> None:
+    async def rename(name: str, new_name: str) -> None:
+        async with database.write() as connection:
+            await connection.execute(sa.text(f"ALTER TABLE {name} RENAME TO {new_name}"))
+
+    await rename("requests", "hidden")
+    journal = Journal(folder, "g", SystemClock())
+    journal.append(request("a"))
+    journal.close()
+    recorder = start(folder, database_url, tmp_path / "app.log")
+    await until(lambda: (state := read_state(folder)) is not None and state.failure is not None)
+    assert "ERROR: [async-db-writer] Failed to execute DB job: " in (tmp_path / "app.log").read_text()
+    await rename("hidden", "requests")
+    await until(lambda: (state := read_state(folder)) is not None and state.failure is None)
+    assert await asyncio.to_thread(end, recorder) == 0
+    assert await recorded(database) == ["a"]

@@ -1,0 +1,44 @@
+from headgate.dialects.usage import Usage
+from headgate.record.events import HealthRecord, ObjectRecord
+from headgate.record.rows import to_rows
+from headgate.storage.batch import Step, write_batch
+from headgate.storage.database import Database
+from headgate.storage.requests import RequestStore
+from headgate.storage.schema import account_health, attempts, objects, requests
+from tests.record.samples import attempt, request
+
+
+def test_every_column_is_filled_and_no_other() -> None:
+    """A field added to a record needs its column, a column its field."""
+    record = request("a", attempts=(attempt("work"),))
+    rows = to_rows([record, HealthRecord(1, "a", 5, {}), ObjectRecord("file_1", 1, 5)])
+    assert set(rows.requests[0]) == set(requests.c.keys()) - {"seq"}
+    assert set(rows.attempts[0]) == set(attempts.c.keys())
+    assert set(rows.health[0]) == set(account_health.c.keys())
+    assert set(rows.objects[0]) == set(objects.c.keys())
+
+
+async def test_a_record_comes_back_from_the_database_as_it_was(database: Database) -> None:
+    tries = (attempt("a", status=429, error="rate_limit_error", until_at=1.5), attempt("b", account_id=2))
+    record = request("r", attempts=tries, usage=Usage(1, 0, None, 4, 5), stream=True)
+    await write_batch(database, Step("j", "s", 0, 1), to_rows([record]))
+    row = await RequestStore(database).get("r")
+    assert row is not None
+    assert [found["account"] for found in row["attempts"]] == ["a", "b"]
+    assert (row["attempts"][0]["status"], row["attempts"][0]["until_at"]) == (429, 1.5)
+    assert (row["input_tokens"], row["output_tokens"], row["cache_read_tokens"]) == (1, 0, None)
+    assert (row["timestamp"], row["stream"], row["duration_ms"]) == (record.at_ms, True, 99.6)
+
+
+async def test_what_a_client_may_send_does_not_cost_its_record(database: Database) -> None:
+    """NUL in a name, which PostgreSQL refuses, and counts beyond 64 bits."""
+    record = request("r", model="a\0b", usage=Usage(input_tokens=2**64 - 1, output_tokens=7))
+    await write_batch(database, Step("j", "s", 0, 1), to_rows([record]))
+    row = await RequestStore(database).get("r")
+    assert row is not None
+    assert (row["model"], row["input_tokens"], row["output_tokens"]) == ("a\ufffdb", None, 7)
+
+
+def test_a_request_without_usage_says_nothing_about_tokens() -> None:
+    row = to_rows([request("r", usage=None)]).requests[0]
+    assert {row[name] for name in row if name.endswith("_tokens")} == {None}
