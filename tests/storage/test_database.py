@@ -77,6 +77,25 @@ async def test_a_server_that_is_away_is_named_without_its_password() -> None:
     assert "hidden" not in caught.value.message
 
 
+async def test_a_database_that_the_server_does_not_have_is_named(postgres: str) -> None:
+    with pytest.raises(StorageError, match='database "nowhere" does not exist'):
+        await open_database(postgres.format("nowhere"))
+
+
+async def test_a_connection_that_the_server_closed_is_replaced(postgres_url: str) -> None:
+    """A restart of the server, between two uses, is not noticed."""
+    opened, other = await open_database(postgres_url), await open_database(postgres_url)
+    kill = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    )
+    async with other.write() as connection:
+        assert (await connection.execute(sa.text(kill))).scalars().all() == [True]
+    await opened.check()
+    await opened.close()
+    await other.close()
+
+
 async def test_an_exception_rolls_everything_back(database: Database) -> None:
     with pytest.raises(RuntimeError):
         async with database.write() as connection:

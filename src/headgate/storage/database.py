@@ -24,8 +24,14 @@ BUSY_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_SECONDS = 10
 COMMAND_TIMEOUT_SECONDS = 60
 
-# Errors of the drivers that arrive unwrapped: a connection refused, a time-out, a value too large.
-DRIVER_ERRORS = (sa.exc.SQLAlchemyError, OSError, TimeoutError, sqlite3.Error, asyncpg.PostgresError)
+# SQLAlchemy wraps what happens in a statement; what happens while connecting arrives as it is.
+DRIVER_ERRORS = (
+    sa.exc.SQLAlchemyError,
+    OSError,
+    sqlite3.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+)
 
 _BEGIN = "headgate_begin"
 
