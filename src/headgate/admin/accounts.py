@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.views import AccountView, account_view
-from headgate.errors import Conflict, UnknownAccount
+from headgate.errors import Conflict, InvalidRequest, UnknownAccount
 from headgate.pool.accounts import Account, Credential
 from headgate.pool.living import LivingAccount
 from headgate.storage.accounts import SETTINGS, AccountDraft
@@ -166,19 +166,19 @@ async def remove_account(owner: ItsOwner, name: ItsName) -> RemovedAccount:
 @router.post("/{name}/pause", operation_id="pause_account")
 async def pause_account(owner: ItsOwner, name: ItsName) -> AccountView:
     """No further request goes to it; those that run end in peace. Pausing twice is no error."""
-    return await _set_paused(owner, name, paused=True)
+    async with owner.changing:
+        find(owner, name)
+        return _in_force(owner, await owner.accounts.update(name, {"paused": True}))
 
 
 @router.post("/{name}/resume", operation_id="resume_account")
 async def resume_account(owner: ItsOwner, name: ItsName) -> AccountView:
     """Ends a pause, and every rest that waits for the owner. A provider's stated reset stays."""
-    return await _set_paused(owner, name, paused=False)
-
-
-async def _set_paused(owner: Owner, name: str, *, paused: bool) -> AccountView:
     async with owner.changing:
         find(owner, name)
-        return _in_force(owner, await owner.accounts.update(name, {"paused": paused}))
+        account = await owner.accounts.update(name, {"paused": False})
+        owner.pool.resume(name)
+        return _in_force(owner, account)
 
 
 def _in_force(owner: Owner, account: Account) -> AccountView:
@@ -195,7 +195,7 @@ def views(owner: Owner) -> list[AccountView]:
 def view_of(owner: Owner, living: LivingAccount) -> AccountView:
     account = living.account
     skipped = owner.pool.explain(account.provider, None).get(account.name)
-    return account_view(living, owner.clock.now(), skipped)
+    return account_view(living, skipped)
 
 
 def find(owner: Owner, name: str) -> LivingAccount:
@@ -213,4 +213,5 @@ def find(owner: Owner, name: str) -> LivingAccount:
 
 def _check_provider(owner: Owner, provider: str) -> None:
     if provider not in owner.providers:
-        raise Conflict(f"Unknown provider: {provider}", hint=f"Known: {', '.join(sorted(owner.providers))}.")
+        known = ", ".join(sorted(owner.providers))
+        raise InvalidRequest(f"provider: unknown provider {provider}", hint=f"Known: {known}.")

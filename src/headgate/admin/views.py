@@ -4,7 +4,6 @@ Times are Unix milliseconds in fields that end in `_at`; but `expires_at` and `r
 an account are Unix seconds, as are the windows' `resets_at`.
 """
 
-import math
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -96,8 +95,8 @@ class RequestDetail(RequestView):
     attempts: list[AttemptView]
 
 
-def account_view(living: LivingAccount, now: float, skipped_because: str | None) -> AccountView:
-    """`now` in Unix seconds; `skipped_because` as the pool explains it."""
+def account_view(living: LivingAccount, skipped_because: str | None) -> AccountView:
+    """`skipped_because` as the pool explains it."""
     account, status = living.account, str(living.status)
     return AccountView(
         name=account.name,
@@ -116,8 +115,8 @@ def account_view(living: LivingAccount, now: float, skipped_because: str | None)
         is_active=status == "active",
         paused=account.paused,
         expires_at=None,
-        rate_limit_status=_limit_status(living, status),
-        rate_limit_reset=_reset(living, now),
+        rate_limit_status=living.rate_limit_status,
+        rate_limit_reset=living.rate_limit_reset,
         windows=[
             WindowView(name=one.name, utilization=one.utilization, resets_at=one.resets_at)
             for one in living.windows
@@ -129,17 +128,6 @@ def account_view(living: LivingAccount, now: float, skipped_because: str | None)
         created_at=round(account.created_at * 1000),
         skipped_because=skipped_because,
     )
-
-
-def _limit_status(living: LivingAccount, status: str) -> str | None:
-    """The provider's own word where it has one; else what we know: that it is limited, or nothing."""
-    return living.limit_status or ("limited" if status == "rate_limited" else None)
-
-
-def _reset(living: LivingAccount, now: float) -> float | None:
-    """Infinite (until somebody acts) is no time, and JSON has no word for it."""
-    until = living.health.unavailable_until(None, now)
-    return until if until is not None and math.isfinite(until) else None
 
 
 def _without_credentials(url: str | None) -> str | None:

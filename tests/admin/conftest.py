@@ -1,0 +1,99 @@
+"""An owner's side on a real SQLite file and a real pool, behind a real socket."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from headgate.admin.app import build_app
+from headgate.admin.owner import Owner
+from headgate.clock import SystemClock
+from headgate.config.settings import Settings
+from headgate.pool.pool import Pool
+from headgate.providers.anthropic import AnthropicProvider
+from headgate.record.replay import Counts
+from headgate.record.supervisor import RecorderReport
+from headgate.storage.accounts import AccountStore
+from headgate.storage.database import open_database
+from headgate.storage.requests import RequestStore
+from headgate.storage.secrets import SecretBox
+from tests.admin.serving import served
+
+
+def report(**changes: Any) -> RecorderReport:
+    fields = {"is_alive": True, "pid": 4711, "restarts": 0, "lag_bytes": 0, "failure": None}
+    return RecorderReport(**{**fields, "counts": Counts(), **changes})
+
+
+@dataclass
+class Relaying:
+    """What the relaying side says of itself; a test sets it."""
+
+    in_flight: int = 0
+    open_streams: int = 0
+    is_draining: bool = False
+    journal_dropped: int = 0
+    recorder: RecorderReport = field(default_factory=report)
+
+
+@dataclass
+class Saved:
+    """The settings file's part: what was written there, and whether it can be."""
+
+    is_writable: bool = True
+    values: dict[str, Any] = field(default_factory=dict)
+
+    async def save(self, path: str, value: Any) -> bool:
+        if self.is_writable:
+            self.values[path] = value
+        return self.is_writable
+
+
+@pytest.fixture
+def saved() -> Saved:
+    return Saved()
+
+
+@pytest.fixture
+def relaying() -> Relaying:
+    return Relaying()
+
+
+@pytest.fixture
+async def owner(tmp_path: Path, saved: Saved, relaying: Relaying) -> AsyncIterator[Owner]:
+    clock = SystemClock()
+    database = await open_database(tmp_path / "headgate.db")
+    await database.upgrade()
+    provider = AnthropicProvider()
+    yield Owner(
+        settings=Settings(),
+        clock=clock,
+        version="1.2.3",
+        database=database,
+        accounts=AccountStore(database, SecretBox.open_or_create(tmp_path), clock),
+        requests=RequestStore(database),
+        pool=Pool(clock, {provider.name: provider}),
+        providers={provider.name},
+        save_setting=saved.save,
+        process=relaying,
+        started_at=clock.now(),
+    )
+    await database.close()
+
+
+@pytest.fixture
+async def client(owner: Owner) -> AsyncIterator[httpx.AsyncClient]:
+    """Without an admin key: this machine is the owner."""
+    async with served(build_app(owner=owner)) as client:
+        yield client
+
+
+async def add(client: httpx.AsyncClient, name: str, **fields: Any) -> dict[str, Any]:
+    body = {"name": name, "api_key": f"sk-ant-{name}-secret", **fields}
+    answer = await client.post("/api/accounts", json=body)
+    assert answer.status_code == 201, answer.text
+    account: dict[str, Any] = answer.json()
+    return account

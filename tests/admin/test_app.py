@@ -1,0 +1,106 @@
+"""The app as a whole: every route closed, every failure in one shape."""
+
+import re
+
+import httpx
+import pytest
+from starlette.routing import Route
+
+from headgate.admin.app import ROUTES, build_app
+from headgate.admin.doors import OPEN_PATHS
+from headgate.admin.owner import Owner
+from headgate.config.settings import Settings
+from tests.admin.serving import served
+
+MADE_BY_THE_FRAMEWORK = {"/openapi.json"}
+
+
+def every_route() -> list[tuple[str, str]]:
+    """Method and path of each route, its parameters filled in."""
+    found = [
+        (method, re.sub(r"\{[^}]*\}", "some-name", route.path))
+        for route in ROUTES
+        if isinstance(route, Route)
+        for method in sorted(route.methods or ())
+    ]
+    return found + [("GET", path) for path in sorted(MADE_BY_THE_FRAMEWORK)]
+
+
+@pytest.fixture
+def locked(owner: Owner) -> Owner:
+    owner.settings = Settings.model_validate({"admin": {"key": "the-key"}})
+    return owner
+
+
+async def test_every_route_is_closed_unless_listed_as_open(locked: Owner) -> None:
+    """A new route is closed by doing nothing; opening one means changing this list of three."""
+    async with served(build_app(owner=locked)) as client:
+        for method, path in every_route():
+            status = (await client.request(method, path)).status_code
+            assert (status != 401) == (path in OPEN_PATHS), f"{method} {path} answered {status}"
+    assert set(OPEN_PATHS) == {"/health", "/healthz", "/ready"}
+
+
+async def test_the_route_list_is_whole(owner: Owner) -> None:
+    """What the document describes is what the walk above walks."""
+    paths = build_app(owner=owner).openapi()["paths"]
+    walked = {route.path for route in ROUTES if isinstance(route, Route)}
+    assert set(paths) == walked
+
+
+async def test_unknown_paths_tell_a_stranger_nothing(locked: Owner) -> None:
+    """Without the key every closed path looks alike."""
+    async with served(build_app(owner=locked)) as client:
+        assert (await client.get("/api/nothing")).status_code == 401
+        answer = await client.get("/api/nothing", headers={"authorization": "Bearer the-key"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_a_key_changed_while_running_is_in_force_at_once(locked: Owner) -> None:
+    """The door asks the settings in force, not those of the start."""
+    async with served(build_app(owner=locked)) as client:
+        headers = {"x-management-key": "the-key"}
+        assert (await client.get("/status", headers=headers)).status_code == 200
+        locked.settings = Settings.model_validate({"admin": {"key": "another"}})
+        assert (await client.get("/status", headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/api/accounts", "GET, POST"),
+        ("POST", "/api/accounts/some-name", "DELETE, GET, PATCH"),
+        ("POST", "/health", "GET, HEAD"),
+        ("GET", "/api/accounts/some-name/pause", "POST"),
+    ],
+)
+async def test_a_wrong_method_names_all_that_the_path_takes(
+    client: httpx.AsyncClient, method: str, path: str, allowed: str
+) -> None:
+    """RFC 9110, section 15.5.6: a 405 carries `Allow` with every method of the path."""
+    answer = await client.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.json()["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"strategy": 7}', b"\xff\xfe", b'"text"'])
+async def test_a_broken_body_is_a_problem_not_a_crash(client: httpx.AsyncClient, body: bytes) -> None:
+    """Every failure is `application/problem+json` with status, title, detail and code."""
+    answer = await client.put("/api/strategy", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (problem["status"], problem["title"]) == (400, "Bad Request")
+    assert problem["detail"]
+    assert answer.headers["x-headgate-error"] == problem["code"] == "invalid_request"
+
+
+async def test_the_document_describes_failures_as_they_are(client: httpx.AsyncClient) -> None:
+    """Problems on every route, and none of the framework's own 422."""
+    document = (await client.get("/openapi.json")).json()
+    assert {"Problem", "FieldProblem", "AccountView"} <= document["components"]["schemas"].keys()
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            assert {"400", "401", "404", "405"} <= operation["responses"].keys(), path
+            assert "422" not in operation["responses"]
