@@ -95,12 +95,19 @@ def test_upload_without_a_file_is_refused(provider: SimulatedProvider) -> None:
     assert fetch(provider.url, post(b"--x--", "/v1/files", extra=kind))[0] == 400
 
 
-def test_lists_page_in_both_directions(client: anthropic.Anthropic) -> None:
+def test_files_page_by_cursor(client: anthropic.Anthropic) -> None:
     """Newest first; the SDK's own paging sees every file once."""
     ids = [client.beta.files.upload(file=(f"{n}", b"x", "text/plain")).id for n in range(5)]
     assert [file.id for file in client.beta.files.list(limit=2)] == ids[::-1]
-    newer = client.beta.files.list(limit=2, before_id=ids[0])
-    assert ([file.id for file in newer.data], newer.has_more) == ([ids[2], ids[1]], True)
+    with pytest.raises(anthropic.BadRequestError, match="page: Invalid cursor"):
+        client.beta.files.list(page="page_unknown")
+
+
+def test_batches_page_in_both_directions(client: anthropic.Anthropic) -> None:
+    ids = [client.messages.batches.create(requests=_requests()).id for _ in range(5)]
+    assert [batch.id for batch in client.messages.batches.list(limit=2)] == ids[::-1]
+    newer = client.messages.batches.list(limit=2, before_id=ids[0])
+    assert ([batch.id for batch in newer.data], newer.has_more) == ([ids[2], ids[1]], True)
 
 
 def test_models_are_listed_and_shown(provider: SimulatedProvider, client: anthropic.Anthropic) -> None:

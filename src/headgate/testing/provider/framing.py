@@ -28,15 +28,20 @@ class Request:
         self._by_name = dict(self.headers)
 
     def _read_head(self, head: bytes) -> None:
-        parser = httptools.HttpRequestParser(self)
+        self._parser = parser = httptools.HttpRequestParser(self)
         try:
             parser.feed_data(head)
         except httptools.HttpParserUpgrade:
             pass  # an offer to upgrade is declined by answering as if it had not been made
         except httptools.HttpParserError as error:
             raise BadRequest(str(error)) from error
+        finally:
+            del self._parser  # the two hold each other
         self.method = parser.get_method().decode("ascii")
-        self.keeps_alive: bool = parser.should_keep_alive()
+
+    def on_headers_complete(self) -> None:
+        # Asked here: once a request without a body is complete, the parser has forgotten its `Connection`.
+        self.keeps_alive: bool = self._parser.should_keep_alive()
 
     def on_url(self, url: bytes) -> None:
         self._target += url

@@ -1,13 +1,7 @@
-"""`GET /v1/models` and `/v1/models/{id}`, and the paging that all lists share.
-
-Source: https://platform.claude.com/docs/en/api/models and "Pagination": `limit`, `after_id`, `before_id`;
-`first_id`, `last_id`, `has_more`.
-"""
+"""`GET /v1/models` and `/v1/models/{id}`. Source: https://platform.claude.com/docs/en/api/models."""
 
 from collections.abc import Iterable
 from typing import Any
-
-from headgate.testing.provider.answer import ProviderError
 
 MODEL_NAMES = {
     "claude-opus-5-5": "Claude Opus 5.5",
@@ -31,7 +25,6 @@ MODEL_NAMES = {
     "claude-2.1": "Claude 2.1",
 }
 ALL_MODELS = frozenset(MODEL_NAMES)
-_DEFAULT_LIMIT, _MAX_LIMIT = 20, 1000
 
 
 def model_info(model: str) -> dict[str, Any]:
@@ -54,33 +47,3 @@ def listed_models(models: Iterable[str]) -> list[dict[str, Any]]:
     known = set(models)
     order = [model for model in MODEL_NAMES if model in known] + sorted(known - ALL_MODELS)
     return [model_info(model) for model in order]
-
-
-def page(items: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
-    """One page of `items`, which stand newest first."""
-    limit = _limit(query.get("limit", ""))
-    ids = [item["id"] for item in items]
-    if (after := query.get("after_id")) is not None:
-        items = items[_place(ids, after, "after_id") + 1 :]
-        shown, has_more = items[:limit], len(items) > limit
-    elif (before := query.get("before_id")) is not None:
-        items = items[: _place(ids, before, "before_id")]
-        shown, has_more = items[-limit:], len(items) > limit
-    else:
-        shown, has_more = items[:limit], len(items) > limit
-    first, last = (shown[0]["id"], shown[-1]["id"]) if shown else (None, None)
-    return {"data": shown, "has_more": has_more, "first_id": first, "last_id": last}
-
-
-def _limit(text: str) -> int:
-    if not text:
-        return _DEFAULT_LIMIT
-    if not text.isdecimal() or not 1 <= int(text) <= _MAX_LIMIT:
-        raise ProviderError(400, f"limit: Input should be between 1 and {_MAX_LIMIT}")
-    return int(text)
-
-
-def _place(ids: list[str], wanted: str, field: str) -> int:
-    if wanted not in ids:
-        raise ProviderError(400, f"{field}: Invalid cursor")
-    return ids.index(wanted)

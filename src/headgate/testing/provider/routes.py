@@ -16,7 +16,8 @@ from headgate.testing.provider.files import StoredFile, read_upload
 from headgate.testing.provider.framing import Request
 from headgate.testing.provider.limits import rfc3339
 from headgate.testing.provider.messages import message, plain_answer, streamed_answer, whole_usage
-from headgate.testing.provider.models import listed_models, model_info, page
+from headgate.testing.provider.models import listed_models, model_info
+from headgate.testing.provider.paging import cursor_page, id_page
 from headgate.testing.provider.prompt import count_tokens
 from headgate.testing.provider.requests import check_message_request, read_json
 from headgate.testing.provider.script import Reply
@@ -63,7 +64,7 @@ class Routes:
             case [_, "v1", "files", *rest]:
                 return self._file_routes(call, method, rest)
             case ["GET", "v1", "models"]:
-                return json_answer(page(listed_models(call.account.models), call.request.query))
+                return json_answer(id_page(listed_models(call.account.models), call.request.query))
             case ["GET", "v1", "models", model]:
                 if model not in call.account.models:
                     raise ProviderError(404, f"model: {model}")
@@ -119,7 +120,7 @@ class Routes:
                 return self._create_batch(call)
             case ["GET"]:
                 mine = [batch for batch in reversed(self._batches.values()) if batch.key == call.account.key]
-                return json_answer(page([self._shape(call, batch) for batch in mine], call.request.query))
+                return json_answer(id_page([self._shape(call, batch) for batch in mine], call.request.query))
             case ["GET", batch_id]:
                 return json_answer(self._shape(call, self._batch(call, batch_id)))
             case ["GET", batch_id, "results"]:
@@ -178,7 +179,7 @@ class Routes:
                 mine = [
                     file.metadata for file in reversed(self._files.values()) if file.key == call.account.key
                 ]
-                return json_answer(page(mine, call.request.query))
+                return json_answer(cursor_page(mine, call.request.query))
             case ["GET", file_id]:
                 return json_answer(self._file(call, file_id).metadata)
             case ["GET", file_id, "content"]:
