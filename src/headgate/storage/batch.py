@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.errors import StorageError
-from headgate.storage.database import DRIVER_ERRORS, Database
-from headgate.storage.schema import account_health, attempts, journal_positions, objects, requests
+from headgate.storage.database import DRIVER_ERRORS, Database, insert
+from headgate.storage.health import save_health
+from headgate.storage.schema import attempts, journal_positions, objects, requests
 
 Row = dict[str, Any]
 
@@ -82,7 +82,7 @@ async def write_batch(database: Database, step: Step, rows: Rows) -> None:
 async def _move_position(connection: AsyncConnection, step: Step) -> None:
     place = {"journal": step.journal, "segment": step.segment}
     await connection.execute(
-        _insert(connection, journal_positions).on_conflict_do_nothing(), [{**place, "byte_offset": 0}]
+        insert(connection, journal_positions).on_conflict_do_nothing(), [{**place, "byte_offset": 0}]
     )
     moved = await connection.execute(
         sa.update(journal_positions)
@@ -100,20 +100,9 @@ async def _move_position(connection: AsyncConnection, step: Step) -> None:
 async def _insert_rows(connection: AsyncConnection, rows: Rows) -> None:
     for table, values in ((requests, rows.requests), (attempts, rows.attempts), (objects, rows.objects)):
         if values:
-            await connection.execute(_insert(connection, table).on_conflict_do_nothing(), values)
+            await connection.execute(insert(connection, table).on_conflict_do_nothing(), values)
     if rows.health:
-        insert = _insert(connection, account_health)
-        newest_wins = insert.on_conflict_do_update(
-            index_elements=["account_id"],
-            set_={"at_ms": insert.excluded.at_ms, "state": insert.excluded.state},
-            where=account_health.c.at_ms <= insert.excluded.at_ms,
-        )
-        await connection.execute(newest_wins, rows.health)
-
-
-def _insert(connection: AsyncConnection, table: sa.Table) -> Any:
-    """Both databases say ON CONFLICT alike, SQLAlchemy has a construct for each."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+        await save_health(connection, rows.health)
 
 
 def _is_about_a_value(error: BaseException | None) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from headgate.errors import StorageError
@@ -111,6 +112,11 @@ async def open_database(
         await database.close()
         raise
     return database
+
+
+def insert(connection: AsyncConnection, table: sa.Table) -> Any:
+    """An INSERT that takes `on_conflict_…`: both databases say it alike, SQLAlchemy has one for each."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
 def _engine(location: Location) -> AsyncEngine:
