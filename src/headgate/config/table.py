@@ -18,7 +18,7 @@ ANY_ITEM = "[]"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One setting. `path` is dotted, as commands and messages show it."""
+    """One setting. `path` is dotted, as commands and messages show it; `unit` may be a list of choices."""
 
     path: str
     description: str
@@ -48,10 +48,11 @@ def rows(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Row]
 def _row(path: str, field: FieldInfo) -> Row:
     extra = field.json_schema_extra
     unit = extra.get("unit", "") if isinstance(extra, dict) else ""
+    choices = [choice for choice in _types_within(field.annotation) if isinstance(choice, str)]
     return Row(
         path=path,
         description=field.description or "",
-        unit=str(unit),
+        unit=", ".join(choices) or str(unit),
         default=None if field.is_required() else field.default,
         is_required=field.is_required(),
         is_secret=SecretStr in _types_within(field.annotation) or path == "access.api_keys",

@@ -1,0 +1,46 @@
+# Everything a newcomer types. Each target makes the virtual environment that it needs, and says so.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format docs bench
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: $(VENV)/.run ## Set up and show the gateway at work: simulated provider, sample traffic (ARGS="--port N")
+	@echo "Starting headgate demo"
+	@$(VENV)/bin/headgate demo $(ARGS)
+
+test: $(VENV)/.dev ## Set up and run all tests (ARGS="tests/config -k NAME")
+	@echo "Running the tests"
+	@$(PYTHON) -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## Check style, types, imports between rooms, and the repository's own rules
+	@echo "Checking style"
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@echo "Checking types"
+	@$(VENV)/bin/mypy
+	@echo "Checking imports between rooms"
+	@$(VENV)/bin/lint-imports
+	@echo "Checking the repository's own rules"
+	@$(PYTHON) -m scripts.check_repository
+
+format: $(VENV)/.dev ## Mend what can be mended by itself
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+docs: $(VENV)/.run ## Write the generated pages anew
+	@$(PYTHON) -m scripts.generate_docs
+
+bench: $(VENV)/.dev ## Measure against nginx, side by side (ARGS="--rounds 1 --only small")
+	@echo "Measuring: takes a few minutes and both cores"
+	@$(PYTHON) -m bench $(ARGS)
+
+$(VENV)/.run: pyproject.toml constraints.txt scripts/setup.sh
+	@bash scripts/setup.sh run
+
+$(VENV)/.dev: $(VENV)/.run
+	@bash scripts/setup.sh dev

@@ -1,0 +1,119 @@
+"""Writes the pages that come from the code: `python -m scripts.generate_docs`.
+
+`make lint` fails while a page differs from what this would write.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from headgate import errors
+from headgate.config import environment, table
+from headgate.errors import HeadgateError
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+_SETTINGS_HEAD = """\
+# Settings
+
+Generated from `src/headgate/config/` by `make docs`.
+
+One YAML file: `config.yaml` in the platform's config folder (`~/.config/headgate` on Linux). `--config PATH`
+names another, as does `HEADGATE_CONFIG`. Data (database, encryption key, journal, control socket) is kept in
+the platform's data folder (`~/.local/share/headgate` on Linux), or where `HEADGATE_DATA_DIR` says.
+
+A flag wins over the environment, the environment over the file, the file over the default. In the file
+`${NAME}` is replaced from the environment (`$${NAME}` stays as `${NAME}`); a secret may be written as
+`file:/path`, which reads it from there. An unknown key in the file is an error that names the nearest
+valid one; an unknown `HEADGATE_` variable is a warning.
+"""
+
+_ALIASES_HEAD = """
+## Names that other gateways' guides use
+
+A `HEADGATE_` name from above wins over these. `CLAUDE_API_TIMEOUT` sets two settings at once.
+`DEBUG=1` asks for the level debug; other values of it are left alone.
+
+| variable | setting |
+|---|---|
+"""
+
+_ERRORS_HEAD = """\
+# Errors
+
+Generated from `src/headgate/errors.py` by `make docs`.
+
+Every failure has a stable code. A caller finds it in the header `x-headgate-error` and in the error's body,
+beside the cause, the mend and the request id that is also in the log and in the record.
+
+*Next* is what the gateway does itself before a caller sees anything: `next_account` and `same_account` are
+tried again, `stop` is final.
+
+| code | status | whose | next | meaning |
+|---|---|---|---|---|
+"""
+
+
+def pages() -> dict[Path, str]:
+    """Each generated page with its text."""
+    return {DOCS / "settings.md": settings_page(), DOCS / "errors.md": errors_page()}
+
+
+def settings_page() -> str:
+    return _SETTINGS_HEAD + "".join(_settings_tables()) + _ALIASES_HEAD + "".join(_alias_lines())
+
+
+def _settings_tables() -> Iterator[str]:
+    section = ""
+    for row in table.rows():
+        group = row.path.partition(".")[0]
+        if group != section:
+            section = group
+            yield f"\n## {section}\n\n| setting | default | unit | meaning |\n|---|---|---|---|\n"
+        yield f"| `{row.path}` | {_default(row)} | {row.unit} | {row.description} |\n"
+
+
+def _default(row: table.Row) -> str:
+    return "required" if row.is_required else f"`{_yaml(row.default)}`"
+
+
+def _yaml(value: Any) -> str:
+    text = json.dumps(value)
+    return text.strip('"') if isinstance(value, str) else text
+
+
+def _alias_lines() -> Iterator[str]:
+    shown: dict[str, list[str]] = {}
+    for name, alias in environment.ALIASES.items():
+        shown.setdefault(", ".join(f"`{path}`" for path in alias.paths), []).append(name)
+    shown["the settings file"] = list(environment.CONFIG_ALIASES)
+    for target, names in sorted(shown.items()):
+        yield f"| {', '.join(f'`{name}`' for name in names)} | {target} |\n"
+
+
+def errors_page() -> str:
+    return _ERRORS_HEAD + "".join(_error_line(kind) for kind in family())
+
+
+def family(base: type[HeadgateError] = errors.HeadgateError) -> Iterator[type[HeadgateError]]:
+    """Every error that is raised, in the order of the file; a base that only groups others has no code."""
+    for kind in base.__subclasses__():
+        if "code" in vars(kind):
+            yield kind
+        yield from family(kind)
+
+
+def _error_line(kind: type[HeadgateError]) -> str:
+    meaning = " ".join((vars(kind).get("__doc__") or "").split())
+    return f"| `{kind.code}` | {kind.status} | {kind.blame} | {kind.next_step} | {meaning} |\n"
+
+
+def main() -> None:
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path.relative_to(DOCS.parent)}")
+
+
+if __name__ == "__main__":
+    main()
