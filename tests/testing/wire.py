@@ -3,7 +3,8 @@
 import json
 import socket
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -108,3 +109,10 @@ def events(body: bytes) -> list[tuple[str, dict[str, Any]]]:
 def reset_on_close(sock: socket.socket) -> None:
     """Closing this socket from now on resets the connection, as a killed client does."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Ask again and again; each question is a round trip to the provider, so nothing spins idle."""
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "It did not come to pass."

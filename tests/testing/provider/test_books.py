@@ -5,7 +5,18 @@ from pathlib import Path
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.testing.wire import KEY, OTHER_KEY, ask, connect, events, fetch, post, read_answer, reset_on_close
+from tests.testing.wire import (
+    KEY,
+    OTHER_KEY,
+    ask,
+    connect,
+    events,
+    fetch,
+    post,
+    read_answer,
+    reset_on_close,
+    wait_until,
+)
 
 
 def test_exact_bytes_are_kept(provider: SimulatedProvider) -> None:
@@ -68,8 +79,7 @@ def test_client_that_leaves_is_seen(provider: SimulatedProvider) -> None:
         assert sock.recv(65536)
         [row] = provider.books()["requests"].values()
         assert row["finished"] is False
-    while provider.open_connections():
-        pass
+    wait_until(lambda: provider.open_connections() == 0)
     [row] = provider.books()["requests"].values()
     assert (row["finished"], row["fully_written"]) == (True, False)
 
@@ -79,12 +89,11 @@ def test_request_broken_off_is_kept(provider: SimulatedProvider) -> None:
     request = post(ask())
     with connect(provider.url) as sock:
         sock.sendall(request[:-10])
-        while provider.open_connections() == 0:
-            pass
+        wait_until(provider.open_connections)
         reset_on_close(sock)
-    while not (rows := provider.received()):
-        pass
-    assert (rows[0]["status"], rows[0]["head"] + rows[0]["body"]) == (0, request[:-10])
+    wait_until(provider.received)
+    [row] = provider.received()
+    assert (row["status"], row["head"] + row["body"]) == (0, request[:-10])
 
 
 def test_reset_forgets_everything(provider: SimulatedProvider) -> None:

@@ -212,3 +212,26 @@ def test_length_follows_script_and_header(provider: SimulatedProvider, client: a
     bare = client.messages.create(**ask()).usage.output_tokens
     headers = {"x-sim-words": "40"}
     assert client.messages.create(**ask(), extra_headers=headers).usage.output_tokens == bare + 40
+
+
+_ODD_CONTENT = [{"type": "document", "source": "x", "citations": 1}, {"type": "tool_result", "content": 5}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tools": [1, None, "x"], "tool_choice": {"type": "tool", "name": 5}},
+        {"system": [{"type": "text", "text": 5, "cache_control": "yes"}]},
+        {"messages": [{"role": "user", "content": _ODD_CONTENT}]},
+        {"container": {"id": None, "skills": []}, "metadata": 7},
+        {"thinking": {}, "stop_sequences": [""]},
+        {"messages": [{"role": "user", "content": "use tool calc {broken}"}], "tools": [_TOOL]},
+        {"model": "claude-opus-5", "max_tokens": 1, "thinking": {"type": "adaptive"}, "future_field": [[]]},
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_odd_shapes_are_still_answered(
+    provider: SimulatedProvider, change: dict[str, object], stream: bool
+) -> None:
+    """What the simulator does not read it does not judge; nothing breaks it."""
+    assert fetch(provider.url, post(ask(stream=stream) | change))[0] == 200

@@ -16,6 +16,8 @@ from headgate.testing.provider.connection import Connection
 from headgate.testing.provider.simulator import Simulator
 
 if sys.platform != "win32":
+    import resource
+
     import uvloop
 
     _loop_factory = uvloop.new_event_loop
@@ -28,6 +30,7 @@ _BACKLOG = 4096
 def main() -> int:
     options = _parser().parse_args()
     logging.basicConfig(level=logging.WARNING)
+    _allow_many_connections()
     with asyncio.Runner(loop_factory=_loop_factory) as runner:
         runner.run(_serve(options))
     return 0
@@ -64,6 +67,13 @@ async def _serve(options: argparse.Namespace) -> None:
         connection.close()
     await server.wait_closed()
     simulator.books.close()
+
+
+def _allow_many_connections() -> None:
+    """The usual soft limit of 1 024 descriptors is less than a load run's connections."""
+    if sys.platform != "win32":
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _end_on_signals(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:

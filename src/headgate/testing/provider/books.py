@@ -4,6 +4,7 @@ import os
 from base64 import b64encode
 from collections import Counter, deque
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,9 @@ class Books:
 
     def received(self, after: int) -> list[dict[str, Any]]:
         """Requests numbered above `after`, oldest first, with their bytes as far as they are kept."""
-        return [entry.to_bytes_row() for entry in self._entries if entry.number > after]
+        oldest = self._entries[0].number if self._entries else 1
+        newer = islice(self._entries, max(0, after + 1 - oldest), None)
+        return [entry.to_bytes_row() for entry in newer]
 
     def close(self) -> None:
         if self._file is not None:

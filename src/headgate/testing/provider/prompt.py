@@ -92,7 +92,7 @@ def _content(content: Any) -> list[Any]:
 
 def _block(role: str, block: Any) -> tuple[bytes, int, str]:
     ttl = ""
-    if isinstance(block, dict) and (control := block.get("cache_control")):
+    if isinstance(block, dict) and isinstance(control := block.get("cache_control"), dict):
         ttl = "1h" if control.get("ttl") == "1h" else "5m"
         block = {name: value for name, value in block.items() if name != "cache_control"}
     encoded = msgspec.json.encode([role, block])

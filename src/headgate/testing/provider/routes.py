@@ -93,13 +93,13 @@ class Routes:
     def _container(self, call: Call, body: dict[str, Any]) -> dict[str, Any] | None:
         if not wants_container(body):
             return None
-        container_id = body.get("container") or self._new_id("container")
+        container_id = _container_id(body) or self._new_id("container")
         call.account.containers.add(container_id)
         return {"id": container_id, "expires_at": _date(call.now + _CONTAINER_SECONDS)}
 
     def _check_container(self, call: Call) -> None:
-        wanted = call.body.get("container")
-        if isinstance(wanted, str) and wanted not in call.account.containers:
+        wanted = _container_id(call.body)
+        if wanted and wanted not in call.account.containers:
             raise ProviderError(404, f"Container not found: {wanted}")
 
     def _count_tokens(self, call: Call) -> Answer:
@@ -195,6 +195,14 @@ class Routes:
         if stored is None or stored.key != call.account.key:
             raise ProviderError(404, f"File not found: {file_id}")
         return stored
+
+
+def _container_id(body: dict[str, Any]) -> str:
+    """`container` is an id, or an object that may hold one beside its skills."""
+    container = body.get("container")
+    if isinstance(container, dict):
+        container = container.get("id")
+    return container if isinstance(container, str) else ""
 
 
 def read_call(call: Call) -> None:

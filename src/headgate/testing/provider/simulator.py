@@ -138,6 +138,9 @@ class Simulator:
             answer = self._scripted(rule, call) or self._admitted(call)
         except ProviderError as error:
             answer = self._refusal(error, entry)
+        except Exception:  # the request edge: a fault of the simulator's own must show, and answer
+            _log.exception("Request %s to %s failed", entry.request_id, request.target)
+            answer = self._refusal(ProviderError(500), entry)
         if answer.is_stream and rule is not None and rule.fault in ("error_first", "error_mid"):
             answer = with_error_event(answer, rule, entry.request_id)
         delivery = self._plan(self._dressed(answer, account, entry, request), account.pacing, entry, request)

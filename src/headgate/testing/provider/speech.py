@@ -92,7 +92,11 @@ def _texts(blocks: list[Any]) -> Iterator[str]:
             yield str(block.get("text", ""))
         elif block.get("type") == "tool_result":
             inner = block.get("content")
-            yield inner if isinstance(inner, str) else "\n".join(_texts(inner or []))
+            yield (
+                inner
+                if isinstance(inner, str)
+                else "\n".join(_texts(inner if isinstance(inner, list) else []))
+            )
 
 
 def _text_tokens(asked: str, words: int, seed: int) -> list[str]:
@@ -142,8 +146,9 @@ def _cited_document(body: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
         else []
     )
     for index, document in enumerate(documents):
-        is_text = (document.get("source") or {}).get("type") == "text"
-        if is_text and (document.get("citations") or {}).get("enabled"):
+        source, citations = document.get("source"), document.get("citations")
+        is_text = isinstance(source, dict) and source.get("type") == "text"
+        if is_text and isinstance(citations, dict) and citations.get("enabled"):
             return index, document
     return None
 
