@@ -74,6 +74,13 @@ class RequestTooLarge(HeadgateError):
     blame, next_step = Blame.CALLER, NextStep.STOP
 
 
+class BuffersFull(HeadgateError):
+    """The bodies of all requests together fill the memory set aside for them."""
+
+    code, status = "buffers_full", 503
+    blame, next_step = Blame.GATEWAY, NextStep.STOP
+
+
 class ClientLeft(HeadgateError):
     """The caller closed its connection: a fact for the record, never an answer."""
 
@@ -170,6 +177,13 @@ class SettingsError(HeadgateError):
     blame, next_step = Blame.OWNER, NextStep.STOP
 
 
+class ListenFailed(HeadgateError):
+    """A socket cannot be opened: the port is taken, or not ours to take."""
+
+    code, status = "listen_failed", 503
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
 class NotFound(HeadgateError):
     code, status = "not_found", 404
     blame, next_step = Blame.OWNER, NextStep.STOP
@@ -199,6 +213,13 @@ class SecretUnreadable(HeadgateError):
 
     code, status = "secret_unreadable", 503
     blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class ShuttingDown(HeadgateError):
+    """The gateway was told to stop and the grace time is over."""
+
+    code, status = "shutting_down", 503
+    blame, next_step = Blame.GATEWAY, NextStep.STOP
 
 
 class GatewayFault(HeadgateError):

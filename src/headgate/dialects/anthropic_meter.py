@@ -7,12 +7,13 @@ The meter never changes or delays bytes. It costs two searches on a piece of a s
 none of the events it wants, and a decode on one that does.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
 from headgate.dialects.usage import Usage
-from headgate.wire.coding import CodingError, Decoder, decoder_for
+from headgate.wire.coding import CodingError, Decoder, decoder_for, is_identity
 from headgate.wire.headers import Headers, find
 from headgate.wire.sse import EventBuffer, read_events
 
@@ -20,11 +21,8 @@ _MAX_JSON = 8 * 1_048_576
 """A JSON answer longer than this is relayed, but its usage is not read."""
 
 
-class Complaint(msgspec.Struct):
-    """What an error body or event says."""
-
-    type: str = ""
-    message: str = ""
+class _Error(msgspec.Struct):
+    type: str | None = None
 
 
 class _CacheCreation(msgspec.Struct):
@@ -49,7 +47,7 @@ class _Answer(msgspec.Struct):
 
     usage: _Counts | None = None
     message: _Message | str | None = None
-    error: Complaint | str | None = None
+    error: _Error | str | None = None
 
 
 _decode = msgspec.json.Decoder(_Answer).decode
@@ -58,12 +56,29 @@ _decode = msgspec.json.Decoder(_Answer).decode
 class Meter(Protocol):
     """One answer's listener: `feed` all its bytes in order, then `finish` once."""
 
-    has_event: bool
-    complaint: Complaint | None
+    @property
+    def has_event(self) -> bool:
+        """Whether enough has come to judge the answer by."""
+        ...
+
+    @property
+    def error_data(self) -> bytes | None:
+        """The JSON of the error that the answer reports, without content coding."""
+        ...
+
+    @property
+    def error_type(self) -> str | None:
+        """The provider's word for that error."""
+        ...
+
+    on_text: Callable[[bytes], None] | None
+    """Called with the plain JSON or events of the answer, in whole pieces; for who looks for more."""
 
     def feed(self, data: bytes) -> None: ...
 
-    def finish(self) -> Usage | None: ...
+    def finish(self) -> Usage | None:
+        """What the answer cost. Safe to call again."""
+        ...
 
 
 def meter_for(headers: Headers) -> Meter:
@@ -83,7 +98,9 @@ class _Deaf:
     """For answers that carry no usage: files, unknown codings."""
 
     has_event = True
-    complaint = None
+    error_data: bytes | None = None
+    error_type: str | None = None
+    on_text: Callable[[bytes], None] | None = None
 
     def feed(self, data: bytes) -> None:
         pass
@@ -101,7 +118,9 @@ class JsonMeter:
         self._decoder = decoder
         self._pieces: list[bytes] = []
         self._size = 0
-        self.complaint: Complaint | None = None
+        self.error_data: bytes | None = None
+        self.error_type: str | None = None
+        self.on_text: Callable[[bytes], None] | None = None
 
     def feed(self, data: bytes) -> None:
         if self._size > _MAX_JSON:
@@ -117,8 +136,13 @@ class JsonMeter:
     def finish(self) -> Usage | None:
         if self._size > _MAX_JSON:
             return None
-        answer = _read(b"".join(self._pieces))
-        self.complaint = _complaint(answer)
+        plain = b"".join(self._pieces)
+        if self.on_text is not None:
+            self.on_text(plain)
+        answer = _read(plain)
+        if answer.error is not None:
+            self.error_data = plain
+            self.error_type = _type_of(answer.error)
         return _usage(answer.usage) if answer.usage else None
 
 
@@ -127,15 +151,19 @@ class StreamMeter:
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder: Decoder | None = decoder
+        self.is_plain = is_identity(decoder)
+        """Whether words of our own may join the stream."""
         self._events = EventBuffer()
         self._usage: Usage | None = None
         self.has_event = False
-        """Whether a whole event has come: the moment to judge the answer."""
-        self.complaint: Complaint | None = None
+        self.error_data: bytes | None = None
+        self.error_type: str | None = None
+        self.on_text: Callable[[bytes], None] | None = None
 
     @property
-    def is_between_events(self) -> bool:
-        return self._events.is_empty
+    def open_event(self) -> bytes:
+        """The event that has begun and not ended; b"" between two events."""
+        return self._events.tail
 
     def feed(self, data: bytes) -> None:
         if self._decoder is None:
@@ -155,14 +183,18 @@ class StreamMeter:
 
     def _listen(self, whole: bytes) -> None:
         self.has_event = True
+        if self.on_text is not None:
+            self.on_text(whole)
         if b"message_" not in whole and b"error" not in whole:
             return
         for event, data in read_events(whole):
             if event in (b"message_start", b"message_delta", b"error", b""):
-                self._note(_read(data))
+                self._note(_read(data), data)
 
-    def _note(self, event: _Answer) -> None:
-        self.complaint = _complaint(event) or self.complaint
+    def _note(self, event: _Answer, data: bytes) -> None:
+        if event.error is not None:
+            self.error_data = data
+            self.error_type = _type_of(event.error)
         counts = event.message.usage if isinstance(event.message, _Message) else event.usage
         if counts is not None:
             self._usage = _merge(self._usage, _usage(counts))
@@ -176,9 +208,9 @@ def _read(data: bytes) -> _Answer:
         return _Answer()
 
 
-def _complaint(answer: _Answer) -> Complaint | None:
+def _type_of(error: _Error | str) -> str:
     """Some gateways in between write the error as a bare string."""
-    return Complaint(message=answer.error) if isinstance(answer.error, str) else answer.error
+    return "error" if isinstance(error, str) else error.type or "error"
 
 
 def _usage(counts: _Counts) -> Usage:

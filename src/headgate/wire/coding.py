@@ -6,7 +6,7 @@ The client always gets the coded bytes as they came; only our own reading needs 
 import zlib
 from typing import Protocol
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 import zstandard
 
 
@@ -87,6 +87,10 @@ class _Zstd:
 
 
 _IDENTITY = _Identity()
+
+
+def is_identity(decoder: Decoder) -> bool:
+    return decoder is _IDENTITY
 
 
 def decoder_for(coding: bytes | None) -> Decoder | None:

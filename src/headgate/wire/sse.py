@@ -47,6 +47,11 @@ class EventBuffer:
             tail.clear()
         return whole
 
+    @property
+    def tail(self) -> bytes:
+        """The unfinished event as far as it came."""
+        return bytes(self._tail)
+
     def rest(self) -> bytes:
         """What is left when the stream has ended: an event without its empty line, if anything."""
         tail = bytes(self._tail)
@@ -56,7 +61,8 @@ class EventBuffer:
 
 def read_events(block: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The (event, data) pairs of whole events; event is b"" where the stream named none."""
-    event, data = b"", []
+    event = b""
+    data: list[bytes] = []
     for line in _LINE_END.split(block):
         if not line:
             if data:
@@ -71,3 +77,29 @@ def read_events(block: bytes) -> Iterator[tuple[bytes, bytes]]:
             event = value
     if data:
         yield event, b"\n".join(data)
+
+
+def interrupt(tail: bytes, event: bytes) -> bytes:
+    """Bytes that put `event` (whole, with its empty line) after a stream that broke off within `tail`.
+
+    The broken event must not be dispatched as it is: it would look like a good one with bad data. So
+    its open line is ended and `event` joins it; the later `event:` field is the one that counts. A cut
+    UTF-8 sequence is filled up first, because clients decode line by line.
+    """
+    if not tail:
+        return event
+    return _utf8_filler(tail) + b"\n" + event
+
+
+_FILLERS = [b"\x80" * n for n in range(4)] + [b"\xa0\x80", b"\x90\x80\x80", b"\xa0"]
+
+
+def _utf8_filler(tail: bytes) -> bytes:
+    """The shortest bytes that end a cut UTF-8 sequence (Unicode, table 3-7: not all may follow all)."""
+    for filler in _FILLERS:
+        try:
+            (tail[-3:].lstrip(bytes(range(0x80, 0xC0))) + filler).decode()
+        except UnicodeDecodeError:
+            continue
+        return filler
+    return b""

@@ -1,0 +1,114 @@
+"""Who is calling: client keys by digest, and a caller's own provider credential.
+
+A key is compared by its SHA-256 in a dictionary, so what a stranger can time is the look-up of a
+digest that he cannot steer. Clear keys are not kept.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from headgate.errors import InvalidClientKey
+from headgate.wire.headers import Headers
+
+CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key"})
+"""Where clients of the three dialects put a key; none of them ever travels upstream as sent."""
+
+OwnCredentials = Literal["never", "fallback", "allow"]
+
+_PROVIDER_KEY_START = b"sk-ant-"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OwnCredential:
+    """A provider credential that the caller brought along."""
+
+    secret: bytes
+    is_bearer: bool
+    """An OAuth access token, which providers take as `Authorization: Bearer` only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One admitted caller. `name` is what the record shows."""
+
+    name: str
+    own_credential: OwnCredential | None = None
+    """What may be forwarded, by the owner's settings; None when nothing may."""
+    uses_pool: bool = True
+    """False: only the own credential serves this caller."""
+
+
+ANONYMOUS = Caller("anonymous")
+
+
+class Callers:
+    """Decides who may come in. Built anew when the settings change."""
+
+    def __init__(
+        self, keys: Iterable[str], *, client_auth: str, listens_wide: bool, own_credentials: OwnCredentials
+    ) -> None:
+        self._by_digest = {digest: Caller(_name_of(digest)) for digest in map(_digest_of_entry, keys)}
+        self._own_credentials = own_credentials
+        has_reason = bool(self._by_digest) or listens_wide
+        self.is_key_required = client_auth == "required" or (client_auth == "auto" and has_reason)
+
+    def identify(self, headers: Headers, query: bytes) -> Caller:
+        """The caller behind a request's head. Raises `InvalidClientKey` when a key is required."""
+        presented = [_secret_in(name, value) for name, value in headers if name in CREDENTIAL_HEADERS]
+        if b"key=" in query:
+            presented += [value for name, value in _query_pairs(query) if name == b"key"]
+        known: Caller | None = None
+        own: OwnCredential | None = None
+        for secret in presented:
+            known = known or self._by_digest.get(hashlib.sha256(secret).digest())
+            if secret.startswith(_PROVIDER_KEY_START):
+                own = OwnCredential(secret, is_bearer=secret.startswith(b"sk-ant-oat"))
+        return self._admit(known, own)
+
+    def _admit(self, known: Caller | None, own: OwnCredential | None) -> Caller:
+        if own is None or self._own_credentials == "never":
+            own = None
+        if known is not None:
+            return known if own is None else Caller(known.name, own_credential=own)
+        if own is not None and self._own_credentials == "allow":
+            return Caller("own-credential", own_credential=own, uses_pool=False)
+        if self.is_key_required:
+            raise InvalidClientKey(
+                "Invalid client API key",
+                hint="Send a client key of this gateway as `Authorization: Bearer` or `x-api-key`; "
+                "its owner lists them under `access.api_keys`.",
+            )
+        return ANONYMOUS if own is None else Caller("anonymous", own_credential=own)
+
+
+def without_key(query: bytes) -> bytes:
+    """The query as it may travel upstream: `key=…`, where one dialect carries its key, is taken out."""
+    if b"key=" not in query:
+        return query
+    return b"&".join(pair for pair in query.split(b"&") if not pair.startswith(b"key="))
+
+
+def _query_pairs(query: bytes) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, _, value in (pair.partition(b"=") for pair in query.split(b"&"))]
+
+
+def _secret_in(name: bytes, value: bytes) -> bytes:
+    """The key in a header value; spaces round it are forgiven, as is the scheme's spelling."""
+    value = value.strip()
+    if name == b"authorization" and value[:7].lower() == b"bearer ":
+        return value[7:].strip()
+    return value
+
+
+def _digest_of_entry(entry: str) -> bytes:
+    """An entry of `access.api_keys`: a plain key, or `sha256:` and its digest in hex."""
+    entry = entry.strip()
+    if entry.startswith("sha256:"):
+        return bytes.fromhex(entry.removeprefix("sha256:"))
+    return hashlib.sha256(entry.encode()).digest()
+
+
+def _name_of(digest: bytes) -> str:
+    return f"key-{digest.hex()[:8]}"

@@ -1,0 +1,140 @@
+"""What the client gets: a provider's answer, a provider's refusal kept for the end, or our own error.
+
+Every way out writes the request's record to the journal before the last byte is handed to the socket:
+an answer that a client saw finished is never missing from the records.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+from headgate.clock import Clock
+from headgate.config.settings import RoutingSettings
+from headgate.dialects.anthropic import write_error, write_stream_error
+from headgate.dialects.anthropic_meter import StreamMeter
+from headgate.errors import HeadgateError, UpstreamError
+from headgate.record.journal import Journal
+from headgate.relay.attempt import Opened
+from headgate.relay.exchange import Exchange
+from headgate.relay.reply import KeepAlive, pump
+from headgate.relay.trail import KeptAnswer, Trail
+from headgate.wire.headers import HOP_BY_HOP, Headers, find, forwardable
+from headgate.wire.sse import interrupt
+
+_NOT_RETURNED = HOP_BY_HOP | {b"set-cookie", b"alt-svc"}
+"""Cookies belong to the account, and an alternative service to the provider's origin."""
+
+
+class Answers:
+    """Writes answers and their records. One for the whole gateway."""
+
+    def __init__(self, journal: Journal, clock: Clock, routing: RoutingSettings) -> None:
+        self._journal = journal
+        self._clock = clock
+        self.routing = routing
+
+    async def relay(self, exchange: Exchange, trail: Trail, opened: Opened) -> None:
+        """Hand a good answer on, byte for byte. Raises UpstreamError when the provider breaks off."""
+        answer, meter = opened.answer, opened.meter
+        headers = self._head(exchange, trail, forwardable(answer.headers, _NOT_RETURNED))
+        keepalive = None
+        if isinstance(meter, StreamMeter):
+            headers += _unbuffered(headers)
+            if self.routing.sse_keepalive_seconds and not find(headers, b"content-encoding"):
+                keepalive = KeepAlive(exchange, meter, seconds=self.routing.sse_keepalive_seconds)
+        length = None if answer.is_chunked else answer.content_length
+        exchange.begin(answer.status, answer.reason, headers, content_length=length)
+        last = await pump(
+            exchange, answer, meter, opened.first, clock=self._clock.monotonic, keepalive=keepalive
+        )
+        self._record(trail, answer.status, None, last_bytes=len(last))
+        exchange.finish(last)
+
+    def kept(
+        self, exchange: Exchange, trail: Trail, kept: KeptAnswer, *, error: HeadgateError | None
+    ) -> None:
+        """A provider's refusal, verbatim. `error` says that every account was tried."""
+        headers = self._head(exchange, trail, forwardable(kept.headers, _NOT_RETURNED))
+        if error is not None:
+            headers.append((b"x-headgate-error", error.code.encode()))
+            headers.append((b"x-headgate-attempts", b"%d" % len(trail.attempts)))
+        headers = [header for header in headers if header[0] != b"content-length"]
+        headers.append((b"content-length", b"%d" % len(kept.body)))
+        exchange.begin(kept.status, kept.reason, headers, content_length=len(kept.body))
+        self._record(trail, kept.status, error.code if error is not None else None, last_bytes=len(kept.body))
+        exchange.finish(kept.body)
+
+    def fail(
+        self,
+        exchange: Exchange,
+        trail: Trail,
+        error: HeadgateError,
+        *,
+        retry_after: float | None = None,
+        should_retry: bool = True,
+    ) -> None:
+        """An error of our own; within a running answer as its dialect's error event, then the end."""
+        if exchange.has_started:
+            self._fail_within(exchange, trail, error)
+            return
+        body = write_error(error, request_id=exchange.id, extra=_attempts_of(trail))
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"request-id", exchange.id.encode()),
+            (b"x-headgate-error", error.code.encode()),
+        ]
+        if retry_after is not None:
+            headers.append((b"retry-after", b"%d" % max(1, round(retry_after + 0.5))))
+        if not should_retry:
+            headers.append((b"x-should-retry", b"false"))
+        phrase = HTTPStatus(error.status).phrase.encode()
+        exchange.begin(error.status, phrase, self._head(exchange, trail, headers), content_length=len(body))
+        self._record(trail, error.status, error.code, last_bytes=len(body))
+        exchange.finish(body)
+
+    def _fail_within(self, exchange: Exchange, trail: Trail, error: HeadgateError) -> None:
+        meter = trail.meter
+        exchange.keep_alive = False
+        if isinstance(meter, StreamMeter) and meter.is_plain and exchange.can_be_ended:
+            last = interrupt(meter.open_event, write_stream_error(error, request_id=exchange.id))
+            self._record(trail, exchange.status, error.code, last_bytes=len(last))
+            exchange.finish(last)
+            return
+        # A body of stated length, or a coded one, has no place for words: only the close tells.
+        self._record(trail, exchange.status, error.code)
+        exchange.break_off()
+
+    def left(self, exchange: Exchange, trail: Trail) -> None:
+        """The client is gone: only the record is written."""
+        self._record(trail, 499, "client_left")
+
+    def _record(self, trail: Trail, status: int, error: str | None, *, last_bytes: int = 0) -> None:
+        if not trail.is_recorded:
+            trail.is_recorded = True
+            self._journal.append(trail.to_record(status, error, last_bytes=last_bytes))
+
+    def _head(self, exchange: Exchange, trail: Trail, headers: Headers) -> Headers:
+        """The gateway's own headers, after the provider's."""
+        headers.append((b"x-headgate-request-id", exchange.id.encode()))
+        if self.routing.expose_account and trail.serving is not None:
+            headers.append((b"x-headgate-account", trail.serving.account.name.encode()))
+        if self.routing.expose_timing:
+            headers.append((b"server-timing", b"headgate;dur=%.3f" % (trail.own_seconds() * 1000)))
+        return headers
+
+
+def _unbuffered(headers: Headers) -> Headers:
+    """What tells reverse proxies in front of us to hand events on at once (nginx; RFC 9111, 5.2)."""
+    wanted: Headers = [(b"x-accel-buffering", b"no"), (b"cache-control", b"no-cache")]
+    return [header for header in wanted if find(headers, header[0]) is None]
+
+
+def _attempts_of(trail: Trail) -> dict[str, Any]:
+    if not trail.attempts:
+        return {}
+    return {"attempts": len(trail.attempts), "lastError": trail.last_reason}
+
+
+def in_words(error: UpstreamError) -> str:
+    """A failed attempt as the log has it: the network's word first."""
+    return f"{error.reason}: {error.message}"

@@ -1,0 +1,215 @@
+"""The attempt loop: pick an account, send, look at the first bytes, serve or move on.
+
+Nothing reaches the client before an attempt is good, so an account can be changed until then and
+never afterwards. One coroutine per request; whatever happens, its record is written exactly once.
+"""
+
+import asyncio
+import logging
+
+from headgate.clock import Clock
+from headgate.config.settings import RetrySettings
+from headgate.errors import GatewayFault, HeadgateError, ShuttingDown, UpstreamError
+from headgate.pool.living import LivingAccount
+from headgate.pool.pool import Pool
+from headgate.relay.answers import Answers, in_words
+from headgate.relay.attempt import Opened, Stopwatch, keep, open_answer
+from headgate.relay.ending import Ending
+from headgate.relay.exchange import Exchange
+from headgate.relay.patience import Patience
+from headgate.relay.plan import Plan, Planner
+from headgate.relay.retry import SERVE, UNREACHABLE, Step, Verdict, judge
+from headgate.relay.targets import Targets
+from headgate.relay.trail import Trail
+from headgate.upstream.client import UpstreamClient
+
+_log = logging.getLogger("headgate.proxy")
+
+
+class Relay:
+    """Serves exchanges. Built anew when settings change; what is under way keeps the old one."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        planner: Planner,
+        targets: Targets,
+        upstream: UpstreamClient,
+        patience: Patience,
+        retry: RetrySettings,
+        answers: Answers,
+        ending: Ending,
+        clock: Clock,
+    ) -> None:
+        self._pool = pool
+        self._planner = planner
+        self._targets = targets
+        self._upstream = upstream
+        self._patience = patience
+        self._retry = retry
+        self._answers = answers
+        self._ending = ending
+        self._clock = clock
+
+    # ---- the request edge ----------------------------------------------------------------------
+
+    async def serve(self, exchange: Exchange) -> None:
+        """The whole way of one request whose body is here, or is streamed. Never raises but to cancel."""
+        trail = Trail(exchange, self._clock)
+        try:
+            await self._serve(exchange, trail)
+        except asyncio.CancelledError:
+            if exchange.client_left:
+                self._answers.left(exchange, trail)
+            else:
+                self._answers.fail(exchange, trail, _shutting_down())
+            raise
+        except HeadgateError as error:
+            self._answers.fail(exchange, trail, error)
+        except Exception:
+            # The edge: nothing a request does may take the gateway down or leave a client waiting.
+            _log.exception("Unexpected error", extra={"request_id": exchange.id})
+            self._answers.fail(exchange, trail, _fault(exchange.id))
+
+    def refuse(self, exchange: Exchange, error: HeadgateError) -> None:
+        """Answer a request that was not admitted."""
+        self._answers.fail(exchange, Trail(exchange, self._clock), error)
+
+    def abandon(self, exchange: Exchange) -> None:
+        """Record a request whose client left before it was whole."""
+        self._answers.left(exchange, Trail(exchange, self._clock))
+
+    # ---- the loop ------------------------------------------------------------------------------
+
+    async def _serve(self, exchange: Exchange, trail: Trail) -> None:
+        plan = self._planner.plan(exchange)
+        trail.facts = plan.facts
+        while plan.uses_pool and not exchange.body.is_spent:
+            living = self._pool.pick(plan.wanted, trail.tried) or await self._again(exchange, trail)
+            if living is None:
+                break
+            if await self._attempt(exchange, trail, plan, living):
+                return
+        await self._ending.serve(exchange, trail, plan)
+
+    async def _again(self, exchange: Exchange, trail: Trail) -> LivingAccount | None:
+        """When all were tried: one that failed in passing, after the delay of its next try."""
+        passing = [
+            (tries, living) for living, tries in trail.passing.values() if tries < self._retry.attempts
+        ]
+        if not passing:
+            return None
+        tries, living = min(passing, key=lambda candidate: candidate[0])
+        delay = self._retry.delay_ms / 1000 * self._retry.backoff ** (tries - 1)
+        with Stopwatch(self._clock, trail):
+            await asyncio.sleep(min(delay, self._patience.seconds_left(exchange)))
+        self._patience.check(exchange)
+        return living
+
+    async def _attempt(self, exchange: Exchange, trail: Trail, plan: Plan, living: LivingAccount) -> bool:
+        """One account's try. True: the request is answered."""
+        began = self._clock.monotonic()
+        trail.tried.add(living.account.id)
+        timeouts = self._patience.timeouts(exchange)
+        living.in_flight += 1
+        living.request_count += 1
+        living.last_used_at = self._clock.now()
+        try:
+            try:
+                with Stopwatch(self._clock, trail):
+                    opened = await open_answer(
+                        self._upstream, exchange, self._targets.of(living), plan.lines, timeouts
+                    )
+            except UpstreamError as error:
+                trail.last_error = error
+                self._note_failure(trail, plan, living, UNREACHABLE, began, error.code, in_words(error))
+                return False
+            try:
+                return await self._settle(exchange, trail, plan, living, opened, began)
+            finally:
+                opened.answer.close()
+        finally:
+            living.in_flight -= 1
+
+    async def _settle(
+        self,
+        exchange: Exchange,
+        trail: Trail,
+        plan: Plan,
+        living: LivingAccount,
+        opened: Opened,
+        began: float,
+    ) -> bool:
+        """The answer has begun: is it good, or does the next account do better?"""
+        answer, now = opened.answer, self._clock.now()
+        verdict, reason = self._judge(plan, living, opened, now)
+        if verdict.step is not Step.SERVE:
+            trail.keep(keep(opened))
+            error = opened.meter.error_type or f"http_{answer.status}"
+            self._note_failure(trail, plan, living, verdict, began, error, reason, status=answer.status)
+            return False
+        living.note_headers(answer.headers, now)
+        if answer.status < 400:
+            living.health.succeeded(plan.model, now)
+        trail.note_attempt(living.account.id, living.account.name, began=began, status=answer.status)
+        trail.serving, trail.meter = living, opened.meter
+        trail.note_provider_id(answer.headers)
+        if plan.deals_in_objects:
+            self._planner.learn_objects(opened.meter, living.account.id)
+        try:
+            await self._answers.relay(exchange, trail, opened)
+        except UpstreamError:
+            living.error_count += 1
+            raise
+        return True
+
+    def _judge(self, plan: Plan, living: LivingAccount, opened: Opened, now: float) -> tuple[Verdict, str]:
+        """The verdict and, for the log, the provider's words."""
+        status, error_data = opened.answer.status, opened.meter.error_data
+        if status < 400 and error_data is None:
+            return SERVE, ""
+        error = plan.provider.read_error(status, error_data or b"", now)
+        limits = plan.provider.read_limits(opened.answer.headers, now)
+        verdict = judge(error, limits)
+        if verdict.step is not Step.SERVE:
+            living.note_limits(limits)
+        reason = f"{status} {error.type or ''} {error.message}".strip()
+        return verdict, reason
+
+    def _note_failure(
+        self,
+        trail: Trail,
+        plan: Plan,
+        living: LivingAccount,
+        verdict: Verdict,
+        began: float,
+        error: str,
+        reason: str,
+        *,
+        status: int | None = None,
+    ) -> None:
+        """Tell the account's health and the trail."""
+        living.error_count += 1
+        until = None
+        if verdict.fault is not None and not plan.is_typo(verdict.fault, living):
+            until = living.health.apply(
+                verdict.fault, model=plan.model, until=verdict.until, reason=reason, now=self._clock.now()
+            )
+        if verdict.step is Step.RETRY:
+            trail.note_passing(living)
+        account = living.account
+        trail.note_attempt(
+            account.id, account.name, began=began, status=status, error=error, reason=reason, until=until
+        )
+
+
+def _shutting_down() -> ShuttingDown:
+    return ShuttingDown("The gateway is shutting down.", hint="Send the request again in a moment.")
+
+
+def _fault(request_id: str) -> GatewayFault:
+    return GatewayFault(
+        f"The gateway met an unexpected error (request {request_id}).",
+        hint="The log has the details under this request id.",
+    )

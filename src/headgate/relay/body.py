@@ -1,0 +1,145 @@
+"""The body of a client's request while it arrives: kept whole, or forwarded as it comes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from uvicorn.protocols.http.flow_control import FlowControl
+
+from headgate.errors import BuffersFull, RequestTooLarge
+
+_HIGH_WATER = 262_144
+"""Bytes waiting for the provider above which we stop reading from the client."""
+
+
+class BufferBudget:
+    """The bodies held in memory over all requests. A stranger can open many requests at once."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    def take(self, size: int) -> None:
+        """Raises `BuffersFull` when there is no room; then nothing was taken."""
+        if self.used + size > self.limit:
+            raise BuffersFull(
+                "The gateway holds as many request bodies as it may.",
+                hint="Try again in a moment; the owner may raise `server.max_buffered_bytes`.",
+            )
+        self.used += size
+
+    def give_back(self, size: int) -> None:
+        self.used -= size
+
+
+class BodyBuffer:
+    """Kept whole, so that routing can read it and an attempt can be made again."""
+
+    is_spent = False
+
+    def __init__(self, budget: BufferBudget, *, limit: int) -> None:
+        self._budget = budget
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self.received = 0
+        self.is_complete = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the relay may start."""
+        return self.is_complete
+
+    def feed(self, piece: bytes) -> None:
+        """Raises `RequestTooLarge` or `BuffersFull`; the piece is not kept then."""
+        size = len(piece)
+        if self.received + size > self._limit:
+            raise too_large(self._limit)
+        self._budget.take(size)
+        self.received += size
+        self._pieces.append(piece)
+
+    def end(self) -> None:
+        self.is_complete = True
+
+    def whole(self) -> bytes:
+        """The body in one piece; joined once, most bodies come in one anyway."""
+        if len(self._pieces) > 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0] if self._pieces else b""
+
+    def release(self) -> None:
+        """The exchange is over. Safe to call twice."""
+        self._budget.give_back(self.received)
+        self.received = 0
+        self._pieces.clear()
+
+
+class BodyStream:
+    """Fed by the protocol, read once by the upstream client; never more than a read ahead."""
+
+    is_ready = True
+    is_spent = False
+    """Whether an attempt has begun to read it: there is no second one then."""
+
+    def __init__(self, flow: FlowControl, *, limit: int, is_chunked: bool) -> None:
+        self.is_chunked = is_chunked
+        self._flow = flow
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._waiting_bytes = 0
+        self._more: asyncio.Future[None] | None = None
+        self._failure: Exception | None = None
+        self.received = 0
+        self.is_complete = False
+
+    def feed(self, piece: bytes) -> None:
+        """Raises nothing: what is too large fails the reader, because the relay is under way."""
+        self.received += len(piece)
+        if self.received > self._limit:
+            self._failure = too_large(self._limit)
+        else:
+            self._pieces.append(piece)
+            self._waiting_bytes += len(piece)
+        if self._waiting_bytes > _HIGH_WATER:
+            self._flow.pause_reading()
+        self._wake()
+
+    def end(self) -> None:
+        self.is_complete = True
+        self._wake()
+
+    def release(self) -> None:
+        self._pieces.clear()
+
+    def _wake(self) -> None:
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
+
+    async def framed(self) -> AsyncIterator[bytes]:
+        """The bytes as they go upstream: chunked when the client's were, else plain."""
+        self.is_spent = True
+        while True:
+            if self._failure is not None:
+                raise self._failure
+            if self._pieces:
+                yield self._take()
+            elif self.is_complete:
+                break
+            else:
+                self._more = asyncio.get_running_loop().create_future()
+                await self._more
+        if self.is_chunked:
+            yield b"0\r\n\r\n"
+
+    def _take(self) -> bytes:
+        piece = b"".join(self._pieces)
+        self._pieces.clear()
+        self._waiting_bytes = 0
+        self._flow.resume_reading()
+        return b"%x\r\n%b\r\n" % (len(piece), piece) if self.is_chunked else piece
+
+
+def too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(
+        f"The request body is larger than {limit} bytes.",
+        hint="The owner may raise `server.max_body_bytes` or, for uploads, `server.max_upload_bytes`.",
+    )

@@ -1,0 +1,147 @@
+"""When no account served: the caller's own credential, a kept refusal, or an error that says when to
+come back.
+"""
+
+import logging
+from datetime import UTC, datetime
+
+from headgate.clock import Clock
+from headgate.errors import (
+    AllAccountsFailed,
+    AllAccountsLimited,
+    ForwardFailed,
+    NoAccountAvailable,
+    UpstreamError,
+    UpstreamTimedOut,
+)
+from headgate.pool.pool import Pool
+from headgate.relay.answers import Answers, in_words
+from headgate.relay.attempt import Stopwatch, open_answer
+from headgate.relay.exchange import Exchange
+from headgate.relay.patience import Patience, timed_out
+from headgate.relay.plan import Plan
+from headgate.relay.targets import Targets
+from headgate.relay.trail import Trail
+from headgate.upstream.client import UpstreamClient
+
+_log = logging.getLogger("headgate.proxy")
+
+_WORTH_WAITING_SECONDS = 60.0
+"""Official clients sleep out a Retry-After in silence; beyond this we tell them not to."""
+
+
+class Ending:
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        targets: Targets,
+        upstream: UpstreamClient,
+        patience: Patience,
+        answers: Answers,
+        clock: Clock,
+    ) -> None:
+        self._pool = pool
+        self._targets = targets
+        self._upstream = upstream
+        self._patience = patience
+        self._answers = answers
+        self._clock = clock
+
+    async def serve(self, exchange: Exchange, trail: Trail, plan: Plan) -> None:
+        """Answers the exchange, always."""
+        can_forward = exchange.caller.own_credential is not None and not exchange.body.is_spent
+        if can_forward:
+            await self._forward_own(exchange, trail, plan)
+        elif self._returns_at(trail, plan) is not None:
+            self._say_limited(exchange, trail, plan)
+        elif trail.kept is not None:
+            error = None if plan.wanted.pinned_id is not None else _all_failed(trail)
+            self._answers.kept(exchange, trail, trail.kept, error=error)
+        elif trail.attempts:
+            raise _nobody_answered(trail)
+        else:
+            raise _no_account(self._pool, plan)
+
+    # ---- limited -------------------------------------------------------------------------------
+
+    def _returns_at(self, trail: Trail, plan: Plan) -> float | None:
+        """Unix seconds of the earliest reset, when limits alone are why nobody served."""
+        if not self._pool.rotation or (trail.kept is not None and trail.kept.status != 429):
+            return None
+        if trail.kept is None and trail.attempts:
+            return None
+        return self._pool.earliest_return(plan.wanted.provider, plan.model)
+
+    def _say_limited(self, exchange: Exchange, trail: Trail, plan: Plan) -> None:
+        now = self._clock.now()
+        returns_at = self._returns_at(trail, plan) or now
+        seconds = max(0.0, returns_at - now)
+        moment = datetime.fromtimestamp(returns_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        error = AllAccountsLimited(
+            f"No active accounts available: all are rate limited. The first returns at {moment}.",
+            hint="Wait until then, or add an account.",
+        )
+        should_retry = seconds <= _WORTH_WAITING_SECONDS
+        self._answers.fail(exchange, trail, error, retry_after=seconds, should_retry=should_retry)
+
+    # ---- the caller's own credential -------------------------------------------------------------
+
+    async def _forward_own(self, exchange: Exchange, trail: Trail, plan: Plan) -> None:
+        """One attempt with what the caller brought; whatever the provider says is its answer."""
+        if plan.uses_pool:
+            _log.warning(
+                "No active accounts available - forwarding request without authentication",
+                extra={"request_id": exchange.id},
+            )
+        assert exchange.caller.own_credential is not None
+        target = self._targets.of_own(exchange.caller.own_credential, plan.provider)
+        began = self._clock.monotonic()
+        try:
+            with Stopwatch(self._clock, trail):
+                opened = await open_answer(
+                    self._upstream, exchange, target, plan.lines, self._patience.timeouts(exchange)
+                )
+        except UpstreamError as error:
+            trail.note_attempt(0, "own-credential", began=began, error=error.code, reason=in_words(error))
+            raise ForwardFailed(
+                f"Failed to forward unauthenticated request: {in_words(error)}",
+                hint="Is the provider reachable from this machine?",
+            ) from error
+        try:
+            trail.note_attempt(0, "own-credential", began=began, status=opened.answer.status)
+            trail.meter = opened.meter
+            trail.note_provider_id(opened.answer.headers)
+            await self._answers.relay(exchange, trail, opened)
+        finally:
+            opened.answer.close()
+
+
+def _all_failed(trail: Trail) -> AllAccountsFailed:
+    return AllAccountsFailed(
+        f"All accounts failed to proxy the request ({len(trail.attempts)} attempts).",
+        hint="`headgate requests` shows each attempt.",
+    )
+
+
+def _nobody_answered(trail: Trail) -> Exception:
+    """No provider said anything: a timeout is told as such, everything else as a bad gateway."""
+    if isinstance(trail.last_error, UpstreamTimedOut):
+        return timed_out(trail.last_error.limit_ms, setting="upstream.first_byte_timeout_ms")
+    return AllAccountsFailed(
+        "All accounts failed to proxy the request",
+        hint="Is the provider reachable from this machine? `headgate requests` shows each attempt.",
+    )
+
+
+def _no_account(pool: Pool, plan: Plan) -> NoAccountAvailable:
+    skipped = pool.explain(plan.wanted.provider, plan.model)
+    if not skipped:
+        return NoAccountAvailable(
+            "No active accounts available: none is configured.",
+            hint="Add one: `headgate account add NAME --provider anthropic --api-key-stdin`.",
+        )
+    reasons = "; ".join(f"{name}: {why}" for name, why in list(skipped.items())[:5])
+    return NoAccountAvailable(
+        "No active accounts available", hint=f"{reasons}. `headgate account list` shows all."
+    )

@@ -1,0 +1,44 @@
+"""Which paths are provider routes, and how each is handled.
+
+The table is contract: `POST /v1/messages` and its kin are read (model, stream, session); every
+other `/v1/…` path passes through to the provider that the client's headers name.
+"""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One row of the routing table."""
+
+    provider: str
+    dialect: str
+    reads_body: bool
+    """Whether the body is JSON that routing reads; if not it is streamed when it is large."""
+    upstream_path: bytes | None = None
+    """The provider's path where it differs from the client's."""
+
+
+_MESSAGES = Endpoint("anthropic", "anthropic", reads_body=True, upstream_path=b"/v1/messages")
+_PASS_THROUGH = Endpoint("anthropic", "anthropic", reads_body=False)
+
+_READ = {
+    b"/v1/messages": _MESSAGES,
+    b"/api/v1/messages": _MESSAGES,
+    b"/v1/messages/count_tokens": Endpoint("anthropic", "anthropic", reads_body=True),
+    b"/v1/complete": Endpoint("anthropic", "anthropic", reads_body=True),
+}
+
+_GATEWAYS_OWN = (b"/v1/metrics/",)
+_DOT_SEGMENT = re.compile(rb"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+
+
+def find_endpoint(method: bytes, path: bytes) -> Endpoint | None:
+    """The endpoint of a request; None for everything that is not a provider's."""
+    if method == b"POST" and (endpoint := _READ.get(path)) is not None:
+        return endpoint
+    if not path.startswith(b"/v1/") or path.startswith(_GATEWAYS_OWN):
+        return None
+    # A dot segment could leave the provider's /v1/ once it is resolved.
+    return None if _DOT_SEGMENT.search(path) else _PASS_THROUGH

@@ -1,0 +1,157 @@
+"""One request of a client and the answer it gets: what the protocol hands to the relay.
+
+The exchange is the only part of the relay that writes to the client. Its head waits for the first
+piece of the body, so that a short answer is one write; nothing is sent before the relay commits.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from uvicorn.protocols.http.flow_control import FlowControl
+
+from headgate.access.callers import ANONYMOUS, Caller
+from headgate.errors import HeadgateError
+from headgate.relay.body import BodyBuffer, BodyStream
+from headgate.relay.endpoints import Endpoint
+from headgate.wire.headers import Headers
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """What a client asked for. Header names are lower case, in order of arrival."""
+
+    method: bytes
+    path: bytes
+    query: bytes
+    headers: Headers
+    is_http_1_0: bool
+    keep_alive: bool
+
+
+class Exchange:
+    """Lives from the end of a request's head to the last byte of its answer."""
+
+    def __init__(
+        self,
+        head: RequestHead,
+        *,
+        id: str,
+        endpoint: Endpoint,
+        body: BodyBuffer | BodyStream,
+        began: float,
+        began_at: float,
+        client_address: str,
+        transport: asyncio.Transport,
+        flow: FlowControl,
+        on_complete: Callable[["Exchange"], None],
+    ) -> None:
+        # The request
+        self.head = head
+        self.id = id
+        self.endpoint = endpoint
+        self.client_address = client_address
+        self.caller: Caller = ANONYMOUS
+        self.body = body
+        self.refusal: HeadgateError | None = None
+        self.task: asyncio.Task[None] | None = None
+        # Times (monotonic seconds; `began_at` is Unix seconds)
+        self.began = began
+        self.began_at = began_at
+        self.ready_at = began
+        self.first_byte_at: float | None = None
+        # The answer
+        self.status = 0
+        self.response_bytes = 0
+        self.has_started = False
+        self.is_complete = False
+        self.client_left = False
+        self.keep_alive = head.keep_alive
+        # The connection
+        self._transport = transport
+        self._flow = flow
+        self._on_complete = on_complete
+        self._pending = b""
+        self._is_chunked = False
+        self._has_stated_length = False
+        self._has_body = True
+
+    # ---- the answer --------------------------------------------------------------------------
+
+    def begin(self, status: int, reason: bytes, headers: Headers, *, content_length: int | None) -> None:
+        """Settle the head. `headers` must hold no framing of their own but `content-length`.
+
+        Without a length the body goes out chunked, or to an HTTP/1.0 client until the close.
+        """
+        self.status = status
+        self._has_stated_length = content_length is not None
+        lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
+        lines += [b"%b: %b\r\n" % header for header in headers]
+        self.keep_alive = self.keep_alive and self.body.is_complete
+        self._has_body = self.head.method != b"HEAD" and status not in (204, 304)
+        if content_length is None and self._has_body:
+            if self.head.is_http_1_0:
+                self.keep_alive = False
+            else:
+                self._is_chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        elif self.head.is_http_1_0:
+            lines.append(b"connection: keep-alive\r\n")
+        lines.append(b"\r\n")
+        self._pending = b"".join(lines)
+
+    def write(self, piece: bytes) -> None:
+        """Send a piece of the body now, with the head if it still waits."""
+        if not self.has_started:
+            self.has_started = True
+            self._transport.write(self._pending + self._framed(piece))
+        elif piece:
+            self._transport.write(self._framed(piece))
+        self.response_bytes += len(piece)
+
+    def finish(self, last: bytes = b"") -> None:
+        """Send the last piece and the end. The request's record must be in the journal by now."""
+        self.response_bytes += len(last)
+        ending = self._framed(last)
+        if self._is_chunked:
+            ending += b"0\r\n\r\n"
+        if not self.has_started:
+            self.has_started = True
+            ending = self._pending + ending
+        if ending:
+            self._transport.write(ending)
+        self._complete()
+
+    def _framed(self, piece: bytes) -> bytes:
+        if not piece or not self._has_body:
+            return b""
+        return b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece
+
+    def break_off(self) -> None:
+        """End an answer that cannot be completed: the client sees the connection close."""
+        self.keep_alive = False
+        self._complete()
+
+    def _complete(self) -> None:
+        self.is_complete = True
+        self._on_complete(self)
+
+    @property
+    def can_be_ended(self) -> bool:
+        """Whether the body has no stated length, so that more may be said before the end."""
+        return not self._has_stated_length
+
+    @property
+    def response_complete(self) -> bool:
+        """What uvicorn asks of the request before, to know whether a pipelined one has to wait."""
+        return self.is_complete
+
+    @property
+    def is_backed_up(self) -> bool:
+        """Whether the client reads more slowly than the provider writes."""
+        return self._flow.write_paused
+
+    async def drain(self) -> None:
+        await self._flow.drain()

@@ -1,0 +1,56 @@
+"""How long a client waits: the time until the first byte over all attempts, cut into attempts."""
+
+from headgate.clock import Clock
+from headgate.config.settings import ServerSettings, UpstreamSettings
+from headgate.errors import RequestTimedOut
+from headgate.relay.exchange import Exchange
+from headgate.upstream.timeouts import Timeouts
+
+
+class Patience:
+    def __init__(self, server: ServerSettings, upstream: UpstreamSettings, clock: Clock) -> None:
+        self._monotonic = clock.monotonic
+        self._request_ms = server.request_timeout_ms
+        self._usual = Timeouts(
+            connect=upstream.connect_timeout_ms / 1000,
+            first_byte=upstream.first_byte_timeout_ms / 1000,
+            idle=upstream.idle_timeout_ms / 1000,
+            total=upstream.total_timeout_ms / 1000,
+        )
+        self._longest_start = (self._usual.connect or 0) + (self._usual.first_byte or 0)
+
+    def seconds_left(self, exchange: Exchange) -> float:
+        if not self._request_ms:
+            return float("inf")
+        return exchange.ready_at + self._request_ms / 1000 - self._monotonic()
+
+    def timeouts(self, exchange: Exchange) -> Timeouts:
+        """Of the next attempt: the settings', or what is left. Raises RequestTimedOut."""
+        left = self.seconds_left(exchange)
+        if 0 < self._longest_start <= left:
+            return self._usual
+        if left <= 0:
+            raise self._timed_out()
+        if left == float("inf"):
+            return self._usual
+        usual = self._usual
+        return Timeouts(
+            connect=min(usual.connect or left, left),
+            first_byte=min(usual.first_byte or left, left),
+            idle=usual.idle,
+            total=usual.total,
+        )
+
+    def check(self, exchange: Exchange) -> None:
+        """Raises RequestTimedOut when the client has waited long enough."""
+        if self.seconds_left(exchange) <= 0:
+            raise self._timed_out()
+
+    def _timed_out(self) -> RequestTimedOut:
+        return timed_out(self._request_ms, setting="server.request_timeout_ms")
+
+
+def timed_out(limit_ms: int, *, setting: str) -> RequestTimedOut:
+    return RequestTimedOut(
+        f"Request timed out after {limit_ms}ms", hint=f"The owner sets this limit as `{setting}`."
+    )

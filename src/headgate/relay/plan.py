@@ -1,0 +1,122 @@
+"""What is settled about a request before the first attempt: its facts, its account if it has one, its
+headers for the provider.
+"""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from headgate.dialects.anthropic import RequestFacts, read_request
+from headgate.dialects.anthropic_meter import Meter
+from headgate.errors import UnknownAccount
+from headgate.pool.faults import Fault
+from headgate.pool.living import LivingAccount
+from headgate.pool.objects import Objects
+from headgate.pool.pool import Pool, Wanted
+from headgate.providers.provider import Provider
+from headgate.relay.body import BodyBuffer
+from headgate.relay.exchange import Exchange
+from headgate.relay.pins import deals_in_objects, ids_in, ids_in_request
+from headgate.relay.targets import request_lines
+from headgate.wire.headers import find
+
+_SESSION_HEADERS = (b"x-headgate-session", b"x-claude-code-session-id")
+
+
+@dataclass(slots=True)
+class Plan:
+    facts: RequestFacts | None
+    """None for a body that routing does not read."""
+    wanted: Wanted
+    lines: bytes
+    """The client's part of the head, the same for every attempt."""
+    provider: Provider
+    uses_pool: bool
+    deals_in_objects: bool
+
+    @property
+    def model(self) -> str | None:
+        return self.facts.model if self.facts is not None else None
+
+    def is_typo(self, fault: Fault, living: LivingAccount) -> bool:
+        """A model that an account never served and does not list says nothing about the account."""
+        return fault is Fault.MODEL_MISSING and (self.model is None or not living.knows(self.model))
+
+
+class Planner:
+    def __init__(
+        self,
+        pool: Pool,
+        objects: Objects,
+        providers: dict[str, Provider],
+        *,
+        on_object: Callable[[str, int], None],
+    ) -> None:
+        self._pool = pool
+        self._objects = objects
+        self._providers = providers
+        self._on_object = on_object
+
+    def plan(self, exchange: Exchange) -> Plan:
+        """Raises InvalidRequest for a body that cannot be routed, UnknownAccount for a wrong wish."""
+        headers = exchange.head.headers
+        session = _session_in(headers)
+        facts = None
+        if exchange.endpoint.reads_body and isinstance(exchange.body, BodyBuffer):
+            facts = read_request(exchange.body.whole(), with_session=session is None)
+            session = session or facts.session
+        deals = deals_in_objects(exchange, facts)
+        provider = self._providers[exchange.endpoint.provider]
+        return Plan(
+            facts=facts,
+            wanted=Wanted(
+                provider=provider.name,
+                model=facts.model if facts is not None else None,
+                session=session,
+                pinned_id=self._pinned(exchange, facts, searches=deals),
+            ),
+            lines=request_lines(exchange, provider),
+            provider=provider,
+            uses_pool=exchange.caller.uses_pool,
+            deals_in_objects=deals,
+        )
+
+    def _pinned(self, exchange: Exchange, facts: RequestFacts | None, *, searches: bool) -> int | None:
+        """The account that alone can serve this request, None when any may."""
+        if (wish := find(exchange.head.headers, b"x-headgate-account")) is not None:
+            return self._by_name(wish.decode("latin-1").strip())
+        if searches and self._objects.is_used:
+            for object_id in ids_in_request(exchange, facts):
+                if (account_id := self._objects.account_of(object_id)) is not None:
+                    return account_id
+        return None
+
+    def _by_name(self, name: str) -> int:
+        living = self._pool.by_name(name)
+        if living is not None:
+            return living.account.id
+        near = difflib.get_close_matches(name, self._pool.living, n=3)
+        hint = f"Did you mean {', '.join(near)}?" if near else "`headgate account list` shows the names."
+        raise UnknownAccount(f"No account is called {name[:64]!r} (header x-headgate-account).", hint=hint)
+
+    def learn_objects(self, meter: Meter, account_id: int) -> None:
+        """Remember the ids that an answer brings, before the client can use them."""
+
+        def note(text: bytes) -> None:
+            for object_id in ids_in(text):
+                if self._objects.account_of(object_id) is None:
+                    self._objects.remember(object_id, account_id)
+                    self._on_object(object_id, account_id)
+
+        meter.on_text = note
+
+
+def _session_in(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """The session that a header names: ours first, then the client's own."""
+    own = None
+    for name, value in headers:
+        if name == _SESSION_HEADERS[0]:
+            return value.decode("latin-1")[:256] or None
+        if name == _SESSION_HEADERS[1]:
+            own = value.decode("latin-1")[:256] or None
+    return own

@@ -1,0 +1,140 @@
+"""What has happened to one request so far: the attempts, the waits, the answer kept for the end.
+
+Ends as the request's record.
+"""
+
+from dataclasses import dataclass
+
+from headgate.access.callers import Caller
+from headgate.clock import Clock
+from headgate.dialects.anthropic import RequestFacts
+from headgate.dialects.anthropic_meter import Meter
+from headgate.errors import UpstreamError
+from headgate.pool.living import LivingAccount
+from headgate.record.events import Attempt, RequestRecord
+from headgate.relay.exchange import Exchange
+from headgate.wire.headers import Headers, find
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """A provider's refusal, whole, in case nobody does better."""
+
+    status: int
+    reason: bytes
+    headers: Headers
+    body: bytes
+
+
+class Trail:
+    """Written by the attempt loop alone."""
+
+    def __init__(self, exchange: Exchange, clock: Clock) -> None:
+        self._exchange = exchange
+        self._monotonic = clock.monotonic
+        self.facts: RequestFacts | None = None
+        self.attempts: list[Attempt] = []
+        self.tried: set[int] = set()
+        self.passing: dict[int, tuple[LivingAccount, int]] = {}
+        """Account id to the account and its failures that may pass."""
+        self.serving: LivingAccount | None = None
+        self.meter: Meter | None = None
+        self.kept: KeptAnswer | None = None
+        self.last_error: UpstreamError | None = None
+        """Of the last attempt that got no answer."""
+        self.last_reason = ""
+        self.provider_request_id: str | None = None
+        self.waited_seconds = 0.0
+        """What was spent waiting for providers and between attempts: not our own time."""
+        self.is_recorded = False
+
+    def note_attempt(
+        self,
+        account_id: int,
+        account: str,
+        *,
+        began: float,
+        status: int | None = None,
+        error: str | None = None,
+        reason: str | None = None,
+        until: float | None = None,
+    ) -> None:
+        """One attempt has its outcome. `began` is monotonic, `until` Unix seconds."""
+        now = self._monotonic()
+        self.attempts.append(
+            Attempt(
+                account_id=account_id,
+                account=account,
+                started_ms=_ms(began - self._exchange.ready_at),
+                duration_ms=_ms(now - began),
+                status=status,
+                error=error,
+                reason=reason,
+                until_at=until,
+            )
+        )
+        if error is not None:
+            self.last_reason = reason or error
+
+    def note_passing(self, living: LivingAccount) -> None:
+        _, failures = self.passing.get(living.account.id, (living, 0))
+        self.passing[living.account.id] = (living, failures + 1)
+
+    def keep(self, answer: KeptAnswer | None) -> None:
+        """The last refusal counts, but one about limits not over one about the request."""
+        if answer is not None and (self.kept is None or answer.status != 429):
+            self.kept = answer
+
+    def note_provider_id(self, headers: Headers) -> None:
+        request_id = find(headers, b"request-id") or find(headers, b"x-request-id")
+        if request_id is not None:
+            self.provider_request_id = request_id.decode("latin-1")[:128]
+
+    def own_seconds(self) -> float:
+        """Our own time so far, from the whole request to now."""
+        return max(0.0, self._monotonic() - self._exchange.ready_at - self.waited_seconds)
+
+    def to_record(self, status: int, error: str | None, *, last_bytes: int = 0) -> RequestRecord:
+        exchange, head = self._exchange, self._exchange.head
+        facts, serving = self.facts, self.serving
+        usage = self.meter.finish() if self.meter is not None else None
+        if error is None and self.meter is not None:
+            error = self.meter.error_type
+        now = self._monotonic()
+        first_byte_at = exchange.first_byte_at or now
+        return RequestRecord(
+            id=exchange.id,
+            at_ms=int(exchange.began_at * 1000),
+            dialect=exchange.endpoint.dialect,
+            provider=exchange.endpoint.provider,
+            method=head.method.decode("latin-1"),
+            path=head.path.decode("latin-1"),
+            caller=_caller_name(exchange.caller, serving, self.attempts),
+            client_address=exchange.client_address,
+            user_agent=(find(head.headers, b"user-agent") or b"").decode("latin-1")[:256],
+            session=facts.session if facts is not None else None,
+            model=facts.model if facts is not None else None,
+            stream=facts.stream if facts is not None else False,
+            account_id=serving.account.id if serving is not None else None,
+            account=serving.account.name if serving is not None else None,
+            attempts=tuple(self.attempts),
+            status=status,
+            error=error,
+            first_byte_ms=_ms(first_byte_at - exchange.began),
+            duration_ms=_ms(now - exchange.began),
+            overhead_ms=_ms(max(0.0, first_byte_at - exchange.ready_at - self.waited_seconds)),
+            request_bytes=exchange.body.received,
+            response_bytes=exchange.response_bytes + last_bytes,
+            usage=usage,
+            provider_request_id=self.provider_request_id,
+        )
+
+
+def _caller_name(caller: Caller, serving: LivingAccount | None, attempts: list[Attempt]) -> str:
+    """A caller without a key is named after the credential that in the end served him."""
+    is_own = serving is None and bool(attempts) and attempts[-1].account_id == 0
+    return "own-credential" if is_own and caller.name == "anonymous" else caller.name
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

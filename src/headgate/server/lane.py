@@ -1,0 +1,119 @@
+"""The fast lane: from the end of a request's head to the start of its relay, without ASGI.
+
+Everything here is synchronous and runs inside the parser's callbacks. A refusal is raised as a
+`HeadgateError`; the protocol answers it.
+"""
+
+import asyncio
+import itertools
+import os
+from collections.abc import Callable
+
+from uvicorn.protocols.http.flow_control import FlowControl
+
+from headgate.access.callers import Callers
+from headgate.clock import Clock
+from headgate.config.settings import ServerSettings
+from headgate.errors import HeadgateError, InvalidRequest
+from headgate.relay.attempts import Relay
+from headgate.relay.body import BodyBuffer, BodyStream, BufferBudget, too_large
+from headgate.relay.endpoints import Endpoint
+from headgate.relay.exchange import Exchange, RequestHead
+from headgate.wire.headers import find
+
+_BUFFERED_UPLOAD = 1_048_576
+"""A body that routing need not read is kept whole up to this size, so that another account can be tried."""
+
+
+class FastLane:
+    """One for the whole server; holds what every exchange needs."""
+
+    def __init__(self, relay: Relay, callers: Callers, *, clock: Clock, limits: ServerSettings) -> None:
+        self._relay = relay
+        self._callers = callers
+        self._clock = clock
+        self._limits = limits
+        self._budget = BufferBudget(limits.max_buffered_bytes)
+        self._ids = map(f"hgr_{os.urandom(5).hex()}{{:08x}}".format, itertools.count())
+        self.open_exchanges: set[Exchange] = set()
+
+    def open(
+        self,
+        head: RequestHead,
+        endpoint: Endpoint,
+        *,
+        client_address: str,
+        transport: asyncio.Transport,
+        flow: FlowControl,
+        on_complete: Callable[[Exchange], None],
+    ) -> Exchange:
+        """A new exchange; its body is kept or streamed as its endpoint and its size want."""
+        exchange = Exchange(
+            head,
+            id=next(self._ids),
+            endpoint=endpoint,
+            body=self._body_for(head, endpoint, flow),
+            began=self._clock.monotonic(),
+            began_at=self._clock.now(),
+            client_address=client_address,
+            transport=transport,
+            flow=flow,
+            on_complete=on_complete,
+        )
+        self.open_exchanges.add(exchange)
+        return exchange
+
+    def _body_for(self, head: RequestHead, endpoint: Endpoint, flow: FlowControl) -> BodyBuffer | BodyStream:
+        if endpoint.reads_body:
+            return BodyBuffer(self._budget, limit=self._limits.max_body_bytes)
+        is_chunked = find(head.headers, b"transfer-encoding") is not None
+        if is_chunked or _declared_length(head) > _BUFFERED_UPLOAD:
+            return BodyStream(flow, limit=self._limits.max_upload_bytes, is_chunked=is_chunked)
+        return BodyBuffer(self._budget, limit=_BUFFERED_UPLOAD)
+
+    def admit(self, exchange: Exchange) -> None:
+        """Who calls, and is what he announces small enough? Before a byte of the body is read."""
+        head = exchange.head
+        exchange.caller = self._callers.identify(head.headers, head.query)
+        is_read = exchange.endpoint.reads_body
+        limit = self._limits.max_body_bytes if is_read else self._limits.max_upload_bytes
+        if _declared_length(head) > limit:
+            raise too_large(limit)
+        if is_read and find(head.headers, b"content-encoding") is not None:
+            raise InvalidRequest(
+                "The request body is content-coded; this gateway has to read it.",
+                hint="Send the body without Content-Encoding.",
+            )
+
+    def start(self, exchange: Exchange, tasks: "set[asyncio.Task[None]]") -> None:
+        """Start the relay: the exchange's turn has come and its body is ready."""
+        exchange.ready_at = self._clock.monotonic()
+        task = asyncio.get_running_loop().create_task(self._relay.serve(exchange))
+        exchange.task = task
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def refuse(self, exchange: Exchange, error: HeadgateError) -> None:
+        """Answer a refusal; the relay never sees the exchange."""
+        exchange.ready_at = self._clock.monotonic()
+        self._relay.refuse(exchange, error)
+
+    def client_left(self, exchange: Exchange) -> None:
+        """The connection is gone: stop the relay, which cancels the provider's request, and record it."""
+        exchange.client_left = True
+        if exchange.task is not None:
+            exchange.task.cancel()
+        elif not exchange.is_complete:
+            exchange.ready_at = self._clock.monotonic()
+            self._relay.abandon(exchange)
+        self.release(exchange)
+
+    def release(self, exchange: Exchange) -> None:
+        """The exchange is over. Safe to call twice."""
+        exchange.body.release()
+        self.open_exchanges.discard(exchange)
+
+
+def _declared_length(head: RequestHead) -> int:
+    """0 where none is declared; the parser has refused what is no number."""
+    return int(find(head.headers, b"content-length") or 0)

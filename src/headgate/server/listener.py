@@ -1,0 +1,115 @@
+"""The listening server: sockets, uvicorn's state, and the drain.
+
+Uvicorn's own `Server` owns signals and exit codes and looks ten times a second whether it should stop;
+here the assembly owns them, and the drain waits for what it drains.
+"""
+
+import asyncio
+import socket
+from email.utils import formatdate
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from headgate.clock import Clock
+from headgate.server.lane import FastLane
+from headgate.server.protocol import GatewayProtocol
+
+_KEEP_ALIVE_SECONDS = 75
+"""Idle client connections: longer than the usual pool of a client keeps them, as nginx does."""
+
+_DRAIN_STEP_SECONDS = 0.05
+
+
+class Listener:
+    """Serves any number of sockets with one fast lane and one ASGI app."""
+
+    def __init__(self, lane: FastLane, app: ASGIApp, clock: Clock) -> None:
+        self._lane = lane
+        self._clock = clock
+        self._state = ServerState()
+        self._public = _config(app)
+        self._local = _config(as_local_owner(app))
+        self._servers: list[asyncio.AbstractServer] = []
+        self._date_timer: asyncio.TimerHandle | None = None
+
+    async def listen(self, tcp: socket.socket) -> None:
+        """Accept clients on an open TCP socket."""
+        loop = asyncio.get_running_loop()
+        if self._date_timer is None:
+            self._set_date()
+        self._servers.append(await loop.create_server(lambda: self._protocol(self._public), sock=tcp))
+
+    async def listen_locally(self, control: socket.socket) -> None:
+        """Accept the owner on an open Unix socket, whose file mode is the key."""
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_unix_server(lambda: self._protocol(self._local), sock=control))
+
+    def _protocol(self, config: Config) -> GatewayProtocol:
+        return GatewayProtocol(config, self._state, {}, lane=self._lane)
+
+    def _set_date(self) -> None:
+        """The Date header of the ASGI app's answers; a second is its resolution."""
+        date = formatdate(self._clock.now(), usegmt=True).encode()
+        self._state.default_headers = [(b"date", date)]
+        self._date_timer = asyncio.get_running_loop().call_later(1.0, self._set_date)
+
+    async def drain(self, grace_seconds: float, hurry: asyncio.Event) -> bool:
+        """Refuse newcomers, let answers end. True: all ended within the time and before `hurry` was set."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        gives_up_at = self._clock.monotonic() + grace_seconds
+        while self._state.connections or self._state.tasks:
+            if hurry.is_set() or self._clock.monotonic() >= gives_up_at:
+                await self._cut()
+                return False
+            await self._wait_for_change()
+        return True
+
+    async def _wait_for_change(self) -> None:
+        tasks = set(self._state.tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=_DRAIN_STEP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            # A connection's end has no future to wait on; it is a turn of the loop or two away.
+            await asyncio.sleep(_DRAIN_STEP_SECONDS)
+
+    async def _cut(self) -> None:
+        tasks = list(self._state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """Close what is still open. After `drain`."""
+        if self._date_timer is not None:
+            self._date_timer.cancel()
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+
+
+def as_local_owner(app: ASGIApp) -> ASGIApp:
+    """The app as the owner sees it who came over the control socket."""
+
+    async def owned(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "headgate.local_owner": True}, receive, send)
+
+    return owned
+
+
+def _config(app: ASGIApp) -> Config:
+    config = Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+    )
+    config.load()
+    return config

@@ -1,0 +1,246 @@
+"""One client connection: uvicorn's httptools protocol with a fast lane in front.
+
+A request for a provider route becomes an `Exchange` and is served without ASGI; every other request
+goes on to uvicorn's own handling as if this class were not there. `Exchange` objects stand where
+uvicorn keeps its request cycle, so that pipelined requests of both kinds answer in order.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from headgate.errors import HeadgateError
+from headgate.relay.endpoints import find_endpoint
+from headgate.relay.exchange import Exchange, RequestHead
+from headgate.server.lane import FastLane
+
+_LINGER_SECONDS = 2.0
+"""How long a refused upload may go on before the connection is cut: time to read the answer."""
+
+
+class GatewayProtocol(HttpToolsProtocol):
+    """Parser callbacks run inside `data_received`, synchronously, in the order of the bytes."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        lane: FastLane,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._lane = lane
+        # Per connection
+        self._turns: deque[Exchange | RequestResponseCycle] = deque()
+        """What was asked and is not answered yet, in order; the first one is being answered."""
+        self._client_address = ""
+        self._is_discarding = False
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
+        # Per request
+        self._head_is_complete = False
+        self._exchange: Exchange | None = None
+
+    # ---- the connection ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._client_address = self.client[0] if self.client else "local"
+        self._idle_since = self.loop.time()
+        self._watch_idleness()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_watching_idleness()
+        for turn in list(self._turns):
+            if isinstance(turn, Exchange):
+                self._lane.client_left(turn)
+            else:
+                turn.disconnected = True
+                turn.message_event.set()
+        self._turns.clear()
+        self.cycle = None  # type: ignore[assignment]
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_discarding:
+            super().data_received(data)
+
+    def shutdown(self) -> None:
+        """Drain: close when idle, else after the answers that are under way."""
+        if not self._turns:
+            super().shutdown()
+            return
+        for turn in self._turns:
+            turn.keep_alive = False
+
+    def handle_websocket_upgrade(self) -> None:
+        self._stop_watching_idleness()
+        super().handle_websocket_upgrade()
+
+    # ---- the parser's callbacks ----------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+        self._head_is_complete = False
+        self._exchange = None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers come through here too; they must not join the head.
+        if not self._head_is_complete:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._head_is_complete = True
+        if self._is_discarding:
+            return
+        path, _, query = self.url.partition(b"?")
+        method = self.parser.get_method()
+        endpoint = find_endpoint(method, path)
+        if endpoint is None or self.parser.should_upgrade():
+            self._hand_to_asgi()
+            return
+        is_http_1_0 = self.parser.get_http_version() == "1.0"
+        head = RequestHead(
+            method, path, query, self.headers, is_http_1_0, keep_alive=self.parser.should_keep_alive()
+        )
+        self._open(
+            self._lane.open(
+                head,
+                endpoint,
+                client_address=self._client_address,
+                transport=self.transport,
+                flow=self.flow,
+                on_complete=self._exchange_complete,
+            )
+        )
+
+    def on_body(self, body: bytes) -> None:
+        if self._is_discarding:
+            return
+        if self._exchange is None:
+            super().on_body(body)
+            return
+        try:
+            self._exchange.body.feed(body)
+        except HeadgateError as error:
+            self._refuse(self._exchange, error)
+
+    def on_message_complete(self) -> None:
+        if self._is_discarding:
+            return
+        if self._exchange is None:
+            super().on_message_complete()
+            return
+        self._exchange.body.end()
+        self._start_if_ready(self._exchange)
+
+    # ---- the fast lane -------------------------------------------------------------------------
+
+    def _open(self, exchange: Exchange) -> None:
+        """Take the exchange into the queue of this connection; refuse it before its body comes."""
+        self._exchange = exchange
+        self.cycle = exchange  # type: ignore[assignment]
+        self._turns.append(exchange)
+        try:
+            self._lane.admit(exchange)
+        except HeadgateError as error:
+            self._refuse(exchange, error)
+            return
+        if self.expect_100_continue and self._turns[0] is exchange:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if len(self._turns) > 1:
+            self.flow.pause_reading()
+        self._start_if_ready(exchange)
+
+    def _start_if_ready(self, exchange: Exchange) -> None:
+        """Start the relay when it is this exchange's turn and its body is here, or is streamed."""
+        if exchange.task is None and exchange.body.is_ready and self._turns[0] is exchange:
+            self._lane.start(exchange, self.tasks)
+
+    def _refuse(self, exchange: Exchange, error: HeadgateError) -> None:
+        """Answer when it is this exchange's turn, without waiting for the rest of its body.
+
+        What still comes is thrown away, so that the client sees why.
+        """
+        exchange.keep_alive = False
+        exchange.refusal = error
+        self._is_discarding = True
+        self._exchange = None
+        if self._turns[0] is exchange:
+            self._lane.refuse(exchange, error)
+
+    def _hand_to_asgi(self) -> None:
+        """Go on as uvicorn would have from the first byte."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(headers)
+        self.expect_100_continue = expects
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not before:
+            self._turns.append(self.cycle)
+
+    def _exchange_complete(self, exchange: Exchange) -> None:
+        """An answer of the fast lane is out."""
+        self._turns.popleft()
+        self._lane.release(exchange)
+        self.server_state.total_requests += 1
+        if not exchange.keep_alive:
+            self._is_discarding = self._is_discarding or not exchange.body.is_complete
+            self._close_gently()
+        else:
+            self._next_turn()
+
+    def on_response_complete(self) -> None:
+        """An answer of the ASGI app is out. Uvicorn's own would start the next ASGI request at once."""
+        self._turns.popleft()
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self._next_turn()
+
+    def _next_turn(self) -> None:
+        self._idle_since = self.loop.time()
+        self.flow.resume_reading()
+        if not self._turns:
+            return
+        turn = self._turns[0]
+        if not isinstance(turn, Exchange):
+            self._start_asgi_task(*self.pipeline.pop())
+        elif turn.refusal is not None:
+            self._lane.refuse(turn, turn.refusal)
+        else:
+            self._start_if_ready(turn)
+
+    def _close_gently(self) -> None:
+        """Closing while the client still sends would reset the connection and lose the answer."""
+        if not self._is_discarding:
+            self.transport.close()
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+
+    # ---- idleness ------------------------------------------------------------------------------
+
+    def _watch_idleness(self) -> None:
+        """One timer per connection that looks again, instead of one per request."""
+        idle = 0.0 if self._turns else self.loop.time() - self._idle_since
+        left = self.timeout_keep_alive - idle
+        if left <= 0:
+            self.transport.close()
+            return
+        self._idle_timer = self.loop.call_later(left, self._watch_idleness)
+
+    def _stop_watching_idleness(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
