@@ -175,7 +175,8 @@ class LivingAccount:
             return
         limits = self.provider.read_limits(headers, now)
         self._windows.add(limits)
-        if limits.is_hard:
+        # A good answer beside a used-up window of other models: it was not about this one.
+        if limits.is_hard and not limits.is_model_limit:
             fault = Fault.BILLING if limits.needs_payment else Fault.LIMITED
             self.health.apply(fault, until=limits.reset_at, reason=limits.status or "", now=now)
             return
