@@ -15,6 +15,9 @@ from headgate.cli.terminal import CommandFailed, clock_time, out, print_json, st
 
 app = typer.Typer(no_args_is_help=True, help="The accounts that requests are spent on.")
 
+WIDE = 110
+"""Columns from which a table shows all it has."""
+
 Provider = Annotated[str, typer.Option(metavar="P", help="Whose account it is.")]
 
 
@@ -158,22 +161,24 @@ def _print_change(account: Any, sentence: str, *, as_json: bool) -> None:
 
 
 def print_accounts(accounts: Sequence[dict[str, Any]]) -> None:
-    columns = ("name", "provider", "#tier", "status", "rate_limit_status", "rate_limit_reset", "expires")
-    rows = [
-        (
-            one["name"],
-            one["provider"],
-            one["tier"],
-            state(one["status"]),
-            one["rate_limit_status"] or "-",
-            clock_time(one["rate_limit_reset"]),
-            clock_time(one["expires_at"]),
-            one["request_count"],
-            one["error_count"],
-        )
-        for one in accounts
-    ]
-    out.print(table((*columns, "#requests", "#errors"), rows))
+    """What an owner needs first fits 80 columns; a wider terminal shows more."""
+    columns = ("name", "#tier", "status", "rate_limit_status", "rate_limit_reset", "expires")
+    more = ("provider", "#requests", "#errors") if out.width >= WIDE else ()
+    out.print(table((*columns, *more), [_row(one)[: len(columns) + len(more)] for one in accounts]))
+
+
+def _row(one: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        one["name"],
+        one["tier"],
+        state(one["status"]),
+        one["rate_limit_status"] or "-",
+        clock_time(one["rate_limit_reset"]),
+        clock_time(one["expires_at"]),
+        one["provider"],
+        one["request_count"],
+        one["error_count"],
+    )
 
 
 def _value(field: str, value: Any) -> str:

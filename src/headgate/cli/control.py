@@ -92,33 +92,38 @@ def _refused(doing: str, answer: httpx.Response) -> CommandFailed:
 @asynccontextmanager
 async def open_control(loaded: Loaded, *, writes: bool) -> AsyncIterator[Control]:
     """The running gateway, else the database. `writes`: a missing database may be made."""
-    if (gateway := await running_gateway(loaded.data_folder)) is not None:
-        async with gateway:
-            yield Control(gateway, is_running=True)
-        return
+    async with running_gateway(loaded.data_folder) as gateway:
+        if gateway is not None:
+            yield gateway
+            return
     async with open_owner(loaded, may_create=writes) as owner:
         transport = httpx.ASGITransport(app=as_local_owner(build_app(owner=owner)))
         async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=TIMEOUT) as client:
             yield Control(client, is_running=False)
 
 
-async def running_gateway(data_folder: Path) -> httpx.AsyncClient | None:
-    """A client on the socket of the gateway that runs on this folder, or None when none listens."""
+@asynccontextmanager
+async def running_gateway(data_folder: Path) -> AsyncIterator[Control | None]:
+    """The gateway that runs on this folder, None when none does."""
     path = data_folder / CONTROL_SOCKET
     if not path.exists():
-        return None
+        yield None
+        return
     transport = httpx.AsyncHTTPTransport(uds=str(path))
-    client = httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=TIMEOUT)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=TIMEOUT) as client:
+        yield Control(client, is_running=True) if await _listens(client) else None
+
+
+async def _listens(client: httpx.AsyncClient) -> bool:
     try:
         await client.get("/ready")
     except httpx.ConnectError:
         # A socket file that nobody listens on is what a killed gateway leaves behind.
-        await client.aclose()
-        return None
+        return False
     except httpx.HTTPError:
         # It listens, but is slow or stopping: what the command asks next says so in its own words.
-        return client
-    return client
+        return True
+    return True
 
 
 def as_local_owner(app: ASGIApp) -> ASGIApp:

@@ -15,7 +15,7 @@ import typer
 from headgate.cli import demo_traffic
 from headgate.cli.accounts import print_accounts
 from headgate.cli.child import ChildGateway
-from headgate.cli.control import Control, running_gateway
+from headgate.cli.control import running_gateway
 from headgate.cli.options import ConfigPath
 from headgate.cli.terminal import CommandFailed, out
 from headgate.testing.process import SimulatedProvider
@@ -64,14 +64,12 @@ def _cancel_on_signals() -> None:
 
 
 async def _play(folder: Path, provider: SimulatedProvider, gateway: ChildGateway) -> None:
-    socket_client = await running_gateway(folder / "data")
-    if socket_client is None:
-        raise CommandFailed("The demo cannot reach its gateway", "its control socket does not answer")
     async with (
-        socket_client,
+        running_gateway(folder / "data") as control,
         httpx.AsyncClient(base_url=gateway.url, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False) as client,
     ):
-        control = Control(socket_client, is_running=True)
+        if control is None:
+            raise CommandFailed("The demo cannot reach its gateway", "its control socket does not answer")
         await demo_traffic.put_accounts_in(control, provider)
         demo_traffic.set_the_scene(provider)
         out.print(f"Gateway on {gateway.url}, provider on {provider.url}", markup=False)

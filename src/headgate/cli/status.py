@@ -6,7 +6,7 @@ from typing import Any
 
 from headgate.admin.owner import CONTROL_SOCKET
 from headgate.cli.accounts import print_accounts
-from headgate.cli.control import Control, running_gateway
+from headgate.cli.control import running_gateway
 from headgate.cli.options import AsJson, ConfigPath, load
 from headgate.cli.terminal import CommandFailed, out, print_json, span, state
 
@@ -26,17 +26,15 @@ def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
 async def _ask(config: Path | None) -> tuple[Any, list[Any]]:
     loaded = load(config)
-    gateway = await running_gateway(loaded.data_folder)
-    if gateway is None:
-        raise CommandFailed(
-            "No gateway is running",
-            f"nothing listens on {loaded.data_folder / CONTROL_SOCKET}",
-            "headgate serve starts it; headgate demo shows it with a simulated provider.",
-        )
-    async with gateway:
-        control = Control(gateway, is_running=True)
-        view = await control.get("/status", doing="Cannot read the status")
-        accounts = await control.get("/api/accounts", doing="Cannot list the accounts")
+    async with running_gateway(loaded.data_folder) as gateway:
+        if gateway is None:
+            raise CommandFailed(
+                "No gateway is running",
+                f"nothing listens on {loaded.data_folder / CONTROL_SOCKET}",
+                "headgate serve starts it; headgate demo shows it with a simulated provider.",
+            )
+        view = await gateway.get("/status", doing="Cannot read the status")
+        accounts = await gateway.get("/api/accounts", doing="Cannot list the accounts")
         return view, accounts["accounts"]
 
 

@@ -6,12 +6,14 @@ Answers go to standard output, everything else to standard error. Rich honours `
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from headgate.config import environment
 
 STATUS_STYLES = {
     "active": "green",
@@ -24,7 +26,19 @@ STATUS_STYLES = {
     "disabled": "red",
 }
 
-out = Console(highlight=False, soft_wrap=False)
+WIDTH_WITHOUT_TERMINAL = 200
+"""For pipes and files: lines are searched there, so they should not fold."""
+
+
+def _console() -> Console:
+    """As wide as the terminal, or as `COLUMNS` says."""
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in environment.current():
+        console.width = WIDTH_WITHOUT_TERMINAL
+    return console
+
+
+out = _console()
 err = Console(stderr=True, highlight=False)
 
 
@@ -55,11 +69,12 @@ def print_json_line(data: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A column whose heading begins with `#` holds numbers. Long cells fold, nothing is cut away."""
-    grid = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    """A column whose heading begins with `#` holds numbers. Long cells fold, headings do not."""
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for column in columns:
         heading = column.removeprefix("#")
-        grid.add_column(heading, justify="right" if column != heading else "left", overflow="fold")
+        justify: Literal["left", "right"] = "left" if column == heading else "right"
+        grid.add_column(heading, justify=justify, overflow="fold", min_width=len(heading))
     for row in rows:
         grid.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     return grid

@@ -1,0 +1,95 @@
+"""`headgate account …` on a stopped gateway and on a running one."""
+
+import os
+
+import pytest
+
+from headgate.cli.child import ChildGateway
+from tests.cli.conftest import Command
+
+
+async def test_accounts_are_kept_without_a_running_gateway(headgate: Command) -> None:
+    """Add, list, show, pause, resume, remove: all on the database, and no answer has the secret."""
+    added = await headgate.add("work", "--tier", "5", "--model", "claude-sonnet-4-5", "--model", "other")
+    assert (added.code, added.out) == (0, "Account work added\n"), added.err
+    assert (await headgate("account", "pause", "work")).code == 0
+    shown = await headgate("account", "show", "work", "--json")
+    account = shown.json()
+    assert (account["tier"], account["status"]) == (5, "paused")
+    assert account["models"] == ["claude-sonnet-4-5", "other"]
+    assert "sk-ant" not in shown.out
+    assert (await headgate("account", "resume", "work")).code == 0
+    listed = await headgate("account", "list", "--json")
+    assert [(one["name"], one["status"]) for one in listed.json()["accounts"]] == [("work", "active")]
+    assert (await headgate("account", "remove", "work")).code == 0
+    assert "No accounts yet" in (await headgate("account", "list")).out
+
+
+async def test_data_and_key_are_the_owners_alone(headgate: Command) -> None:
+    """Folder 0700, files 0600, whatever the umask was."""
+    old = os.umask(0)
+    try:
+        assert (await headgate.add("work")).code == 0
+    finally:
+        os.umask(old)
+    assert headgate.data.stat().st_mode & 0o777 == 0o700
+    for name in ("headgate.db", "secret.key"):
+        assert (headgate.data / name).stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_list_fits_the_terminal(headgate: Command) -> None:
+    """Every promised column, no line wider than the terminal, no colour with NO_COLOR."""
+    await headgate.add("a-rather-long-name-for-an-account-of-this-team")
+    listed = await headgate("account", "list", COLUMNS="80", NO_COLOR="1")
+    assert max(map(len, listed.out.splitlines())) <= 80
+    assert "\x1b" not in listed.out
+    for column in ("name", "tier", "status", "rate_limit_status", "rate_limit_reset", "expires"):
+        assert column in listed.out.splitlines()[0].split()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "why"),
+    [
+        (("account", "add", "work"), "", 2, "--api-key-stdin was not given"),
+        (("account", "add", "work", "--api-key-stdin"), "\n", 2, "standard input was empty"),
+        (("account", "add", "a/b", "--api-key-stdin"), "sk-ant-1", 2, "name: "),
+        (("account", "add", "work", "--api-key-stdin", "--provider", "nobody"), "sk-ant-1", 2, "nobody"),
+        (("account", "add", "work", "--api-key-stdin", "--weight", "0"), "sk-ant-1", 2, "--weight"),
+        (("account", "list"), "", 1, "Database file not found"),
+    ],
+)
+async def test_a_command_that_cannot_work_says_what_why_and_mend(
+    headgate: Command, arguments: tuple[str, ...], stdin: str, code: int, why: str
+) -> None:
+    """On standard error; 2 for wrong usage, 1 for the rest; and nothing is left behind by reading."""
+    outcome = await headgate(*arguments, stdin=stdin)
+    assert outcome.code == code
+    assert outcome.out == ""
+    assert why in outcome.err
+    assert "Traceback" not in outcome.err
+    if arguments[1] == "list":
+        assert not headgate.data.exists()
+
+
+async def test_duplicates_and_unknown_names_are_refused(headgate: Command) -> None:
+    """The same name, the same key under another name, and a name that is nearly right."""
+    await headgate.add("work")
+    same_name = await headgate("account", "add", "work", "--api-key-stdin", stdin="sk-ant-other")
+    same_key = await headgate("account", "add", "other", "--api-key-stdin", stdin="sk-ant-sim-work")
+    unknown = await headgate("account", "pause", "wrok")
+    assert (same_name.code, same_key.code, unknown.code) == (1, 1, 1)
+    assert "already" in same_name.err
+    assert "as account work" in same_key.err
+    assert "did you mean work?" in unknown.err
+    assert "mend:" in unknown.err
+
+
+async def test_commands_reach_a_running_gateway(headgate: Command, gateway: ChildGateway) -> None:
+    """Over the socket in the data folder: in force at once, and the same words as on a stopped one."""
+    assert (await headgate.add("work")).out == "Account work added\n"
+    assert (await headgate("account", "pause", "work")).code == 0
+    status = (await headgate("status", "--json")).json()
+    assert [(one["name"], one["status"]) for one in status["rotation"]["accounts"]] == [("work", "paused")]
+    await gateway.stop()
+    listed = (await headgate("account", "list", "--json")).json()
+    assert [(one["name"], one["paused"]) for one in listed["accounts"]] == [("work", True)]

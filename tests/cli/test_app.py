@@ -1,0 +1,79 @@
+"""The command as a whole: help, version, exit codes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from headgate.cli.app import app
+from tests.cli.conftest import Command
+
+
+def every_command(group: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    commands = getattr(group, "commands", None)
+    if commands is None:
+        return {path: group}
+    return {
+        found: command
+        for name, child in commands.items()
+        for found, command in every_command(child, (*path, name)).items()
+    }
+
+
+COMMANDS = every_command(get_command(app))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_an_example_and_takes_a_settings_file(path: tuple[str, ...]) -> None:
+    """`--help` ends in an example that begins with the command itself."""
+    command = COMMANDS[path]
+    assert command.help
+    assert (command.epilog or "").startswith(f"Example: headgate {' '.join(path)}")
+    assert "--config" in {option for one in command.params for option in one.opts}
+
+
+def test_every_command_is_on_the_page_for_users() -> None:
+    """docs/commands.md leaves none out."""
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    missing = [path for path in COMMANDS if f"headgate {' '.join(path)}" not in page]
+    assert missing == []
+
+
+async def test_help_and_version_need_no_settings(headgate: Command) -> None:
+    """They work where everything else is broken."""
+    headgate.config.write_text("server: {port: no number}")
+    version = await headgate("version")
+    assert (version.code, version.out.split()[0]) == (0, "headgate")
+    shown = await headgate("account", "add", "--help")
+    assert (shown.code, "Example: headgate account add" in shown.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nonsense",), "nonsense"),
+        (("requests", "--limit", "0"), "--limit"),
+        (("status",), "Failed to parse config file"),
+        (("account", "list"), "line 1"),
+    ],
+)
+async def test_wrong_usage_and_wrong_settings_end_in_2(
+    headgate: Command, arguments: tuple[str, ...], said: str
+) -> None:
+    """Said on standard error, with the place in the file."""
+    headgate.config.write_text("server: {port: no number}")
+    outcome = await headgate(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert said in outcome.err
+
+
+async def test_nothing_running_says_so_and_how_to_start(headgate: Command) -> None:
+    """Exit 1; a socket file that a killed gateway left behind counts as nothing."""
+    for _ in range(2):
+        outcome = await headgate("status")
+        assert outcome.code == 1
+        assert "No gateway is running" in outcome.err
+        assert "headgate serve" in outcome.err
+        headgate.data.mkdir(exist_ok=True)
+        (headgate.data / "headgate.sock").touch()
