@@ -6,6 +6,8 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -25,12 +27,25 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "journal"
 
 
-def start(folder: Path, url: str, log_file: Path) -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen([sys.executable, "-m", "headgate.record"], stdin=subprocess.PIPE)
-    assert process.stdin is not None
-    process.stdin.write(msgspec.json.encode(Order(str(folder), url, log_settings(log_file))) + b"\n")
-    process.stdin.flush()
-    return process
+Start = Callable[[Path, str, Path], "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """What a test starts is gone at its end, however it ends."""
+    with ExitStack() as started:
+
+        def start(folder: Path, url: str, log_file: Path) -> "subprocess.Popen[bytes]":
+            process = subprocess.Popen([sys.executable, "-m", "headgate.record"], stdin=subprocess.PIPE)
+            started.enter_context(process)
+            started.callback(process.kill)
+            assert process.stdin is not None
+            order = Order(str(folder), url, log_settings(log_file))
+            process.stdin.write(msgspec.json.encode(order) + b"\n")
+            process.stdin.flush()
+            return process
+
+        yield start
 
 
 def end(process: "subprocess.Popen[bytes]") -> int:
@@ -40,7 +55,9 @@ def end(process: "subprocess.Popen[bytes]") -> int:
     return process.wait(30)
 
 
-async def test_d5_it_stores_logs_and_flushes(database_url: str, folder: Path, tmp_path: Path) -> None:
+async def test_d5_it_stores_logs_and_flushes(
+    database_url: str, folder: Path, start: Start, tmp_path: Path
+) -> None:
     """On an empty database; what came just before the end too."""
     journal = Journal(folder, "g", SystemClock())
     recorder = start(folder, database_url, tmp_path / "app.log")
@@ -65,7 +82,7 @@ async def test_d5_it_stores_logs_and_flushes(database_url: str, folder: Path, tm
         assert log.count(line) == 1, line
 
 
-async def test_a_sigterm_drains_as_well(sqlite_url: str, folder: Path, tmp_path: Path) -> None:
+async def test_a_sigterm_drains_as_well(sqlite_url: str, folder: Path, start: Start, tmp_path: Path) -> None:
     """While the gateway lives: a service manager signals every process of a unit."""
     recorder = start(folder, sqlite_url, tmp_path / "app.log")
     await until(lambda: read_state(folder) is not None)
@@ -82,7 +99,7 @@ async def test_a_sigterm_drains_as_well(sqlite_url: str, folder: Path, tmp_path:
 
 
 async def test_kill_9_at_any_moment_loses_and_doubles_nothing(
-    database_url: str, folder: Path, tmp_path: Path
+    database_url: str, folder: Path, start: Start, tmp_path: Path
 ) -> None:
     """While the journal grows and its segments come and go."""
     moments = random.Random(20)
@@ -108,7 +125,9 @@ async def test_kill_9_at_any_moment_loses_and_doubles_nothing(
     assert logs(folder) == []
 
 
-async def test_a_second_recorder_waits_for_the_first(sqlite_url: str, folder: Path, tmp_path: Path) -> None:
+async def test_a_second_recorder_waits_for_the_first(
+    sqlite_url: str, folder: Path, start: Start, tmp_path: Path
+) -> None:
     first = start(folder, sqlite_url, tmp_path / "a.log")
     await until(lambda: (state := read_state(folder)) is not None and state.pid == first.pid)
     second = start(folder, sqlite_url, tmp_path / "b.log")
@@ -127,7 +146,7 @@ async def test_a_second_recorder_waits_for_the_first(sqlite_url: str, folder: Pa
 
 
 async def test_d5_a_database_that_is_away_is_said_and_tried_again(
-    database: Database, database_url: str, folder: Path, tmp_path: Path
+    database: Database, database_url: str, folder: Path, start: Start, tmp_path: Path
 ) -> None:
     async def rename(name: str, new_name: str) -> None:
         async with database.write() as connection:
@@ -139,7 +158,8 @@ async def test_d5_a_database_that_is_away_is_said_and_tried_again(
     journal.close()
     recorder = start(folder, database_url, tmp_path / "app.log")
     await until(lambda: (state := read_state(folder)) is not None and state.failure is not None)
-    assert "ERROR: [async-db-writer] Failed to execute DB job: " in (tmp_path / "app.log").read_text()
+    failure = "ERROR: [async-db-writer] Failed to execute DB job: "
+    await until(lambda: failure in (tmp_path / "app.log").read_text())
     await rename("hidden", "requests")
     await until(lambda: (state := read_state(folder)) is not None and state.failure is None)
     assert await asyncio.to_thread(end, recorder) == 0
