@@ -1,0 +1,307 @@
+"""A real `headgate serve` as its own process, held by a handle: for the journeys and the guides.
+
+Settings, data, log and control socket lie in one folder of the test's; nothing of the environment that
+would set something reaches the gateway.
+"""
+
+import asyncio
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+PROGRAM = Path(sys.executable).with_name("headgate")
+CLIENT_KEY = "hg_journey"
+"""Accepted by every gateway that is not told otherwise."""
+PATIENCE_SECONDS = 30.0
+"""No condition takes this long; what does has failed."""
+
+_ADDRESS = re.compile(r"Server running on (http://\S+)")
+_ROOT = Path(__file__).parent.parent
+_BETWEEN_QUESTIONS_SECONDS = 0.01
+
+
+class Gateway:
+    """Start, question, kill, start again, stop. Usable as a context manager, plain or async.
+
+    `accounts` are entries of the setting, or names: the simulated account `NAME` has the key
+    `sk-ant-sim-NAME` and lives at `provider`. `settings` are merged over the defaults below, section by
+    section. Calls block for a moment only; a gateway never needs the caller's event loop.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        provider: str = "",
+        accounts: Iterable[str | Mapping[str, Any]] = ("one",),
+        settings: Mapping[str, Any] | None = None,
+        database: str | None = None,
+        clock: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.config = folder / "config.yaml"
+        self.data = folder / "data"
+        self.log_file = folder / "headgate.log"
+        self.url = ""
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "COLUMNS": "200",
+            "HEADGATE_DATA_DIR": str(self.data),
+            **(environment or {}),
+        }
+        self._clock = clock
+        self._port = 0
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._lines: list[str] = []
+        self._write_settings(provider, accounts, settings or {}, database)
+
+    def _write_settings(
+        self,
+        provider: str,
+        accounts: Iterable[str | Mapping[str, Any]],
+        settings: Mapping[str, Any],
+        database: str | None,
+    ) -> None:
+        wanted: dict[str, Any] = {
+            "server": {"port": 0, "shutdown_grace_seconds": 5},
+            "access": {"api_keys": [CLIENT_KEY]},
+            "retry": {"delay_ms": 10},
+            "log": {"file": str(self.log_file), "color": "never"},
+            "accounts": [_declared(account, provider) for account in accounts],
+        }
+        if database is not None:
+            wanted["storage"] = {"url": database}
+        for section, values in settings.items():
+            is_group = isinstance(values, Mapping) and isinstance(wanted.get(section), dict)
+            wanted[section] = {**wanted[section], **values} if is_group else values
+        self.config.touch(mode=0o600)
+        self.config.write_text(json.dumps(wanted, indent=1), encoding="utf-8")  # JSON is YAML as well
+
+    # ---- its life --------------------------------------------------------------------------------
+
+    def start(self) -> str:
+        """Start it, or start it again on the same port; returns its base URL once it listens."""
+        assert self._process is None, "The gateway runs already."
+        self._process = subprocess.Popen(
+            self._command(),
+            cwd=_ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, args=(self._process, said), daemon=True)
+        self._reader.start()
+        try:
+            url = said.get(timeout=PATIENCE_SECONDS)
+        except queue.Empty:
+            url = None
+        if url is None:
+            self.stop()
+            raise RuntimeError(f"The gateway did not start:\n{self.output_text()}")
+        self.url = url
+        self._port = urlsplit(url).port or 0
+        return url
+
+    def _command(self) -> list[str]:
+        if self._clock is None:
+            return [str(PROGRAM), "serve", "--config", str(self.config), "--port", str(self._port)]
+        launcher = [sys.executable, "-m", "tests.serve_with_clock"]
+        return [*launcher, str(self._clock), str(self.config), str(self._port)]
+
+    def _read(self, process: "subprocess.Popen[str]", said: "queue.SimpleQueue[str | None]") -> None:
+        """Ends with the last process that writes there: a killed gateway's recorder outlives it."""
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                self._lines.append(line)
+                if found := _ADDRESS.search(line):
+                    said.put(found[1])
+        said.put(None)
+
+    def stop(self, *, expect_code: int | None = None) -> int | None:
+        """SIGTERM and wait; its exit code. Safe to call twice, and on one that is dead."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.terminate()
+        try:
+            code = process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        if self._reader is not None:
+            self._reader.join(PATIENCE_SECONDS)
+        assert expect_code is None or code == expect_code, self.output_text()
+        return code
+
+    def kill(self) -> None:
+        """SIGKILL to the gateway. Its recorder reads the journal to the end by itself, then ends."""
+        process, self._process = self._process, None
+        assert process is not None, "The gateway does not run."
+        process.kill()
+        process.wait()
+
+    def kill_recorder(self) -> int:
+        """SIGKILL to the recorder, which the gateway starts again; returns the pid that died."""
+        pid = self.recorder_pid()
+        assert pid is not None, "The recorder does not run."
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "The gateway does not run."
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def recorder_pid(self) -> int | None:
+        """The process whose parent the gateway is and whose program is the recorder."""
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                stat = (entry / "stat").read_text()
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue  # it ended between the two looks
+            state, parent = stat.rpartition(")")[2].split()[:2]
+            if int(parent) == self.pid and state != "Z" and b"headgate.record" in command:
+                return int(entry.name)
+        return None
+
+    # ---- what it says ----------------------------------------------------------------------------
+
+    def admin(self, path: str, *, method: str = "GET", body: Any = None) -> Any:
+        """The JSON answer of an owner's route, open on loopback. Raises ValueError for an error."""
+        status, answer = self.ask(method, path, body=json.dumps(body).encode() if body is not None else None)
+        if status >= 400:
+            raise ValueError(f"{method} {path} was answered {status}: {answer[:500]!r}")
+        return json.loads(answer)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> tuple[int, bytes]:
+        """Status and body of any request."""
+        address = urlsplit(self.url)
+        connection = HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE_SECONDS)
+        try:
+            sent = {"content-type": "application/json", **(headers or {})} if body is not None else headers
+            connection.request(method, path, body, dict(sent or {}))
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def account(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.admin(f"/api/accounts/{name}")
+        return found
+
+    def requests(self, **filters: Any) -> list[dict[str, Any]]:
+        """Every stored request, newest first, over all pages."""
+        rows: list[dict[str, Any]] = []
+        query = "&".join(f"{name}={value}" for name, value in {"limit": 500, **filters}.items())
+        cursor = ""
+        while True:
+            page = self.admin(f"/api/requests?{query}{cursor}")
+            rows += page["requests"]
+            if not page["next_cursor"]:
+                return rows
+            cursor = f"&cursor={page['next_cursor']}"
+
+    def record_of(self, request_id: str) -> dict[str, Any]:
+        """The stored record of one request; waits until the recorder has written it."""
+        path = f"/api/requests/{request_id}"
+        wait_until(lambda: self.ask("GET", path)[0] == 200, what=f"a record of {request_id}")
+        found: dict[str, Any] = self.admin(path)
+        return found
+
+    def log_text(self) -> str:
+        return self.log_file.read_text(encoding="utf-8") if self.log_file.exists() else ""
+
+    def output_text(self) -> str:
+        """Standard output and error, of all its lives."""
+        return "".join(self._lines)
+
+    def command(
+        self, *arguments: str, stdin: str = "", **environment: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run `headgate …` on the same settings and data."""
+        return subprocess.run(
+            [str(PROGRAM), *arguments, "--config", str(self.config)],
+            env={**self.environment, **environment},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60.0,
+            check=False,
+        )
+
+    # ---- with ------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _declared(account: str | Mapping[str, Any], provider: str) -> dict[str, Any]:
+    if not isinstance(account, str):
+        return {**({"base_url": provider} if provider else {}), **account}
+    return {"name": account, "api_key": f"sk-ant-sim-{account}", "base_url": provider}
+
+
+def wait_until(
+    condition: Callable[[], object], *, what: str = "It", seconds: float = PATIENCE_SECONDS
+) -> None:
+    """Ask until the answer is true: for what another process does and nobody tells us."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come to pass."
+        time.sleep(_BETWEEN_QUESTIONS_SECONDS)
+
+
+async def until(condition: Callable[[], Any], *, what: str = "It", seconds: float = PATIENCE_SECONDS) -> None:
+    """The same beside tasks of this event loop. The condition may be a coroutine function."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if await answer if isinstance(answer, Awaitable) else answer:
+            return
+        assert time.monotonic() < deadline, f"{what} did not come to pass."
+        await asyncio.sleep(_BETWEEN_QUESTIONS_SECONDS)
