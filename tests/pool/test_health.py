@@ -98,6 +98,15 @@ def test_a_hint_with_an_overload_does_not_ban_for_hours(health: Health) -> None:
     assert health.apply(Fault.OVERLOADED, until=NOW + 7200, now=NOW) == NOW + 60
 
 
+def test_a_capped_hint_does_not_shorten_a_rest_that_jitter_made_longer(health: Health) -> None:
+    now, length = NOW, 0.0
+    while length < 65:
+        until = health.apply(Fault.OVERLOADED, now=now)
+        assert until is not None
+        now, length = until, until - now
+    assert health.apply(Fault.OVERLOADED, until=now + 7200, now=now - length) == now
+
+
 def test_a_limit_of_one_model_leaves_the_others_alone(health: Health) -> None:
     health.apply(Fault.MODEL_LIMITED, model="opus", until=NOW + 600, now=NOW)
     assert health.unavailable_until("opus", NOW) == NOW + 600

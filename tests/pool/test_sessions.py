@@ -30,7 +30,8 @@ def test_an_account_that_is_gone_holds_no_conversation() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 2), st.floats(0, 7)), max_size=60))
 def test_the_counts_are_those_of_the_live_conversations(steps: list[tuple[int, int, float]]) -> None:
-    sessions, now, model = Sessions(10.0, capacity=5), 0.0, {}
+    sessions, now = Sessions(10.0, capacity=5), 0.0
+    model: dict[str, tuple[int, float]] = {}
     for key, account_id, later in steps:
         now += later
         sessions.bind(str(key), account_id, now)
