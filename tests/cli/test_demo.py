@@ -1,0 +1,60 @@
+"""`headgate demo` from the outside."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import httpx
+
+from tests.cli.conftest import Command
+
+
+async def test_the_demo_shows_a_failover_and_a_stream_and_leaves_nothing(
+    headgate: Command, tmp_path: Path
+) -> None:
+    """Without a terminal it ends by itself with 0; every process and file of it is gone."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    outcome = await headgate("demo", TMPDIR=str(temporary), HEADGATE_SERVER__PORT="1", PORT="1")
+    assert outcome.code == 0, outcome.err
+    assert "9 of 9 conversations answered" in outcome.out
+    assert "You said: Tell me in a few sentences" in outcome.out
+    states = {line.split()[0]: line.split()[2] for line in outcome.out.splitlines() if line[:4] in NAMES}
+    assert states == {"work": "active", "team": "rate_limited", "spare": "active"}
+    assert "curl http://127.0.0.1:" in outcome.out
+    assert "ANTHROPIC_BASE_URL=http://127.0.0.1:" in outcome.out
+    assert [one.name for one in temporary.iterdir() if one.name.startswith("headgate-demo")] == []
+    url = outcome.out.partition("Gateway on ")[2].split(",")[0]
+    assert await is_gone(url)
+    assert not headgate.data.exists()
+
+
+NAMES = ("work", "team", "spar")
+
+
+async def is_gone(url: str) -> bool:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        try:
+            await client.get(url + "/health")
+        except httpx.ConnectError:
+            return True
+    return False
+
+
+async def test_a_stopped_demo_stops_all_it_started(headgate: Command, tmp_path: Path) -> None:
+    """In the middle of the show too: gateway, provider and folder go with it."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    process = await headgate.start("demo", TMPDIR=str(temporary))
+    assert process.stdout is not None
+    url = ""
+    async with asyncio.timeout(60):
+        while not url:
+            line = (await process.stdout.readline()).decode()
+            url = line.partition("Gateway on ")[2].split(",")[0]
+    os.kill(process.pid, signal.SIGTERM)
+    rest, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert (process.returncode, rest.decode().splitlines()[-1]) == (0, "Stopped.")
+    assert await is_gone(url)
+    assert [one.name for one in temporary.iterdir() if one.name.startswith("headgate-demo")] == []

@@ -1,0 +1,32 @@
+"""`headgate serve` as a process."""
+
+import asyncio
+import socket
+
+from headgate.cli.child import ChildGateway
+from tests.cli.conftest import Command
+
+
+async def test_flags_win_and_a_taken_port_is_explained(headgate: Command) -> None:
+    """The flag's port is taken, the file's is not: the flag counts, and the failure has a mend."""
+    headgate.config.write_text("server: {port: 0}\nlog: {file: null}\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        outcome = await headgate("serve", "--host", "127.0.0.1", "--port", port)
+    assert outcome.code == 1
+    assert "Address already in use" in outcome.err + outcome.out
+    assert "mend:" in outcome.err
+
+
+async def test_wrong_settings_end_in_2_before_anything_is_made(headgate: Command) -> None:
+    headgate.config.write_text("routing: {strategy: random}\n")
+    outcome = await headgate("serve")
+    assert outcome.code == 2
+    assert "Invalid strategy: random" in outcome.err
+    assert not headgate.data.exists()
+
+
+async def test_a_stop_signal_ends_it_in_order(gateway: ChildGateway) -> None:
+    """SIGTERM: exit code 0."""
+    code, _ = await asyncio.gather(gateway.ended(), gateway.stop())
+    assert code == 0

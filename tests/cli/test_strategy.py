@@ -1,0 +1,26 @@
+"""`headgate strategy` on a stopped gateway and on a running one."""
+
+from headgate.cli.child import ChildGateway
+from tests.cli.conftest import Command
+
+
+async def test_a_strategy_is_kept_with_the_files_comments(headgate: Command) -> None:
+    """Without a gateway the settings file has it, and what the owner wrote there stays."""
+    headgate.config.write_text("# mine\nrouting:\n  rotation: true  # keep\n")
+    assert (await headgate("strategy", "set", "round_robin")).out == "Strategy is now round-robin\n"
+    assert (await headgate("strategy", "get")).out == "round-robin\n"
+    text = headgate.config.read_text()
+    assert "# mine" in text
+    assert "rotation: true  # keep" in text
+
+
+async def test_a_running_gateway_changes_at_once(headgate: Command, gateway: ChildGateway) -> None:
+    """`/status` shows it without a restart; an unknown name changes nothing and is wrong usage."""
+    assert (await headgate("strategy", "set", "weighted")).code == 0
+    wrong = await headgate("strategy", "set", "random")
+    assert wrong.code == 2
+    assert "Invalid strategy: random" in wrong.err
+    assert "least-requests" in wrong.err
+    status = (await headgate("status", "--json")).json()
+    assert status["rotation"]["strategy"] == "weighted"
+    assert "weighted" in gateway.settings_file.read_text()
