@@ -98,7 +98,9 @@ async def open_control(loaded: Loaded, *, writes: bool) -> AsyncIterator[Control
             return
     async with open_owner(loaded, may_create=writes) as owner:
         transport = httpx.ASGITransport(app=as_local_owner(build_app(owner=owner)))
-        async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=TIMEOUT) as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url=BASE_URL, timeout=TIMEOUT, trust_env=False
+        ) as client:
             yield Control(client, is_running=False)
 
 
@@ -110,7 +112,9 @@ async def running_gateway(data_folder: Path) -> AsyncIterator[Control | None]:
         yield None
         return
     transport = httpx.AsyncHTTPTransport(uds=str(path))
-    async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=TIMEOUT) as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url=BASE_URL, timeout=TIMEOUT, trust_env=False
+    ) as client:
         yield Control(client, is_running=True) if await _listens(client) else None
 
 
