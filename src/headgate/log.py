@@ -29,11 +29,13 @@ _PLAIN = "\x1b[0m"
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 """What a record has by itself; the rest came by `extra=`."""
 
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
-    10: "\\n", 13: "\\r", 9: "\\t", 0x2028: "\\u2028", 0x2029: "\\u2029",
-}  # fmt: skip
+_CONTROL = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)} | {
+    ord("\n"): "\\n",
+    ord("\r"): "\\r",
+    ord("\t"): "\\t",
+}
 """A caller's text must neither start a line of its own nor steer a terminal."""
-_CONTROL_IN_TRACE = {code: text for code, text in _CONTROL.items() if code != 10}
+_CONTROL_IN_TRACE = {code: text for code, text in _CONTROL.items() if code != ord("\n")}
 
 _SECRETS = re.compile(
     r"(?P<provider>\bsk-(?:ant-)?)[\w-]{6,}"
@@ -170,7 +172,8 @@ def _extras_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _compact(fields: Mapping[str, Any]) -> str:
-    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False, default=str)
+    # The control characters that JSON itself lets through.
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False, default=str).translate(_CONTROL)
 
 
 def _trace_of(formatter: logging.Formatter, record: logging.LogRecord) -> str:

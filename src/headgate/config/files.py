@@ -95,9 +95,7 @@ class _Reader:
         except (YAMLError, ValueError) as error:
             raise failed(self._path, None, str(error).splitlines()[0]) from error
         except RecursionError as error:
-            raise failed(
-                self._path, None, "an anchor refers to itself, or the nesting is too deep"
-            ) from error
+            raise failed(self._path, None, "the nesting is too deep") from error
         return self._parsed
 
     def _plain_map(self, mapping: CommentedMap, path: str) -> dict[str, Any]:

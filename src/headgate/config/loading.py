@@ -147,16 +147,20 @@ def _words(error: ErrorDetails) -> str:
 
 
 def _suggestion(loc: tuple[int | str, ...]) -> str:
-    """The valid name beside the unknown one, else the setting of that name in another section."""
+    """The valid name that was probably meant: at the top of the file that of a setting without its
+    section too; elsewhere what may stand there."""
     *groups, name = (str(step) for step in loc)
-    here = ".".join(groups)
-    beside = {row.path for row in table.rows() if _matches(row.path.rpartition(".")[0], here)}
-    sections = {n for n in Settings.model_fields if not here}
-    near = table.nearest(name, [path.rpartition(".")[2] for path in beside] + sorted(sections))
-    if near:
-        return f", did you mean {near}?"
-    same_name = [row.path for row in table.rows() if row.path.rpartition(".")[2] == name]
-    return f", did you mean {same_name[0]}?" if same_name else ""
+    paths = [row.path for row in table.rows()]
+    if not groups:
+        beside = list(Settings.model_fields)
+        if full := next((path for path in paths if path.rpartition(".")[2] == name), None):
+            return f", did you mean {full}?"
+    else:
+        beside = [
+            path.rpartition(".")[2] for path in paths if _matches(path.rpartition(".")[0], ".".join(groups))
+        ]
+    near = table.nearest(name, beside)
+    return f", did you mean {near}?" if near else f"; there are {', '.join(beside)}"
 
 
 def _matches(group: str, here: str) -> bool:

@@ -1,0 +1,90 @@
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from pydantic import ValidationError
+
+from headgate.config.fields import BaseUrl, ClientKeyDigest, Listed, Secret, Section, setting
+
+
+class Sample(Section):
+    secret: Secret | None = setting(None, "A secret.", unit="secret")
+    keys: tuple[ClientKeyDigest, ...] = setting((), "Keys.", unit="list")
+    url: BaseUrl | None = setting(None, "An address.", unit="URL")
+
+
+def test_a_secret_is_read_from_the_file_that_it_names(tmp_path: Path) -> None:
+    """`file:/path` is the file's content without the line end that editors put there."""
+    (tmp_path / "key").write_text("s3cret\n")
+    sample = Sample.model_validate({"secret": f"file:{tmp_path / 'key'}"})
+    assert sample.secret is not None
+    assert sample.secret.get_secret_value() == "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "No such file"), (b"", "is empty"), (b"\xff\xfe", "not UTF-8")],
+    ids=["missing", "empty", "binary"],
+)
+def test_a_secret_file_of_no_use_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
+    """The complaint names the path, so that it can be mended."""
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValidationError, match=words) as caught:
+        Sample.model_validate({"secret": f"file:{path}"})
+    assert str(path) in str(caught.value)
+
+
+def test_a_secret_shows_itself_nowhere() -> None:
+    """Neither `repr` nor a validation error repeats it."""
+    assert "s3cret" not in repr(Sample.model_validate({"secret": "s3cret"}))
+    with pytest.raises(ValidationError) as caught:
+        Sample.model_validate({"secret": "s3cret", "url": "https://me:pa55@example.com"})
+    assert "s3cret" not in str(caught.value)
+    assert "pa55" not in str(caught.value)
+
+
+def test_a_client_key_is_kept_as_its_digest() -> None:
+    """Plain and sha256: entries are the same key; spaces round it do not count (C2)."""
+    digest = "sha256:" + hashlib.sha256(b"hg_one").hexdigest()
+    sample = Sample.model_validate({"keys": [" hg_one ", digest.upper().replace("SHA256", "sha256")]})
+    assert sample.keys == (digest, digest)
+
+
+def test_a_digest_of_the_wrong_length_is_refused() -> None:
+    """A cut-off digest would be a key that nobody can ever present."""
+    with pytest.raises(ValidationError, match="64 hexadecimal digits"):
+        Sample.model_validate({"keys": ["sha256:abcd"]})
+
+
+def test_a_number_as_a_key_is_refused_with_the_mend() -> None:
+    """YAML reads 0123 as a number: its text is lost, so it must be quoted."""
+    with pytest.raises(ValidationError, match="put it in quotes"):
+        Sample.model_validate({"keys": [123]})
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://example.com", "example.com", "https://", "http://h:99999", "http://h?x=1"]
+)
+def test_an_address_that_cannot_be_called_is_refused(url: str) -> None:
+    """Better at start than with the first request."""
+    with pytest.raises(ValidationError):
+        Sample.model_validate({"url": url})
+
+
+def test_an_address_loses_the_slash_at_its_end() -> None:
+    """Paths of requests begin with one."""
+    assert Sample.model_validate({"url": "http://127.0.0.1:9/base/"}).url == "http://127.0.0.1:9/base"
+
+
+def test_lists_come_as_json_or_split_by_comma() -> None:
+    """The environment has texts only."""
+
+    class Many(Section):
+        items: Annotated[tuple[str, ...], Listed] = setting((), "Items.", unit="list")
+
+    for text in ("a, b,", '["a", "b"]'):
+        assert Many.model_validate({"items": text}).items == ("a", "b")
+    assert Many.model_validate({"items": None}).items == ()

@@ -1,0 +1,153 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headgate.config.loading import Loaded, load_settings
+from headgate.errors import SettingsError
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "config.yaml"
+
+
+def load(path: Path, text: str = "", environ: dict[str, str] | None = None, **flags: Any) -> Loaded:
+    path.write_text(text)
+    path.chmod(0o600)
+    named = {name.replace("__", "."): value for name, value in flags.items()}
+    return load_settings(named, environ or {}, path)
+
+
+def complaint(path: Path, text: str = "", environ: dict[str, str] | None = None) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(path, text, environ)
+    return caught.value.message
+
+
+def test_flag_over_environment_over_file_over_default(path: Path) -> None:
+    """F1: the nearer to the hand, the stronger."""
+    text, environ = "server: {port: 1, host: a}\nretry: {attempts: 7}\n", {"HEADGATE_SERVER__PORT": "2"}
+    loaded = load(path, text, environ, server__port=3, server__host=None)
+    assert loaded.settings.server.port == 3
+    assert loaded.settings.server.host == "a"
+    assert loaded.settings.retry.attempts == 7
+    assert loaded.settings.retry.delay_ms == 1000
+    assert load(path, text, environ).settings.server.port == 2
+
+
+def test_each_value_knows_its_source(path: Path) -> None:
+    """A command can say where a setting comes from."""
+    loaded = load(path, "retry:\n  attempts: 7\n", {"PORT": "2"}, server__host="a")
+    assert loaded.sources["server.port"].description == "environment variable PORT"
+    assert loaded.sources["server.host"].description == "flag server.host"
+    assert loaded.sources["retry.attempts"].position == (2, 13)
+    assert "retry.delay_ms" not in loaded.sources
+
+
+def test_a_wrong_value_in_the_file_is_named_with_its_place(path: Path) -> None:
+    """F4: line, column, path, and never the value."""
+    message = complaint(path, "admin: {key: s3cret}\nserver:\n  port: s3cret\n")
+    assert message.startswith(f"Failed to parse config file {path}: line 3, column 9: server.port: ")
+    assert "s3cret" not in message
+
+
+def test_all_that_is_wrong_is_said_at_once(path: Path) -> None:
+    """One run, one list."""
+    message = complaint(path, "server:\n  port: x\nretry: {attempts: 0}\n", {"SESSION_DURATION_MS": "y"})
+    assert "line 2, column 9: server.port" in message
+    assert "line 3, column 19: retry.attempts" in message
+    assert "Invalid setting routing.session_duration_ms" in message
+    assert "(environment variable SESSION_DURATION_MS)" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("server: {prot: 1}\n", "server.prot: unknown setting, did you mean port?"),
+        ("sever: {port: 1}\n", "sever: unknown setting, did you mean server?"),
+        ("strategy: session\n", "strategy: unknown setting, did you mean routing.strategy?"),
+        ("accounts:\n  - {name: a, api_key: k, wieght: 2}\n", "did you mean weight?"),
+        (
+            "providers: {anthropic: {url: x}}\n",
+            "providers.anthropic.url: unknown setting; there are base_url",
+        ),
+    ],
+)
+def test_an_unknown_key_is_pointed_out_with_the_nearest_name(path: Path, text: str, words: str) -> None:
+    """F3: a misspelt key must not leave a default in force in silence."""
+    assert words in complaint(path, text)
+
+
+def test_a_missing_part_is_named_where_it_should_stand(path: Path) -> None:
+    """The place is that of the account."""
+    message = complaint(path, "accounts:\n  - name: a\n")
+    assert "line 2, column" in message
+    assert "accounts.0.api_key: is missing" in message
+
+
+@pytest.mark.parametrize("text", ["server: 5\n", "server: [1]\n"])
+def test_a_section_that_is_none_is_refused_though_a_variable_sets_below_it(path: Path, text: str) -> None:
+    """The variable neither hides the error nor trips over it."""
+    assert "server: must be a section" in complaint(path, text, {"PORT": "1"})
+
+
+def test_an_empty_section_says_nothing(path: Path) -> None:
+    """`server:` with all its lines commented out."""
+    assert load(path, "server:\nproviders:\naccounts:\n").settings.server.port == 8080
+
+
+def test_a_variable_takes_the_place_of_a_wrong_value(path: Path) -> None:
+    """What is overridden does not count."""
+    assert load(path, "server: {port: x}\n", {"PORT": "5"}).settings.server.port == 5
+
+
+def test_lists_come_from_variables(path: Path) -> None:
+    """Split by comma, or JSON; they replace the file's list as a whole."""
+    text = "access: {api_keys: [one]}\naccounts:\n  - {name: a, api_key: k}\n"
+    accounts = '[{"name": "b", "api_key": "k", "wieght": 1}]'
+    assert len(load(path, text, {"HEADGATE_ACCESS__API_KEYS": "x, y"}).settings.access.api_keys) == 2
+    message = complaint(path, text, {"HEADGATE_ACCOUNTS": accounts})
+    assert message.startswith("Invalid setting accounts.0.wieght: unknown setting, did you mean weight?")
+    assert "HEADGATE_ACCOUNTS" in message
+    assert "not a valid JSON list" in complaint(path, text, {"HEADGATE_ACCOUNTS": "[{"})
+
+
+def test_null_takes_away_what_the_file_gives(path: Path) -> None:
+    """No log file at all, for example."""
+    loaded = load(path, "log: {file: /var/log/x.log}\n", {"HEADGATE_LOG__FILE": "null"})
+    assert loaded.settings.log.file is None
+
+
+def test_the_environment_names_file_and_data_folder(path: Path, tmp_path: Path) -> None:
+    """A flag names the file with more right."""
+    path.write_text("server: {port: 1}\n")
+    environ = {"HEADGATE_CONFIG": str(path), "HEADGATE_DATA_DIR": str(tmp_path / "data")}
+    loaded = load_settings({}, environ)
+    assert (loaded.path, loaded.settings.server.port) == (path, 1)
+    assert loaded.data_folder == tmp_path / "data"
+    assert load_settings({}, environ, tmp_path / "none.yaml").settings.server.port == 8080
+
+
+def test_loading_writes_nothing(tmp_path: Path) -> None:
+    """Reading commands leave no traces."""
+    load_settings({}, {"HEADGATE_DATA_DIR": str(tmp_path / "data")}, tmp_path / "none" / "config.yaml")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_secrets_that_others_can_read_is_warned_about(path: Path) -> None:
+    """A14; a file without secrets may be read by all."""
+    for text, count in (("admin: {key: x}\n", 1), ("server: {port: 1}\n", 0)):
+        path.write_text(text)
+        path.chmod(0o644)
+        assert len(load_settings({}, {}, path).warnings) == count
+    path.write_text("accounts: [{name: a, api_key: k}]\n")
+    (warning,) = load_settings({}, {}, path).warnings
+    assert f"chmod 600 {path}" in warning
+    path.chmod(0o600)
+    assert load_settings({}, {}, path).warnings == ()
+
+
+def test_unknown_variables_are_warnings(path: Path) -> None:
+    """The environment is shared with other versions of ourselves."""
+    assert load(path, "", {"HEADGATE_SEVER__PORT": "1"}).warnings

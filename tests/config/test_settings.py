@@ -1,0 +1,71 @@
+import pytest
+from pydantic import ValidationError
+
+from headgate.config.settings import STRATEGIES, Settings
+
+
+def test_everything_has_a_default() -> None:
+    """Headgate starts without a file; it then listens on this machine only."""
+    settings = Settings()
+    assert (settings.server.host, settings.server.port) == ("127.0.0.1", 8080)
+    assert settings.routing.strategy == "session"
+    assert settings.routing.session_duration_ms == 3_600_000
+
+
+def test_settings_are_frozen() -> None:
+    """A reload builds new ones: nobody sees half a change."""
+    settings = Settings()
+    with pytest.raises(ValidationError):
+        settings.server.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", [*STRATEGIES, "Round_Robin", " SESSION "])
+def test_strategies_are_named_in_any_spelling(name: str) -> None:
+    """Other gateways write them with `_`."""
+    settings = Settings.model_validate({"routing": {"strategy": name}})
+    assert settings.routing.strategy in STRATEGIES
+
+
+def test_an_unknown_strategy_is_answered_with_the_valid_ones() -> None:
+    """R3."""
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"routing": {"strategy": "foo"}})
+    words = str(caught.value)
+    assert "Invalid strategy: foo" in words
+    assert all(name in words for name in STRATEGIES)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(True, "required"), ("1", "required"), ("false", "off"), ("AUTO", "auto")]
+)
+def test_client_auth_takes_a_switch(given: object, expected: str) -> None:
+    """`ENABLE_CLIENT_AUTH=true` has no third word."""
+    assert Settings.model_validate({"access": {"client_auth": given}}).access.client_auth == expected
+
+
+@pytest.mark.parametrize("word", ["WARNING", "warn", "Warn"])
+def test_log_levels_come_in_any_case(word: str) -> None:
+    """F2: WARNING is WARN."""
+    assert Settings.model_validate({"log": {"level": word}}).log.level == "warn"
+
+
+def test_two_accounts_of_one_name_are_refused() -> None:
+    """The name is how commands and records tell them apart."""
+    account = {"name": "work", "api_key": "k"}
+    with pytest.raises(ValidationError, match="two accounts have the name 'work'"):
+        Settings.model_validate({"accounts": [account, account]})
+
+
+@pytest.mark.parametrize("port", [-1, 65536, "http"])
+def test_a_port_is_a_port(port: object) -> None:
+    """Zero is one too: it takes a free port."""
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"server": {"port": port}})
+    assert Settings.model_validate({"server": {"port": 0}}).server.port == 0
+
+
+def test_a_duration_is_a_number_that_ends() -> None:
+    """YAML knows .inf and .nan; timers do not."""
+    for word in (float("inf"), float("nan")):
+        with pytest.raises(ValidationError):
+            Settings.model_validate({"server": {"shutdown_grace_seconds": word}})
