@@ -53,11 +53,15 @@ class InvalidRequest(HeadgateError):
 
 
 class InvalidClientKey(HeadgateError):
+    """A client key is asked for, and none or a wrong one was sent."""
+
     code, status = "invalid_client_key", 401
     blame, next_step = Blame.CALLER, NextStep.STOP
 
 
 class PathNotServed(HeadgateError):
+    """A path that no provider has, and that is neither the owner's nor the dashboard's."""
+
     code, status = "path_not_served", 400
     blame, next_step = Blame.CALLER, NextStep.STOP
 
@@ -70,6 +74,8 @@ class UnknownAccount(HeadgateError):
 
 
 class RequestTooLarge(HeadgateError):
+    """The body is larger than `server.max_body_bytes` or `server.max_upload_bytes` allows."""
+
     code, status = "request_too_large", 413
     blame, next_step = Blame.CALLER, NextStep.STOP
 
@@ -120,6 +126,8 @@ class ForwardFailed(HeadgateError):
 
 
 class RequestTimedOut(HeadgateError):
+    """No account gave a first byte within `server.request_timeout_ms`, or the last one fell silent."""
+
     code, status = "request_timed_out", 504
     blame, next_step = Blame.PROVIDER, NextStep.STOP
 
@@ -185,6 +193,8 @@ class ListenFailed(HeadgateError):
 
 
 class NotFound(HeadgateError):
+    """The owner asked for something that is not there."""
+
     code, status = "not_found", 404
     blame, next_step = Blame.OWNER, NextStep.STOP
 
@@ -197,6 +207,8 @@ class Conflict(HeadgateError):
 
 
 class AdminKeyRequired(HeadgateError):
+    """An owner's route, and no admin key or a wrong one was sent."""
+
     code, status = "admin_key_required", 401
     blame, next_step = Blame.OWNER, NextStep.STOP
 
