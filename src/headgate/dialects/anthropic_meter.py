@@ -7,14 +7,13 @@ The meter never changes or delays bytes. It costs two searches on a piece of a s
 none of the events it wants, and a decode on one that does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
 from headgate.dialects.usage import Usage
 from headgate.wire.coding import CodingError, Decoder, decoder_for, is_identity
-from headgate.wire.headers import Headers, find
 from headgate.wire.sse import EventBuffer, read_events
 
 _MAX_JSON = 8 * 1_048_576
@@ -81,10 +80,10 @@ class Meter(Protocol):
         ...
 
 
-def meter_for(headers: Headers) -> Meter:
-    """The meter that suits an answer's Content-Type and Content-Encoding."""
-    content_type = find(headers, b"content-type") or b""
-    decoder = decoder_for(find(headers, b"content-encoding"))
+def meter_for(fields: Mapping[bytes, bytes]) -> Meter:
+    """The meter that suits an answer's `content-type` and `content-encoding` (names lower case)."""
+    content_type = fields.get(b"content-type", b"")
+    decoder = decoder_for(fields.get(b"content-encoding"))
     if decoder is None:
         return _Deaf()
     if content_type.startswith(b"text/event-stream"):

@@ -25,6 +25,8 @@ class Opened:
     """An answer that has begun: its head, its first bytes (read, metered, not sent)."""
 
     answer: Answer
+    fields: dict[bytes, bytes]
+    """The answer's headers by name, for look-ups; what is relayed is `answer.headers`."""
     first: bytes
     meter: Meter
 
@@ -48,9 +50,10 @@ async def open_answer(
 
 
 async def _look(answer: Answer) -> Opened:
-    meter = meter_for(answer.headers)
+    fields = dict(answer.headers)
+    meter = meter_for(fields)
     if answer.is_complete:
-        return Opened(answer, b"", meter)
+        return Opened(answer, fields, b"", meter)
     first = await answer.read()
     meter.feed(first)
     is_refusal = answer.status >= 400
@@ -61,7 +64,7 @@ async def _look(answer: Answer) -> Opened:
             first += piece
     if is_refusal and answer.is_complete and isinstance(meter, JsonMeter):
         meter.finish()  # reads the error
-    return Opened(answer, first, meter)
+    return Opened(answer, fields, first, meter)
 
 
 def keep(opened: Opened) -> KeptAnswer | None:

@@ -110,7 +110,7 @@ class Relay:
     async def _attempt(self, exchange: Exchange, trail: Trail, plan: Plan, living: LivingAccount) -> bool:
         """One account's try. True: the request is answered."""
         began = self._clock.monotonic()
-        trail.tried.add(living.account.id)
+        trail.tried.append(living.account.id)
         timeouts = self._patience.timeouts(exchange)
         living.in_flight += 1
         living.request_count += 1
@@ -154,7 +154,7 @@ class Relay:
             living.health.succeeded(plan.model, now)
         trail.note_attempt(living.account.id, living.account.name, began=began, status=answer.status)
         trail.serving, trail.meter = living, opened.meter
-        trail.note_provider_id(answer.headers)
+        trail.note_provider_id(opened.fields)
         if plan.deals_in_objects:
             self._planner.learn_objects(opened.meter, living.account.id)
         try:

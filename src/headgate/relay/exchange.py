@@ -10,21 +10,23 @@ from dataclasses import dataclass
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from headgate.access.callers import ANONYMOUS, Caller
 from headgate.errors import HeadgateError
 from headgate.relay.body import BodyBuffer, BodyStream
 from headgate.relay.endpoints import Endpoint
+from headgate.relay.heads import ClientHead
 from headgate.wire.headers import Headers
 
 
 @dataclass(slots=True)
 class RequestHead:
-    """What a client asked for. Header names are lower case, in order of arrival."""
+    """What a client asked for."""
 
     method: bytes
     path: bytes
     query: bytes
-    headers: Headers
+    client: ClientHead
+    content_length: int | None
+    """As announced; None for a chunked body, or none at all."""
     is_http_1_0: bool
     keep_alive: bool
 
@@ -51,7 +53,7 @@ class Exchange:
         self.id = id
         self.endpoint = endpoint
         self.client_address = client_address
-        self.caller: Caller = ANONYMOUS
+        self.caller = head.client.caller
         self.body = body
         self.refusal: HeadgateError | None = None
         self.task: asyncio.Task[None] | None = None
@@ -86,7 +88,7 @@ class Exchange:
         self.status = status
         self._has_stated_length = content_length is not None
         lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
-        lines += [b"%b: %b\r\n" % header for header in headers]
+        lines += [b": ".join(header) + b"\r\n" for header in headers]
         self.keep_alive = self.keep_alive and self.body.is_complete
         self._has_body = self.head.method != b"HEAD" and status not in (204, 304)
         if content_length is None and self._has_body:

@@ -10,20 +10,16 @@ from collections.abc import Iterator
 from headgate.dialects.anthropic import RequestFacts
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
-from headgate.wire.headers import find
 
 _ID = re.compile(rb"\b(?:file|msgbatch|container)_[A-Za-z0-9]{8,64}\b")
 _OBJECT_PATHS = (b"/v1/files", b"/v1/messages/batches")
-_OBJECT_BETAS = (b"files-api", b"code-execution", b"skills")
-"""Parts of `anthropic-beta` values under which bodies name such objects."""
 
 
 def deals_in_objects(exchange: Exchange, facts: RequestFacts | None) -> bool:
     """Whether ids may stand in this request or its answer: the others are spared the search."""
     if exchange.head.path.startswith(_OBJECT_PATHS) or (facts is not None and facts.container):
         return True
-    beta = find(exchange.head.headers, b"anthropic-beta")
-    return beta is not None and any(word in beta for word in _OBJECT_BETAS)
+    return exchange.head.client.may_name_objects
 
 
 def ids_in_request(exchange: Exchange, facts: RequestFacts | None) -> Iterator[str]:

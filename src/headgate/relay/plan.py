@@ -17,10 +17,6 @@ from headgate.providers.provider import Provider
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
 from headgate.relay.pins import deals_in_objects, ids_in, ids_in_request
-from headgate.relay.targets import request_lines
-from headgate.wire.headers import find
-
-_SESSION_HEADERS = (b"x-headgate-session", b"x-claude-code-session-id")
 
 
 @dataclass(slots=True)
@@ -59,8 +55,8 @@ class Planner:
 
     def plan(self, exchange: Exchange) -> Plan:
         """Raises InvalidRequest for a body that cannot be routed, UnknownAccount for a wrong wish."""
-        headers = exchange.head.headers
-        session = _session_in(headers)
+        client = exchange.head.client
+        session = client.session
         facts = None
         if exchange.endpoint.reads_body and isinstance(exchange.body, BodyBuffer):
             facts = read_request(exchange.body.whole(), with_session=session is None)
@@ -75,7 +71,7 @@ class Planner:
                 session=session,
                 pinned_id=self._pinned(exchange, facts, searches=deals),
             ),
-            lines=request_lines(exchange, provider),
+            lines=client.lines_for(provider),
             provider=provider,
             uses_pool=exchange.caller.uses_pool,
             deals_in_objects=deals,
@@ -83,8 +79,8 @@ class Planner:
 
     def _pinned(self, exchange: Exchange, facts: RequestFacts | None, *, searches: bool) -> int | None:
         """The account that alone can serve this request, None when any may."""
-        if (wish := find(exchange.head.headers, b"x-headgate-account")) is not None:
-            return self._by_name(wish.decode("latin-1").strip())
+        if (name := exchange.head.client.wanted_account) is not None:
+            return self._by_name(name)
         if searches and self._objects.is_used:
             for object_id in ids_in_request(exchange, facts):
                 if (account_id := self._objects.account_of(object_id)) is not None:
@@ -109,14 +105,3 @@ class Planner:
                     self._on_object(object_id, account_id)
 
         meter.on_text = note
-
-
-def _session_in(headers: list[tuple[bytes, bytes]]) -> str | None:
-    """The session that a header names: ours first, then the client's own."""
-    own = None
-    for name, value in headers:
-        if name == _SESSION_HEADERS[0]:
-            return value.decode("latin-1")[:256] or None
-        if name == _SESSION_HEADERS[1]:
-            own = value.decode("latin-1")[:256] or None
-    return own

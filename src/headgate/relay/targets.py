@@ -1,33 +1,18 @@
-"""Where an attempt goes and the head it sends: the client's headers without what is ours.
-
-The client's own headers travel as sent, in order, but for credentials, cookies, hop-by-hop fields and
-the gateway's helpers; the account's credential and the provider's required headers join them.
-"""
+"""Where an attempt goes, and the head it sends there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headgate.access.callers import CREDENTIAL_HEADERS, OwnCredential, without_key
+from headgate.access.callers import OwnCredential, without_key
 from headgate.pool.accounts import Account
 from headgate.pool.living import LivingAccount
 from headgate.providers.provider import Provider
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
 from headgate.upstream.origin import Origin
-from headgate.wire.headers import HOP_BY_HOP, Headers, forwardable
 
-_NOT_SENT = (
-    HOP_BY_HOP
-    | CREDENTIAL_HEADERS
-    | {
-        b"host",
-        b"cookie",
-        b"expect",
-        b"content-length",
-        b"x-headgate-account",
-        b"x-headgate-session",
-    }
-)
+_METHODS_WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
+"""An empty body of these is announced as such (RFC 9110, section 8.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,38 +57,28 @@ def _target(base_url: str, name: bytes, value: bytes) -> Target:
     return Target(origin, base_path.encode(), lines)
 
 
-def request_lines(exchange: Exchange, provider: Provider) -> bytes:
-    """The client's part of the head: the same for every attempt of one request."""
-    sent = exchange.head.headers
-    kept: Headers = forwardable(sent, _NOT_SENT)
-    kept += provider.required_headers(sent)
-    lines = [b"%b: %b\r\n" % header for header in kept]
-    body = exchange.body
-    if not isinstance(body, BodyBuffer) and body.is_chunked:
-        lines.append(b"transfer-encoding: chunked\r\n")
-    elif (length := _length_of(exchange)) is not None:
-        lines.append(b"content-length: %d\r\n" % length)
-    lines.append(b"\r\n")
-    return b"".join(lines)
-
-
-def _length_of(exchange: Exchange) -> int | None:
-    """None for a request that has no body at all, such as a GET."""
-    body = exchange.body
-    if isinstance(body, BodyBuffer) and (
-        body.received or exchange.head.method in (b"POST", b"PUT", b"PATCH")
-    ):
-        return body.received
-    for name, value in exchange.head.headers:
-        if name == b"content-length":
-            return int(value)
-    return None
+def _framing(exchange: Exchange) -> bytes:
+    """The lines that say where the body ends, and the blank line."""
+    body, head = exchange.body, exchange.head
+    if not isinstance(body, BodyBuffer):
+        if body.is_chunked:
+            return b"transfer-encoding: chunked\r\n\r\n"
+        return b"content-length: %d\r\n\r\n" % (head.content_length or 0)
+    if body.received or head.content_length is not None or head.method in _METHODS_WITH_BODY:
+        return b"content-length: %d\r\n\r\n" % body.received
+    return b"\r\n"
 
 
 def head_for(target: Target, exchange: Exchange, lines: bytes) -> bytes:
-    """Request line, our lines, the client's lines."""
+    """Request line, the account's lines, the client's lines (`ClientHead.lines_for`), framing."""
     head = exchange.head
     path = exchange.endpoint.upstream_path or head.path
     query = without_key(head.query)
     target_path = target.base_path + path + (b"?" + query if query else b"")
-    return b"%b %b HTTP/1.1\r\n%b%b" % (head.method, target_path, target.own_lines, lines)
+    return b"%b %b HTTP/1.1\r\n%b%b%b" % (
+        head.method,
+        target_path,
+        target.own_lines,
+        lines,
+        _framing(exchange),
+    )

@@ -3,6 +3,7 @@
 Ends as the request's record.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headgate.access.callers import Caller
@@ -13,7 +14,7 @@ from headgate.errors import UpstreamError
 from headgate.pool.living import LivingAccount
 from headgate.record.events import Attempt, RequestRecord
 from headgate.relay.exchange import Exchange
-from headgate.wire.headers import Headers, find
+from headgate.wire.headers import Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Trail:
         self._monotonic = clock.monotonic
         self.facts: RequestFacts | None = None
         self.attempts: list[Attempt] = []
-        self.tried: set[int] = set()
+        self.tried: list[int] = []
+        """Account ids in the order of trying."""
         self.passing: dict[int, tuple[LivingAccount, int]] = {}
         """Account id to the account and its failures that may pass."""
         self.serving: LivingAccount | None = None
@@ -65,8 +67,8 @@ class Trail:
             Attempt(
                 account_id=account_id,
                 account=account,
-                started_ms=_ms(began - self._exchange.ready_at),
-                duration_ms=_ms(now - began),
+                started_ms=(began - self._exchange.ready_at) * 1000,
+                duration_ms=(now - began) * 1000,
                 status=status,
                 error=error,
                 reason=reason,
@@ -85,8 +87,8 @@ class Trail:
         if answer is not None and (self.kept is None or answer.status != 429):
             self.kept = answer
 
-    def note_provider_id(self, headers: Headers) -> None:
-        request_id = find(headers, b"request-id") or find(headers, b"x-request-id")
+    def note_provider_id(self, fields: Mapping[bytes, bytes]) -> None:
+        request_id = fields.get(b"request-id") or fields.get(b"x-request-id")
         if request_id is not None:
             self.provider_request_id = request_id.decode("latin-1")[:128]
 
@@ -111,7 +113,7 @@ class Trail:
             path=head.path.decode("latin-1"),
             caller=_caller_name(exchange.caller, serving, self.attempts),
             client_address=exchange.client_address,
-            user_agent=(find(head.headers, b"user-agent") or b"").decode("latin-1")[:256],
+            user_agent=head.client.user_agent,
             session=facts.session if facts is not None else None,
             model=facts.model if facts is not None else None,
             stream=facts.stream if facts is not None else False,
@@ -120,9 +122,9 @@ class Trail:
             attempts=tuple(self.attempts),
             status=status,
             error=error,
-            first_byte_ms=_ms(first_byte_at - exchange.began),
-            duration_ms=_ms(now - exchange.began),
-            overhead_ms=_ms(max(0.0, first_byte_at - exchange.ready_at - self.waited_seconds)),
+            first_byte_ms=(first_byte_at - exchange.began) * 1000,
+            duration_ms=(now - exchange.began) * 1000,
+            overhead_ms=max(0.0, first_byte_at - exchange.ready_at - self.waited_seconds) * 1000,
             request_bytes=exchange.body.received,
             response_bytes=exchange.response_bytes + last_bytes,
             usage=usage,
@@ -134,7 +136,3 @@ def _caller_name(caller: Caller, serving: LivingAccount | None, attempts: list[A
     """A caller without a key is named after the credential that in the end served him."""
     is_own = serving is None and bool(attempts) and attempts[-1].account_id == 0
     return "own-credential" if is_own and caller.name == "anonymous" else caller.name
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)

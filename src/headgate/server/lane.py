@@ -19,7 +19,8 @@ from headgate.relay.attempts import Relay
 from headgate.relay.body import BodyBuffer, BodyStream, BufferBudget, too_large
 from headgate.relay.endpoints import Endpoint
 from headgate.relay.exchange import Exchange, RequestHead
-from headgate.wire.headers import find
+from headgate.relay.heads import ClientHead
+from headgate.wire.headers import Headers
 
 _BUFFERED_UPLOAD = 1_048_576
 """A body that routing need not read is kept whole up to this size, so that another account can be tried."""
@@ -36,6 +37,12 @@ class FastLane:
         self._budget = BufferBudget(limits.max_buffered_bytes)
         self._ids = map(f"hgr_{os.urandom(5).hex()}{{:08x}}".format, itertools.count())
         self.open_exchanges: set[Exchange] = set()
+
+    def read_head(self, headers: Headers, query: bytes, known: ClientHead | None) -> ClientHead:
+        """Read the lines, or use what is `known` of the same ones. Raises InvalidClientKey."""
+        if known is not None and known.headers == headers and b"key=" not in query:
+            return known
+        return ClientHead(headers, self._callers.identify(headers, query))
 
     def open(
         self,
@@ -66,20 +73,19 @@ class FastLane:
     def _body_for(self, head: RequestHead, endpoint: Endpoint, flow: FlowControl) -> BodyBuffer | BodyStream:
         if endpoint.reads_body:
             return BodyBuffer(self._budget, limit=self._limits.max_body_bytes)
-        is_chunked = find(head.headers, b"transfer-encoding") is not None
-        if is_chunked or _declared_length(head) > _BUFFERED_UPLOAD:
+        is_chunked = head.client.is_chunked
+        if is_chunked or (head.content_length or 0) > _BUFFERED_UPLOAD:
             return BodyStream(flow, limit=self._limits.max_upload_bytes, is_chunked=is_chunked)
         return BodyBuffer(self._budget, limit=_BUFFERED_UPLOAD)
 
     def admit(self, exchange: Exchange) -> None:
-        """Who calls, and is what he announces small enough? Before a byte of the body is read."""
+        """Is what the caller announces small enough, and can it be read? Before a byte of the body is."""
         head = exchange.head
-        exchange.caller = self._callers.identify(head.headers, head.query)
         is_read = exchange.endpoint.reads_body
         limit = self._limits.max_body_bytes if is_read else self._limits.max_upload_bytes
-        if _declared_length(head) > limit:
+        if (head.content_length or 0) > limit:
             raise too_large(limit)
-        if is_read and find(head.headers, b"content-encoding") is not None:
+        if is_read and head.client.is_content_coded:
             raise InvalidRequest(
                 "The request body is content-coded; this gateway has to read it.",
                 hint="Send the body without Content-Encoding.",
@@ -112,8 +118,3 @@ class FastLane:
         """The exchange is over. Safe to call twice."""
         exchange.body.release()
         self.open_exchanges.discard(exchange)
-
-
-def _declared_length(head: RequestHead) -> int:
-    """0 where none is declared; the parser has refused what is no number."""
-    return int(find(head.headers, b"content-length") or 0)

@@ -13,9 +13,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from headgate.access.callers import ANONYMOUS
 from headgate.errors import HeadgateError
-from headgate.relay.endpoints import find_endpoint
+from headgate.relay.endpoints import Endpoint, find_endpoint
 from headgate.relay.exchange import Exchange, RequestHead
+from headgate.relay.heads import ClientHead
 from headgate.server.lane import FastLane
 
 _LINGER_SECONDS = 2.0
@@ -43,8 +45,11 @@ class GatewayProtocol(HttpToolsProtocol):
         self._is_discarding = False
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
+        self._known_head: ClientHead | None = None
+        """What the last request's header lines said: the next one's are most often the same."""
         # Per request
         self._head_is_complete = False
+        self._content_length: bytes | None = None
         self._exchange: Exchange | None = None
 
     # ---- the connection ------------------------------------------------------------------------
@@ -87,40 +92,48 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self.url = b""
-        self.expect_100_continue = False
         self.headers = []
+        self._content_length = None
         self._head_is_complete = False
         self._exchange = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # Trailers come through here too; they must not join the head.
-        if not self._head_is_complete:
-            super().on_header(name, value)
+        if self._head_is_complete:
+            return
+        name = name.lower()
+        if name == b"content-length":
+            self._content_length = value
+        else:
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._head_is_complete = True
         if self._is_discarding:
             return
         path, _, query = self.url.partition(b"?")
-        method = self.parser.get_method()
+        parser = self.parser
+        method = parser.get_method()
         endpoint = find_endpoint(method, path)
-        if endpoint is None or self.parser.should_upgrade():
+        if endpoint is None or parser.should_upgrade():
             self._hand_to_asgi()
             return
-        is_http_1_0 = self.parser.get_http_version() == "1.0"
+        refusal = None
+        try:
+            client = self._known_head = self._lane.read_head(self.headers, query, self._known_head)
+        except HeadgateError as error:
+            client, refusal = ClientHead(self.headers, ANONYMOUS), error
+        length = self._content_length
         head = RequestHead(
-            method, path, query, self.headers, is_http_1_0, keep_alive=self.parser.should_keep_alive()
+            method,
+            path,
+            query,
+            client,
+            content_length=int(length) if length is not None else None,
+            is_http_1_0=parser.get_http_version() == "1.0",
+            keep_alive=parser.should_keep_alive(),
         )
-        self._open(
-            self._lane.open(
-                head,
-                endpoint,
-                client_address=self._client_address,
-                transport=self.transport,
-                flow=self.flow,
-                on_complete=self._exchange_complete,
-            )
-        )
+        self._open(head, endpoint, refusal)
 
     def on_body(self, body: bytes) -> None:
         if self._is_discarding:
@@ -144,17 +157,27 @@ class GatewayProtocol(HttpToolsProtocol):
 
     # ---- the fast lane -------------------------------------------------------------------------
 
-    def _open(self, exchange: Exchange) -> None:
-        """Take the exchange into the queue of this connection; refuse it before its body comes."""
+    def _open(self, head: RequestHead, endpoint: Endpoint, refusal: HeadgateError | None) -> None:
+        """Take the request into the queue of this connection, or refuse it before its body comes."""
+        exchange = self._lane.open(
+            head,
+            endpoint,
+            client_address=self._client_address,
+            transport=self.transport,
+            flow=self.flow,
+            on_complete=self._exchange_complete,
+        )
         self._exchange = exchange
         self.cycle = exchange  # type: ignore[assignment]
         self._turns.append(exchange)
         try:
+            if refusal is not None:
+                raise refusal
             self._lane.admit(exchange)
         except HeadgateError as error:
             self._refuse(exchange, error)
             return
-        if self.expect_100_continue and self._turns[0] is exchange:
+        if head.client.expects_continue and self._turns[0] is exchange:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if len(self._turns) > 1:
             self.flow.pause_reading()
@@ -179,11 +202,13 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _hand_to_asgi(self) -> None:
         """Go on as uvicorn would have from the first byte."""
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        url, headers = self.url, self.headers
         super().on_message_begin()
         self.url = url
-        self.headers.extend(headers)
-        self.expect_100_continue = expects
+        for name, value in headers:
+            super().on_header(name, value)
+        if self._content_length is not None:
+            super().on_header(b"content-length", self._content_length)
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:

@@ -1,0 +1,65 @@
+"""What the header lines of a request say, read once.
+
+A client's requests repeat their header lines, so the reading is kept per connection and used again as
+long as the lines are the same. `content-length` changes with each body and is therefore not among them.
+"""
+
+from headgate.access.callers import CREDENTIAL_HEADERS, Caller
+from headgate.providers.provider import Provider
+from headgate.wire.headers import HOP_BY_HOP, Headers, forwardable
+
+_NOT_SENT = (
+    HOP_BY_HOP
+    | CREDENTIAL_HEADERS
+    | {b"host", b"cookie", b"expect", b"content-length", b"x-headgate-account", b"x-headgate-session"}
+)
+_OBJECT_BETAS = (b"files-api", b"code-execution", b"skills")
+"""Parts of `anthropic-beta` values under which bodies name objects of one account."""
+
+
+class ClientHead:
+    """The lines in the order they came, names lower case, and what routing reads from them."""
+
+    __slots__ = (
+        "_lines",
+        "caller",
+        "expects_continue",
+        "headers",
+        "is_chunked",
+        "is_content_coded",
+        "may_name_objects",
+        "session",
+        "user_agent",
+        "wanted_account",
+    )
+
+    def __init__(self, headers: Headers, caller: Caller) -> None:
+        fields = dict(headers)
+        self.headers = headers
+        self.caller = caller
+        self.is_chunked = b"transfer-encoding" in fields
+        self.expects_continue = fields.get(b"expect", b"").lower() == b"100-continue"
+        self.is_content_coded = b"content-encoding" in fields
+        self.session = _session(fields)
+        self.user_agent = fields.get(b"user-agent", b"").decode("latin-1")[:256]
+        wish = fields.get(b"x-headgate-account")
+        self.wanted_account = wish.decode("latin-1").strip() if wish is not None else None
+        beta = fields.get(b"anthropic-beta", b"")
+        self.may_name_objects = any(word in beta for word in _OBJECT_BETAS)
+        self._lines: tuple[str, bytes] = ("", b"")
+
+    def lines_for(self, provider: Provider) -> bytes:
+        """The lines as they travel on: without credentials, cookies, hop-by-hop fields and our helpers;
+        with what the provider requires and the client left out. Framing is not among them."""
+        name, lines = self._lines
+        if name != provider.name:
+            kept = forwardable(self.headers, _NOT_SENT) + provider.required_headers(self.headers)
+            lines = b"".join([b"%b: %b\r\n" % header for header in kept])
+            self._lines = (provider.name, lines)
+        return lines
+
+
+def _session(fields: dict[bytes, bytes]) -> str | None:
+    """The session that a header names: our helper first, then the client's own."""
+    named = fields.get(b"x-headgate-session") or fields.get(b"x-claude-code-session-id")
+    return named.decode("latin-1")[:256] if named else None
