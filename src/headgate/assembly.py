@@ -85,7 +85,6 @@ class _Gateway:
     async def live(self) -> None:
         async with AsyncExitStack() as closing:
             listener, process = await self._open(closing)
-            self._take_signals()
             await self._stop.wait()
             process.is_draining = True
             _log.info("Shutting down: running requests may end")
@@ -130,6 +129,7 @@ class _Gateway:
         closing.callback(listener.close)
         await listener.listen(tcp)
         await self._listen_locally(listener, closing)
+        self._take_signals()  # before the start line: whoever waits for it may stop us at once
         self._announce(tcp, [*self._loaded.warnings, *database.warnings, *secrets.warnings])
         return listener, process
 
