@@ -76,6 +76,25 @@ async def test_resume_ends_a_refusal_but_not_a_stated_limit(client: httpx.AsyncC
     assert limited["rate_limit_reset"] == pytest.approx(now + 500)
 
 
+async def test_reauth_takes_a_new_secret_and_forgets_the_refusal(
+    client: httpx.AsyncClient, owner: Owner
+) -> None:
+    """An account whose secret the settings declare would lose it at the next start: refused."""
+    await add(client, "work")
+    living = owner.pool.by_name("work")
+    assert living is not None
+    living.health.apply(Fault.REFUSED, reason="401", now=owner.clock.now())
+    renewed = await client.post("/api/accounts/work/reauth", json={"api_key": "sk-ant-new"})
+    assert (renewed.status_code, renewed.json()["status"]) == (200, "active")
+    assert "sk-ant" not in renewed.text
+    assert (await owner.accounts.get("work")).credential.secret == "sk-ant-new"
+    secret = Credential("sk-ant-file")
+    draft = AccountDraft(name="declared", provider="anthropic", secret=secret, origin=SETTINGS)
+    owner.pool.put(await owner.accounts.add(draft))
+    refused = await client.post("/api/accounts/declared/reauth", json={"api_key": "sk-ant-other"})
+    assert refused.status_code == 409
+
+
 async def test_a_change_touches_only_the_fields_that_were_sent(
     client: httpx.AsyncClient, owner: Owner
 ) -> None:

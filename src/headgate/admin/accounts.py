@@ -100,6 +100,14 @@ class AccountChange(BaseModel):
     domain: Label | None = None
 
 
+class NewSecret(BaseModel):
+    """A new secret for an account that is there."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    api_key: ApiKey
+
+
 class AccountList(BaseModel):
     accounts: list[AccountView]
 
@@ -153,7 +161,7 @@ async def remove_account(owner: ItsOwner, name: ItsName) -> RemovedAccount:
     """Its secret and health are gone, its history stays. What runs on it ends in peace."""
     async with owner.changing:
         find(owner, name)
-        if name in await owner.accounts.names(origin=SETTINGS):
+        if await _is_declared(owner, name):
             raise Conflict(
                 f"The account {name} is declared in the settings and would come back at the next start",
                 hint="Take it out of `accounts` in the settings file, or pause it.",
@@ -179,6 +187,24 @@ async def resume_account(owner: ItsOwner, name: ItsName) -> AccountView:
         account = await owner.accounts.update(name, {"paused": False})
         owner.pool.resume(name)
         return _in_force(owner, account)
+
+
+@router.post("/{name}/reauth", operation_id="reauth_account")
+async def reauth_account(owner: ItsOwner, name: ItsName, renewed: NewSecret) -> AccountView:
+    """A new secret takes the old one's place; what the old one was refused or limited for is over."""
+    async with owner.changing:
+        find(owner, name)
+        if await _is_declared(owner, name):
+            raise Conflict(
+                f"The account {name} has its secret from the settings and would take it up again",
+                hint="Change its `api_key` in the settings file, then restart.",
+            )
+        secret = Credential(renewed.api_key.get_secret_value())
+        return _in_force(owner, await owner.accounts.update(name, {"secret": secret}))
+
+
+async def _is_declared(owner: Owner, name: str) -> bool:
+    return name in await owner.accounts.names(origin=SETTINGS)
 
 
 def _in_force(owner: Owner, account: Account) -> AccountView:

@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="The accounts that requests are spe
 WIDE = 110
 """Columns from which a table shows all it has."""
 
+KeyFromStdin = Annotated[bool, typer.Option("--api-key-stdin", help="Read the API key from standard input.")]
 Provider = Annotated[str, typer.Option(metavar="P", help="Whose account it is.")]
 
 
@@ -27,9 +28,7 @@ Provider = Annotated[str, typer.Option(metavar="P", help="Whose account it is.")
 def add(
     name: AccountName,
     provider: Provider = "anthropic",
-    api_key_stdin: Annotated[
-        bool, typer.Option("--api-key-stdin", help="Read the API key from standard input.")
-    ] = False,
+    api_key_stdin: KeyFromStdin = False,
     base_url: Annotated[
         str | None, typer.Option(metavar="U", help="Address instead of the provider's.")
     ] = None,
@@ -100,6 +99,19 @@ def resume(name: AccountName, config: ConfigPath = None, as_json: AsJson = False
     _print_change(account, f"Account {name} resumed", as_json=as_json)
 
 
+@app.command("reauth", epilog="Example: headgate account reauth work --api-key-stdin < key.txt")
+def reauth(
+    name: AccountName,
+    api_key_stdin: KeyFromStdin = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give an account a new secret: after the old one was revoked, refused or replaced."""
+    body, doing = {"api_key": read_key(from_stdin=api_key_stdin)}, f"Cannot re-authorise the account {name}"
+    account = asyncio.run(_change(config, "POST", _path(name, "/reauth"), doing=doing, body=body))
+    _print_change(account, f"Account {name} re-authorised", as_json=as_json)
+
+
 @app.command("remove", epilog="Example: headgate account remove work --yes")
 def remove(
     name: AccountName,
@@ -123,7 +135,7 @@ def read_key(*, from_stdin: bool) -> str:
         raise CommandFailed(
             "Cannot read the API key",
             "standard input is no terminal and --api-key-stdin was not given",
-            "headgate account add NAME --api-key-stdin < FILE",
+            "Give the option and the key: … --api-key-stdin < FILE",
             exit_code=2,
         )
     key = sys.stdin.read().strip()
@@ -131,7 +143,7 @@ def read_key(*, from_stdin: bool) -> str:
         raise CommandFailed(
             "Cannot read the API key",
             "standard input was empty",
-            "headgate account add NAME --api-key-stdin < FILE",
+            "Give the option and the key: … --api-key-stdin < FILE",
             exit_code=2,
         )
     return key
