@@ -1,0 +1,115 @@
+"""Guide rows A: accounts put in, looked at, changed, kept."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from headgate.testing.process import SimulatedProvider
+from tests.gateway import Gateway
+from tests.guides.asking import logged, message
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a1_accounts_from_the_command_line(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`headgate account`: add, list, pause, resume, re-authorise, remove, on a running gateway."""
+    with Gateway(tmp_path, accounts=()) as gateway:
+        account = gateway.command
+        added = account(
+            "account", "add", "work", "--api-key-stdin", "--base-url", provider.url, stdin="sk-old\n"
+        )
+        assert added.returncode == 0, added.stderr
+        assert "work" in account("account", "list").stdout
+        assert message(gateway).status_code == 401  # the provider does not know this key
+        mended = account("account", "reauth", "work", "--api-key-stdin", stdin="sk-ant-sim-work\n")
+        assert mended.returncode == 0, mended.stderr
+        assert message(gateway).status_code == 200
+        assert account("account", "pause", "work").returncode == 0
+        assert message(gateway).status_code == 503
+        assert account("account", "resume", "work").returncode == 0
+        assert message(gateway).status_code == 200
+        assert account("account", "remove", "work", "--yes").returncode == 0
+        assert json.loads(account("account", "list", "--json").stdout) == {"accounts": []}
+
+
+def test_a1_accounts_by_the_api(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`/api/accounts`: the same five changes over HTTP."""
+    with Gateway(tmp_path, accounts=()) as gateway:
+        admin = gateway.admin
+        new = {"name": "work", "api_key": "sk-old", "base_url": provider.url}
+        assert admin("/api/accounts", method="POST", body=new)["status"] == "active"
+        assert message(gateway).status_code == 401
+        assert admin("/api/accounts/work")["status"] == "needs_reauth"
+        key = {"api_key": "sk-ant-sim-work"}
+        assert admin("/api/accounts/work/reauth", method="POST", body=key)["status"] == "active"
+        assert message(gateway).status_code == 200
+        assert admin("/api/accounts/work/pause", method="POST")["paused"] is True
+        assert admin("/api/accounts/work/resume", method="POST")["paused"] is False
+        assert admin("/api/accounts/work", method="DELETE") == {"removed": "work"}
+        assert admin("/api/accounts") == {"accounts": []}
+
+
+def test_a2_the_list_shows_what_the_guides_look_for(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`headgate account list` shows tier, paused, `rate_limit_status`, `rate_limit_reset`, expiry."""
+    provider.script("sk-ant-sim-one", rules=[{"fault": "429", "limit": "unified", "seconds": 900}])
+    two = {"name": "two", "api_key": "sk-ant-sim-two", "tier": 20}
+    with Gateway(tmp_path, provider=provider.url, accounts=("one", two)) as gateway:
+        gateway.command("account", "pause", "two")
+        message(gateway)
+        heading, _, *rows = gateway.command("account", "list").stdout.splitlines()
+        columns = heading.split()
+        assert {"tier", "status", "rate_limit_status", "rate_limit_reset", "expires"} <= set(columns)
+        one, other = (dict(zip(columns, row.split(), strict=False)) for row in rows if row.strip())
+        assert (one["status"], one["rate_limit_status"]) == ("rate_limited", "limited")
+        assert one["rate_limit_reset"] != "-"
+        assert (other["tier"], other["status"]) == ("20", "paused")
+
+
+def test_a10_accounts_survive_and_serve_at_once(
+    tmp_path: Path, provider: SimulatedProvider, database_url: str
+) -> None:
+    """The first account of an empty, running gateway serves at once; a restart forgets none."""
+    with Gateway(tmp_path, accounts=(), database=database_url) as gateway:
+        assert message(gateway).status_code == 503
+        new = {"name": "first", "api_key": "sk-ant-sim-first", "base_url": provider.url}
+        gateway.admin("/api/accounts", method="POST", body=new)
+        assert message(gateway).status_code == 200
+        before = gateway.account("first")
+        gateway.stop(expect_code=0)
+        gateway.start()
+        after = gateway.account("first")
+        assert {**before, **after} == {**after, **before} or before["created_at"] == after["created_at"]
+        assert message(gateway).status_code == 200
+        gateway.kill()
+        gateway.start()
+        assert message(gateway).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["secret.key", "headgate.db", "headgate.sock"])
+def test_a14_secret_files_are_the_owners_alone(
+    tmp_path: Path, provider: SimulatedProvider, name: str
+) -> None:
+    """What holds a secret is 0600 in a 0700 folder; the provider's key is in no file in clear."""
+    with Gateway(tmp_path, provider=provider.url, accounts=()) as gateway:
+        gateway.command("account", "add", "work", "--api-key-stdin", stdin="sk-ant-sim-very-secret\n")
+        assert _mode(gateway.data) == 0o700
+        assert _mode(gateway.data / name) == 0o600
+        files = [file for file in tmp_path.rglob("*") if file.is_file()]
+        assert not [file for file in files if b"very-secret" in file.read_bytes()]
+
+
+def test_a14_a_wider_mode_is_warned_about(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """A secret file that others can read is named in the log with the command that mends it."""
+    with Gateway(tmp_path, provider=provider.url) as gateway:
+        gateway.stop(expect_code=0)
+        for file in ("secret.key", "headgate.db"):
+            (gateway.data / file).chmod(0o644)
+        gateway.config.chmod(0o644)
+        gateway.start()
+        for file in (gateway.data / "secret.key", gateway.data / "headgate.db", gateway.config):
+            line = logged(gateway, f"WARN.*{file}.*0?644")
+            assert f"chmod 600 {file}" in line
