@@ -28,7 +28,7 @@ from headgate.config.settings import Settings
 from headgate.errors import SettingsError
 from headgate.pool.living import LivingAccount
 from headgate.pool.objects import Objects
-from headgate.pool.pool import Pool
+from headgate.pool.pool import Pool, Switch
 from headgate.providers.anthropic import AnthropicProvider
 from headgate.providers.provider import Provider
 from headgate.record.catch_up import catch_up
@@ -163,6 +163,13 @@ class _Gateway:
                 "Account %s is near its limit: the provider says %s", living.account.name, status
             )
 
+        def on_switch(switch: Switch) -> None:
+            # Switches between attempts are told by the recorder, from the request's record.
+            if switch.is_conversation:
+                _log_proxy.info(
+                    "Switched account: %s -> %s: %s", switch.from_account, switch.to_account, switch.why
+                )
+
         pool = Pool(
             self._clock,
             self._providers,
@@ -171,6 +178,7 @@ class _Gateway:
             rotation=routing.rotation,
             on_health=on_health,
             on_soft_limit=on_soft_limit,
+            on_switch=on_switch,
         )
         pool.replace(await accounts.list())
         pool.restore(await HealthStore(database).load())
