@@ -6,7 +6,6 @@ Sources: Anthropic API reference, "Messages", "Errors" and "Streaming messages" 
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,8 +15,7 @@ from headgate.errors import HeadgateError, InvalidRequest
 NAME = "anthropic"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFacts:
+class RequestFacts(msgspec.Struct, frozen=True, gc=False):
     """What the gateway reads from a body; everything else travels unread."""
 
     model: str

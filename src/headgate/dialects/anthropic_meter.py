@@ -154,6 +154,8 @@ class StreamMeter:
         """Whether words of our own may join the stream."""
         self._events = EventBuffer()
         self._usage: Usage | None = None
+        self._is_calm = False
+        """Nothing is kept from earlier pieces, and nobody else listens."""
         self.has_event = False
         self.error_data: bytes | None = None
         self.error_type: str | None = None
@@ -165,6 +167,9 @@ class StreamMeter:
         return self._events.tail
 
     def feed(self, data: bytes) -> None:
+        # Nearly every piece of a stream: whole events, none of them wanted.
+        if self._is_calm and data.endswith(b"\n\n") and b"message_" not in data and b"error" not in data:
+            return
         if self._decoder is None:
             return
         try:
@@ -174,6 +179,7 @@ class StreamMeter:
             return
         if whole:
             self._listen(whole)
+        self._is_calm = self.is_plain and self._events.is_empty and self.has_event and self.on_text is None
 
     def finish(self) -> Usage | None:
         if rest := self._events.rest():

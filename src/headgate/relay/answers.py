@@ -43,9 +43,9 @@ class Answers:
                 keepalive = KeepAlive(exchange, meter, seconds=self.routing.sse_keepalive_seconds)
         length = None if answer.is_chunked else answer.content_length
         exchange.begin(answer.status, answer.reason, headers, content_length=length)
-        last = await pump(
-            exchange, answer, meter, opened.first, clock=self._clock.monotonic, keepalive=keepalive
-        )
+        last = opened.first
+        if not answer.is_complete:
+            last = await pump(exchange, answer, meter, last, clock=self._clock.monotonic, keepalive=keepalive)
         self._record(trail, answer.status, None, last_bytes=len(last))
         exchange.finish(last)
 
@@ -53,6 +53,7 @@ class Answers:
         self, exchange: Exchange, trail: Trail, kept: KeptAnswer, *, error: HeadgateError | None
     ) -> None:
         """A provider's refusal, verbatim. `error` says that every account was tried."""
+        trail.note_provider_id(kept.headers)
         headers = self._head(exchange, trail, forwardable(kept.headers, _NOT_RETURNED))
         if error is not None:
             headers.append((b"x-headgate-error", error.code.encode()))

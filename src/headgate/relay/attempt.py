@@ -4,14 +4,13 @@ The look decides whether the answer is good while the account can still be chang
 at up to its first event: overload is often reported there, under a status of 200.
 """
 
-from dataclasses import dataclass
+import msgspec
 
-from headgate.clock import Clock
-from headgate.dialects.anthropic_meter import JsonMeter, Meter, StreamMeter, meter_for
+from headgate.dialects.anthropic_meter import Meter, meter_for
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
 from headgate.relay.targets import Target, head_for
-from headgate.relay.trail import KeptAnswer, Trail
+from headgate.relay.trail import KeptAnswer
 from headgate.upstream.answer import Answer
 from headgate.upstream.client import UpstreamClient
 from headgate.upstream.timeouts import Timeouts
@@ -20,8 +19,7 @@ _MAX_LOOK = 262_144
 """Bytes of a first event, or of an error body, that we are ready to hold back."""
 
 
-@dataclass(slots=True)
-class Opened:
+class Opened(msgspec.Struct):
     """An answer that has begun: its head, its first bytes (read, metered, not sent)."""
 
     answer: Answer
@@ -52,19 +50,27 @@ async def open_answer(
 async def _look(answer: Answer) -> Opened:
     fields = dict(answer.headers)
     meter = meter_for(fields)
-    if answer.is_complete:
-        return Opened(answer, fields, b"", meter)
-    first = await answer.read()
+    # A short answer comes with its head: nothing to wait for.
+    first = answer.take()
+    if not first and not answer.is_complete:
+        first = await answer.read()
     meter.feed(first)
+    opened = Opened(answer, fields, first, meter)
+    if answer.status >= 400 or not meter.has_event:
+        await _look_on(opened)
+    return opened
+
+
+async def _look_on(opened: Opened) -> None:
+    """Read until a refusal is whole, or until a stream has brought its first event."""
+    answer, meter = opened.answer, opened.meter
     is_refusal = answer.status >= 400
-    if is_refusal or isinstance(meter, StreamMeter):
-        while not answer.is_complete and len(first) < _MAX_LOOK and (is_refusal or not meter.has_event):
-            piece = await answer.read()
-            meter.feed(piece)
-            first += piece
-    if is_refusal and answer.is_complete and isinstance(meter, JsonMeter):
+    while not answer.is_complete and len(opened.first) < _MAX_LOOK and (is_refusal or not meter.has_event):
+        piece = await answer.read()
+        meter.feed(piece)
+        opened.first += piece
+    if is_refusal and answer.is_complete:
         meter.finish()  # reads the error
-    return Opened(answer, fields, first, meter)
 
 
 def keep(opened: Opened) -> KeptAnswer | None:
@@ -73,17 +79,3 @@ def keep(opened: Opened) -> KeptAnswer | None:
     if not answer.is_complete:
         return None
     return KeptAnswer(answer.status, answer.reason, answer.headers, opened.first)
-
-
-class Stopwatch:
-    """Adds the time of a block to what the trail counts as waiting."""
-
-    def __init__(self, clock: Clock, trail: Trail) -> None:
-        self._monotonic = clock.monotonic
-        self._trail = trail
-
-    def __enter__(self) -> None:
-        self._began = self._monotonic()
-
-    def __exit__(self, *exc: object) -> None:
-        self._trail.waited_seconds += self._monotonic() - self._began

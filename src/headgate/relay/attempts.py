@@ -13,7 +13,7 @@ from headgate.errors import GatewayFault, HeadgateError, ShuttingDown, UpstreamE
 from headgate.pool.living import LivingAccount
 from headgate.pool.pool import Pool
 from headgate.relay.answers import Answers, in_words
-from headgate.relay.attempt import Opened, Stopwatch, keep, open_answer
+from headgate.relay.attempt import Opened, keep, open_answer
 from headgate.relay.ending import Ending
 from headgate.relay.exchange import Exchange
 from headgate.relay.patience import Patience
@@ -102,8 +102,9 @@ class Relay:
             return None
         tries, living = min(passing, key=lambda candidate: candidate[0])
         delay = self._retry.delay_ms / 1000 * self._retry.backoff ** (tries - 1)
-        with Stopwatch(self._clock, trail):
-            await asyncio.sleep(min(delay, self._patience.seconds_left(exchange)))
+        delay = min(delay, self._patience.seconds_left(exchange))
+        trail.waited_seconds += delay
+        await asyncio.sleep(delay)
         self._patience.check(exchange)
         return living
 
@@ -117,11 +118,12 @@ class Relay:
         living.last_used_at = self._clock.now()
         try:
             try:
-                with Stopwatch(self._clock, trail):
-                    opened = await open_answer(
-                        self._upstream, exchange, self._targets.of(living), plan.lines, timeouts
-                    )
+                opened = await open_answer(
+                    self._upstream, exchange, self._targets.of(living), plan.lines, timeouts
+                )
+                trail.waited_seconds += self._clock.monotonic() - began
             except UpstreamError as error:
+                trail.waited_seconds += self._clock.monotonic() - began
                 trail.last_error = error
                 self._note_failure(trail, plan, living, UNREACHABLE, began, error.code, in_words(error))
                 return False

@@ -40,7 +40,9 @@ class BodyBuffer:
         self._budget = budget
         self._limit = limit
         self._pieces: list[bytes] = []
+        self._held = 0
         self.received = 0
+        """Bytes, for the record too, which may be written after the release."""
         self.is_complete = False
 
     @property
@@ -54,6 +56,7 @@ class BodyBuffer:
         if self.received + size > self._limit:
             raise too_large(self._limit)
         self._budget.take(size)
+        self._held += size
         self.received += size
         self._pieces.append(piece)
 
@@ -68,8 +71,8 @@ class BodyBuffer:
 
     def release(self) -> None:
         """The exchange is over. Safe to call twice."""
-        self._budget.give_back(self.received)
-        self.received = 0
+        self._budget.give_back(self._held)
+        self._held = 0
         self._pieces.clear()
 
 

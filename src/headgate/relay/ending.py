@@ -16,7 +16,7 @@ from headgate.errors import (
 )
 from headgate.pool.pool import Pool
 from headgate.relay.answers import Answers, in_words
-from headgate.relay.attempt import Stopwatch, open_answer
+from headgate.relay.attempt import open_answer
 from headgate.relay.exchange import Exchange
 from headgate.relay.patience import Patience, timed_out
 from headgate.relay.plan import Plan
@@ -98,10 +98,10 @@ class Ending:
         target = self._targets.of_own(exchange.caller.own_credential, plan.provider)
         began = self._clock.monotonic()
         try:
-            with Stopwatch(self._clock, trail):
-                opened = await open_answer(
-                    self._upstream, exchange, target, plan.lines, self._patience.timeouts(exchange)
-                )
+            opened = await open_answer(
+                self._upstream, exchange, target, plan.lines, self._patience.timeouts(exchange)
+            )
+            trail.waited_seconds += self._clock.monotonic() - began
         except UpstreamError as error:
             trail.note_attempt(0, "own-credential", began=began, error=error.code, reason=in_words(error))
             raise ForwardFailed(

@@ -6,8 +6,8 @@ piece of the body, so that a short answer is one write; nothing is sent before t
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
+import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from headgate.errors import HeadgateError
@@ -17,8 +17,7 @@ from headgate.relay.heads import ClientHead
 from headgate.wire.headers import Headers
 
 
-@dataclass(slots=True)
-class RequestHead:
+class RequestHead(msgspec.Struct, frozen=True):
     """What a client asked for."""
 
     method: bytes
@@ -32,7 +31,27 @@ class RequestHead:
 
 
 class Exchange:
-    """Lives from the end of a request's head to the last byte of its answer."""
+    """Lives from the end of a request's head to the last byte of its answer.
+
+    What most requests leave as it is stands as a default of the class.
+    """
+
+    # The request
+    refusal: HeadgateError | None = None
+    task: "asyncio.Task[None] | None" = None
+    client_left = False
+    # Times (monotonic seconds)
+    ready_at = 0.0
+    first_byte_at: float | None = None
+    # The answer
+    status = 0
+    response_bytes = 0
+    has_started = False
+    is_complete = False
+    _pending = b""
+    _is_chunked = False
+    _has_stated_length = False
+    _has_body = True
 
     def __init__(
         self,
@@ -48,35 +67,19 @@ class Exchange:
         flow: FlowControl,
         on_complete: Callable[["Exchange"], None],
     ) -> None:
-        # The request
         self.head = head
         self.id = id
         self.endpoint = endpoint
         self.client_address = client_address
         self.caller = head.client.caller
         self.body = body
-        self.refusal: HeadgateError | None = None
-        self.task: asyncio.Task[None] | None = None
-        # Times (monotonic seconds; `began_at` is Unix seconds)
         self.began = began
         self.began_at = began_at
-        self.ready_at = began
-        self.first_byte_at: float | None = None
-        # The answer
-        self.status = 0
-        self.response_bytes = 0
-        self.has_started = False
-        self.is_complete = False
-        self.client_left = False
+        """Unix seconds."""
         self.keep_alive = head.keep_alive
-        # The connection
         self._transport = transport
         self._flow = flow
         self._on_complete = on_complete
-        self._pending = b""
-        self._is_chunked = False
-        self._has_stated_length = False
-        self._has_body = True
 
     # ---- the answer --------------------------------------------------------------------------
 
@@ -106,11 +109,12 @@ class Exchange:
 
     def write(self, piece: bytes) -> None:
         """Send a piece of the body now, with the head if it still waits."""
+        framed = self._framed(piece)
         if not self.has_started:
             self.has_started = True
-            self._transport.write(self._pending + self._framed(piece))
-        elif piece:
-            self._transport.write(self._framed(piece))
+            framed = self._pending + framed
+        if framed:
+            self._transport.write(framed)
         self.response_bytes += len(piece)
 
     def finish(self, last: bytes = b"") -> None:

@@ -4,7 +4,8 @@ headers for the provider.
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from headgate.dialects.anthropic import RequestFacts, read_request
 from headgate.dialects.anthropic_meter import Meter
@@ -19,8 +20,9 @@ from headgate.relay.exchange import Exchange
 from headgate.relay.pins import deals_in_objects, ids_in, ids_in_request
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
+    """Made once, read by every attempt."""
+
     facts: RequestFacts | None
     """None for a body that routing does not read."""
     wanted: Wanted

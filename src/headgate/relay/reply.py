@@ -22,7 +22,19 @@ async def pump(
     clock: Callable[[], float],
     keepalive: "KeepAlive | None" = None,
 ) -> bytes:
-    """Hand on everything but the last piece, which is returned. `first` is read and metered already."""
+    """Hand on everything but the last piece, which is returned. `first` is read and metered already.
+
+    Pieces go to the client inside the read callback; this coroutine wakes for the end, for a failure,
+    and when the client reads too slowly.
+    """
+
+    def on_piece(piece: bytes) -> bool:
+        meter.feed(piece)
+        exchange.write(piece)
+        if keepalive is not None:
+            keepalive.rearm()
+        return exchange.is_backed_up
+
     piece = first
     try:
         while not answer.is_complete:
@@ -30,11 +42,11 @@ async def pump(
                 if exchange.first_byte_at is None:
                     exchange.first_byte_at = clock()
                 exchange.write(piece)
-                if exchange.is_backed_up:
-                    await exchange.drain()
-            if keepalive is not None:
-                keepalive.rearm()
-            piece = await answer.read()
+                if keepalive is not None:
+                    keepalive.rearm()
+            if exchange.is_backed_up:
+                await exchange.drain()
+            piece = await answer.pipe(on_piece)
             meter.feed(piece)
     finally:
         if keepalive is not None:

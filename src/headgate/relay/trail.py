@@ -30,25 +30,26 @@ class KeptAnswer:
 class Trail:
     """Written by the attempt loop alone."""
 
+    facts: RequestFacts | None = None
+    serving: LivingAccount | None = None
+    meter: Meter | None = None
+    kept: KeptAnswer | None = None
+    last_error: UpstreamError | None = None
+    """Of the last attempt that got no answer."""
+    last_reason = ""
+    provider_request_id: str | None = None
+    waited_seconds = 0.0
+    """What was spent waiting for providers and between attempts: not our own time."""
+    is_recorded = False
+
     def __init__(self, exchange: Exchange, clock: Clock) -> None:
         self._exchange = exchange
         self._monotonic = clock.monotonic
-        self.facts: RequestFacts | None = None
         self.attempts: list[Attempt] = []
         self.tried: list[int] = []
         """Account ids in the order of trying."""
         self.passing: dict[int, tuple[LivingAccount, int]] = {}
         """Account id to the account and its failures that may pass."""
-        self.serving: LivingAccount | None = None
-        self.meter: Meter | None = None
-        self.kept: KeptAnswer | None = None
-        self.last_error: UpstreamError | None = None
-        """Of the last attempt that got no answer."""
-        self.last_reason = ""
-        self.provider_request_id: str | None = None
-        self.waited_seconds = 0.0
-        """What was spent waiting for providers and between attempts: not our own time."""
-        self.is_recorded = False
 
     def note_attempt(
         self,

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from typing import Any
 
+import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -22,6 +23,11 @@ from headgate.server.lane import FastLane
 
 _LINGER_SECONDS = 2.0
 """How long a refused upload may go on before the connection is cut: time to read the answer."""
+
+
+_MAX_WAITING = 16
+"""Pipelined requests of one client after which its socket is left unread. Not sooner: only who reads
+learns that the client has gone. Their bodies count in the budget of all buffers."""
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -73,8 +79,20 @@ class GatewayProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_discarding:
-            super().data_received(data)
+        if self._is_discarding:
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._upgrade()
+        except httptools.HttpParserError:
+            self._is_discarding = True
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _upgrade(self) -> None:
+        """A WebSocket goes to uvicorn's own; what else is offered is answered as if it were not."""
+        if self._should_upgrade():
+            self.handle_websocket_upgrade()
 
     def shutdown(self) -> None:
         """Drain: close when idle, else after the answers that are under way."""
@@ -179,7 +197,7 @@ class GatewayProtocol(HttpToolsProtocol):
             return
         if head.client.expects_continue and self._turns[0] is exchange:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if len(self._turns) > 1:
+        if len(self._turns) > _MAX_WAITING:
             self.flow.pause_reading()
         self._start_if_ready(exchange)
 
@@ -213,6 +231,8 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:
             self._turns.append(self.cycle)
+        if len(self._turns) <= _MAX_WAITING:
+            self.flow.resume_reading()  # uvicorn pauses behind any request that is not answered yet
 
     def _exchange_complete(self, exchange: Exchange) -> None:
         """An answer of the fast lane is out."""
