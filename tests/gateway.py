@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 PROGRAM = Path(sys.executable).with_name("headgate")
 CLIENT_KEY = "hg_journey"
 """Accepted by every gateway that is not told otherwise."""
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 20.0
 """No condition takes this long; what does has failed."""
 
 _ADDRESS = re.compile(r"Server running on (http://\S+)")
