@@ -1,0 +1,123 @@
+"""An answer whose head is in; its body is read as it comes."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from headgate.errors import AnswerCut
+from headgate.upstream.framing import AnswerFraming
+
+Sink = Callable[[bytes], bool]
+"""Takes a piece at once; answers whether it has enough for now. Must not raise."""
+
+
+class BodySource(Protocol):
+    """What an answer needs of its connection."""
+
+    unread_bytes: int
+    is_reading_paused: bool
+
+    def more(self, sink: Sink | None) -> "asyncio.Future[object]":
+        """Resolves when there is a piece, or the end, or a failure. Raises a failure already known.
+
+        With a `sink`: when there is the end, or a failure, or (True) the sink has enough.
+        """
+        ...
+
+    def raise_failure(self) -> None:
+        """Raise what ended the exchange early."""
+        ...
+
+    def resume(self) -> None: ...
+
+    def release(self) -> None:
+        """Back to the pool when the exchange is done and the connection sound, else gone."""
+        ...
+
+    def abort(self) -> None: ...
+
+
+class Answer:
+    """Read by one reader, closed by whoever got it from `send`; closing is what frees the connection."""
+
+    __slots__ = (
+        "_framing",
+        "_source",
+        "content_length",
+        "headers",
+        "is_chunked",
+        "is_complete",
+        "reason",
+        "status",
+    )
+
+    def __init__(self, source: BodySource, framing: AnswerFraming) -> None:
+        self._source: BodySource | None = source
+        self._framing = framing
+        self.status = framing.status
+        self.reason = framing.reason
+        self.headers = framing.headers
+        """Names lower case; trailers are left out."""
+        self.content_length = framing.content_length
+        """As the field says, also where no body follows (HEAD, 304)."""
+        self.is_chunked = framing.is_chunked
+        self.is_complete = framing.is_done and not framing.pieces
+        """Nothing will follow what `read` has handed out."""
+
+    def take(self) -> bytes:
+        """Everything that came since the last look, without waiting; b"" when that is nothing."""
+        source, framing = self._source, self._framing
+        if source is None or self.is_complete:
+            return b""
+        pieces = framing.pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        source.unread_bytes = 0
+        if source.is_reading_paused:
+            source.resume()
+        self.is_complete = framing.is_done
+        return data
+
+    async def read(self) -> bytes:
+        """Everything that came since the last read; waits when that is nothing. b"" only at the end.
+
+        A failure (AnswerCut, BadAnswer, UpstreamTimedOut) is raised after the bytes before it have
+        been handed out. Cancelling a waiting read aborts the connection.
+        """
+        data = self.take()
+        if not data and not self.is_complete:
+            await self._wait(None)
+            data = self.take()
+        return data
+
+    async def pipe(self, sink: Sink) -> bytes:
+        """Like `read`, but pieces that come while it waits go straight to `sink`, without a turn of the
+        event loop for each. Returns the last piece, which `sink` does not get; or b"" when `sink`
+        answered that it can take no more for now.
+        """
+        data = self.take()
+        if not data and not self.is_complete:
+            await self._wait(sink)
+            data = self.take()
+        return data
+
+    async def _wait(self, sink: Sink | None) -> None:
+        source = self._source
+        if source is None:
+            raise AnswerCut("The answer was closed before its end", reason="ECONNABORTED")
+        try:
+            is_enough = await source.more(sink)
+        except asyncio.CancelledError:
+            source.abort()
+            raise
+        if self._source is None:
+            raise AnswerCut("The answer was closed before its end", reason="ECONNABORTED")
+        if not is_enough and not self._framing.pieces and not self._framing.is_done:
+            source.raise_failure()
+
+    def close(self) -> None:
+        """Idempotent. A complete answer's connection goes back to the pool, else it is aborted."""
+        source = self._source
+        if source is not None:
+            self._source = None
+            source.release()

@@ -1,0 +1,105 @@
+"""The outbound client: one attempt of one request, over a resting connection or a new one."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+from headgate.clock import Clock
+from headgate.errors import AnswerCut, ConnectFailed, UpstreamTimedOut
+from headgate.tasks import TaskGroup
+from headgate.upstream.answer import Answer
+from headgate.upstream.connection import Connection, WholeBody
+from headgate.upstream.deadline import NEVER
+from headgate.upstream.failures import connect_failed
+from headgate.upstream.origin import Origin
+from headgate.upstream.pool import ConnectionPool
+from headgate.upstream.timeouts import Timeouts
+from headgate.upstream.tls import client_context
+
+Body = WholeBody | AsyncIterator[bytes]
+"""Already framed by the caller: of the length that the head says, or chunked. A whole body must not
+change until the answer's head is in."""
+
+_HAPPY_EYEBALLS_SECONDS = 0.25
+"""RFC 8305, section 8: the recommended delay between two address families."""
+
+
+class UpstreamClient:
+    """Any number of requests at once; connections are kept per origin and used again."""
+
+    def __init__(
+        self, clock: Clock, *, keepalive_seconds: float = 60.0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`tls` replaces the verifying context on the system's store; see `tls.client_context`."""
+        self._monotonic = clock.monotonic
+        self._keepalive_seconds = keepalive_seconds
+        self._tls = tls
+        self._pool = ConnectionPool()
+        self._tasks = TaskGroup()
+
+    async def send(self, origin: Origin, head: bytes, body: Body, *, timeouts: Timeouts) -> Answer:
+        """One attempt. `head` is the request line and the header lines with the blank line.
+
+        Returns when the answer's head is in; the caller closes the answer. A resting connection that
+        turns out dead is replaced, once, by a new one; a body that comes piece by piece cannot be said
+        again, so it gets a new connection at once. Raises ConnectFailed, UpstreamTimedOut, BadAnswer,
+        AnswerCut, and whatever the body's iterator raises.
+        """
+        now = self._monotonic()
+        ends_at = now + timeouts.total if timeouts.total else NEVER
+        if isinstance(body, WholeBody):
+            resting = cast("Connection | None", self._pool.take(origin, now))
+            if resting is not None:
+                try:
+                    return await resting.exchange(head, body, timeouts, ends_at)
+                except AnswerCut:
+                    if not resting.is_stale:
+                        raise
+        connection = await self._connect(origin, timeouts, ends_at)
+        return await connection.exchange(head, body, timeouts, ends_at)
+
+    async def close(self) -> None:
+        """Abort what is under way and close every connection; returns when the sockets are closed."""
+        await self._pool.close()
+        await self._tasks.cancel()
+
+    async def _connect(self, origin: Origin, timeouts: Timeouts, ends_at: float) -> Connection:
+        if self._pool.is_closed:
+            raise ConnectFailed("The gateway is shutting down", reason="ECONNABORTED")
+        connect_seconds = timeouts.connect or NEVER
+        left = min(connect_seconds, ends_at - self._monotonic())
+        try:
+            async with asyncio.timeout(None if left == NEVER else left):
+                return await self._open(origin)
+        except TimeoutError as error:
+            if error.errno is not None:  # the kernel's own, not ours
+                raise connect_failed(error, origin) from error
+            limit = timeouts.connect if left == connect_seconds else timeouts.total
+            limit_ms = round((limit or 0) * 1000)
+            where = f"{origin.host}:{origin.port}"
+            raise UpstreamTimedOut(
+                f"No connection to {where} within {limit_ms} ms", limit_ms=limit_ms
+            ) from None
+        except OSError as error:
+            raise connect_failed(error, origin) from error
+
+    async def _open(self, origin: Origin) -> Connection:
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {}
+        if isinstance(loop, asyncio.BaseEventLoop):  # uvloop has no such parameter
+            options["happy_eyeballs_delay"] = _HAPPY_EYEBALLS_SECONDS
+        if origin.scheme == "https":
+            options |= {"ssl": self._context(), "server_hostname": origin.host}
+        _, connection = await loop.create_connection(
+            lambda: Connection(origin, self._pool, self._tasks, self._monotonic, self._keepalive_seconds),
+            origin.host,
+            origin.port,
+            **options,
+        )
+        return connection
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = client_context()
+        return self._tls

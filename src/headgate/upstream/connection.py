@@ -1,0 +1,302 @@
+"""One connection to a provider: an asyncio protocol that carries one exchange at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import cast
+
+from headgate.errors import AnswerCut, BadAnswer, UpstreamError, UpstreamTimedOut
+from headgate.tasks import TaskGroup
+from headgate.upstream.answer import Answer, Sink
+from headgate.upstream.deadline import NEVER, Deadline
+from headgate.upstream.failures import answer_cut
+from headgate.upstream.framing import AnswerFraming
+from headgate.upstream.origin import Origin
+from headgate.upstream.pool import ConnectionPool
+from headgate.upstream.timeouts import Timeouts
+from headgate.upstream.tls import remember_session
+
+WholeBody = bytes | bytearray | memoryview
+
+MAX_UNREAD_BYTES = 262_144
+"""An answer that nobody reads stops being read off the socket here; the next read takes it all."""
+
+MAX_JOINED_BODY_BYTES = 4_096
+"""Up to here one copy is cheaper than a second buffer for the kernel, and makes one TLS record."""
+
+_NO_TIMEOUTS = Timeouts()
+
+
+class Connection(asyncio.Protocol):
+    """Belongs to one exchange, or rests in the pool, or is closed."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        pool: ConnectionPool,
+        tasks: TaskGroup,
+        monotonic: Callable[[], float],
+        keepalive_seconds: float,
+    ) -> None:
+        self.origin = origin
+        self.unread_bytes = 0
+        self.is_reading_paused = False
+        self.is_stale = False
+        """It was used before and ended before any byte of this answer: nobody has acted on the request."""
+        self._pool = pool
+        self._tasks = tasks
+        self._monotonic = monotonic
+        self._keepalive_seconds = keepalive_seconds
+        self._loop = asyncio.get_running_loop()
+        self._framing = AnswerFraming()
+        self._deadline = Deadline(self._loop, monotonic, self._expired)
+        self._transport: asyncio.Transport | None = None
+        self._is_lost = False
+        self._in_exchange = False
+        self._has_carried_one = False
+        self._session_is_known = origin.scheme != "https"
+        # of the exchange
+        self._waiter: asyncio.Future[object] | None = None
+        self._sink: Sink | None = None
+        self._failure: BaseException | None = None
+        self._timeouts = _NO_TIMEOUTS
+        self._ends_at = NEVER
+        self._sender: asyncio.Task[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+
+    # ---- for the client and the answer ---------------------------------------------------------------
+
+    async def exchange(
+        self,
+        head: bytes,
+        body: "WholeBody | AsyncIterator[bytes]",
+        timeouts: Timeouts,
+        ends_at: float,
+    ) -> Answer:
+        """Send one request; return when the answer's head is in. Cancelling aborts the connection."""
+        self._in_exchange = True
+        self._timeouts = timeouts
+        self._ends_at = ends_at
+        self._framing.expect(is_head_request=head.startswith(b"HEAD "))
+        waiter = self._waiter = self._loop.create_future()
+        if isinstance(body, WholeBody):
+            self._write(head, body)
+            self._watch(timeouts.first_byte)
+        else:
+            self._write(head, b"")
+            self._deadline.set(ends_at, self._monotonic())
+            self._sender = self._tasks.spawn(self._send_pieces(body), name="upstream request body")
+        try:
+            answer = await waiter
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        if answer is None:
+            self.raise_failure()
+        return cast(Answer, answer)
+
+    def more(self, sink: Sink | None) -> "asyncio.Future[object]":
+        if self._failure is not None:
+            raise self._failure
+        if self._waiter is not None:
+            raise RuntimeError("an answer has one reader at a time")
+        waiter = self._waiter = self._loop.create_future()
+        self._sink = sink
+        self._watch(self._timeouts.idle)
+        return waiter
+
+    def raise_failure(self) -> None:
+        raise self._failure or answer_cut(None, answered=self._framing.has_head)
+
+    def resume(self) -> None:
+        self.is_reading_paused = False
+        if not self._is_lost:
+            self._socket.resume_reading()
+
+    def release(self) -> None:
+        is_sound = self._framing.is_done and self._framing.can_be_followed and not self._is_lost
+        if not is_sound or self._socket.get_write_buffer_size() or not self._keepalive_seconds:
+            self.abort()
+            return
+        if self.is_reading_paused:
+            self.resume()
+        if not self._session_is_known:
+            self._session_is_known = True
+            remember_session(self._socket, self.origin.host)
+        self._in_exchange = False
+        self._has_carried_one = True
+        now = self._monotonic()
+        self._deadline.set(now + self._keepalive_seconds, now)
+        self._pool.put(self)
+
+    def is_fit(self, now: float) -> bool:
+        return now < self._deadline.at and not self._socket.is_closing()
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way. Whoever still waits gets AnswerCut."""
+        if self._in_exchange and not self._framing.is_done and self._failure is None:
+            self._failure = AnswerCut("The connection was closed on our side", reason="ECONNABORTED")
+        self._stop()
+
+    # ---- called by the transport ---------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._pool.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._in_exchange:
+            # Nothing was asked: a farewell such as 408, or a confused far side.
+            self._pool.withdraw(self)
+            self._stop()
+            return
+        framing = self._framing
+        had_head = framing.has_head
+        try:
+            framing.feed(data)
+        except BadAnswer as error:
+            self._fail(error)
+        if not had_head:
+            if framing.has_head:
+                self._head_came()
+        elif self._waiter is None:
+            self.unread_bytes += len(data)
+            if self.unread_bytes > MAX_UNREAD_BYTES and not self.is_reading_paused:
+                self._pause()
+        elif framing.is_done or (framing.pieces and self._sink is None):
+            self._wake(None)
+        elif framing.pieces:
+            self._pour()
+
+    def _pour(self) -> None:
+        """Hand what came to the sink; the wait goes on unless that was enough."""
+        pieces, sink = self._framing.pieces, self._sink
+        assert sink is not None
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        if self._timeouts.idle:
+            self._deadline.at = min(self._monotonic() + self._timeouts.idle, self._ends_at)
+        if sink(data):
+            self._wake(True)
+
+    def eof_received(self) -> None:
+        if not self._in_exchange:
+            self._pool.withdraw(self)
+        elif self._framing.end():
+            self._wake(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._is_lost = True
+        self._pool.lost(self)
+        if self._in_exchange:
+            if not self._framing.is_done:
+                self.is_stale = self._has_carried_one and not self._framing.has_started
+                self._fail(answer_cut(error, answered=self._framing.has_head))
+        else:
+            self._pool.withdraw(self)
+        self._deadline.cancel()
+        self._let_sender_go_on()
+
+    def pause_writing(self) -> None:
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        self._let_sender_go_on()
+
+    # ---- inside --------------------------------------------------------------------------------------
+
+    @property
+    def _socket(self) -> asyncio.Transport:
+        assert self._transport is not None, "a connection is used after connection_made"
+        return self._transport
+
+    def _write(self, head: bytes, body: WholeBody) -> None:
+        if len(body) <= MAX_JOINED_BODY_BYTES:
+            self._socket.write(head + body)
+        else:
+            self._socket.writelines((head, body))
+
+    def _watch(self, seconds: float | None) -> None:
+        now = self._monotonic()
+        at = now + seconds if seconds else NEVER
+        self._deadline.set(min(at, self._ends_at), now)
+
+    def _head_came(self) -> None:
+        if self._sender is not None:
+            # An answer before the request's end: the rest is not wanted, and the framing is off.
+            self._sender.cancel()
+            self._sender = None
+            self._framing.can_be_followed = False
+        self._wake(Answer(self, self._framing))
+
+    def _wake(self, result: object) -> None:
+        self._deadline.at = NEVER
+        self._sink = None
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(result)
+
+    def _fail(self, failure: BaseException) -> None:
+        if self._failure is None:
+            self._failure = failure
+        self._stop()
+
+    def _stop(self) -> None:
+        self._deadline.cancel()
+        if self._sender is not None:
+            self._sender.cancel()
+            self._sender = None
+        if self._transport is not None:
+            self._transport.abort()
+        self._wake(None)
+
+    def _pause(self) -> None:
+        if not self._framing.is_done and not self._socket.is_closing():
+            self.is_reading_paused = True
+            self._socket.pause_reading()
+
+    def _expired(self) -> None:
+        if self._in_exchange:
+            self._fail(self._timed_out())
+        else:
+            self._pool.withdraw(self)
+            self._stop()
+
+    def _timed_out(self) -> UpstreamError:
+        timeouts, has_head = self._timeouts, self._framing.has_head
+        if self._monotonic() >= self._ends_at:
+            limit, what = timeouts.total, "The answer was not complete"
+        elif self._sender is not None:
+            limit, what = timeouts.idle, "The provider took no more of the request"
+        elif has_head:
+            limit, what = timeouts.idle, "The answer did not go on"
+        else:
+            limit, what = timeouts.first_byte, "There was no answer"
+        limit_ms = round((limit or 0) * 1000)
+        return UpstreamTimedOut(f"{what} within {limit_ms} ms", limit_ms=limit_ms)
+
+    async def _send_pieces(self, body: AsyncIterator[bytes]) -> None:
+        """A task of its own, so that an early answer can end the wait for the caller's next piece."""
+        try:
+            async for piece in body:
+                self._socket.write(piece)
+                if self._drained is not None:
+                    self._watch(self._timeouts.idle)
+                    await self._drained
+                    self._deadline.at = self._ends_at
+        except asyncio.CancelledError:
+            if self._sender is not None:  # not we: the body itself was cancelled
+                self._fail(AnswerCut("The request body was cancelled", reason="ECONNABORTED"))
+            raise
+        except Exception as error:
+            self._sender = None
+            self._fail(error)  # the task's edge: raised again out of `exchange`
+        else:
+            self._sender = None
+            self._watch(self._timeouts.first_byte)
+
+    def _let_sender_go_on(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)

@@ -1,0 +1,93 @@
+"""What the operating system, the resolver and TLS say, as failures of ours.
+
+Messages name host and port, never a path, a header or a body: secrets travel there.
+"""
+
+import errno
+import re
+import socket
+import ssl
+
+from headgate.errors import AnswerCut, ConnectFailed
+from headgate.upstream.origin import Origin
+
+_TLS_EXPIRED = frozenset({10})
+_TLS_NOT_YET_VALID = frozenset({9})
+_TLS_WRONG_HOST = frozenset({62, 64})
+_TLS_UNTRUSTED = frozenset({18, 19, 20, 21, 27})
+"""Verification results of OpenSSL (`X509_V_ERR_…`, x509_vfy.h)."""
+
+_RESOLVER_WORDS = {
+    socket.EAI_NONAME: "ENOTFOUND",
+    socket.EAI_AGAIN: "EAI_AGAIN",
+}
+
+# Several addresses that all failed arrive as one OSError without errno; the numbers are in its text.
+_ERRNO_IN_TEXT = re.compile(r"\[Errno (\d+)\]")
+
+
+def connect_failed(error: OSError, origin: Origin) -> ConnectFailed:
+    """The failure behind a connection that did not come about."""
+    where = f"{origin.host}:{origin.port}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _certificate_refused(error, origin)
+    if isinstance(error, ssl.SSLError):
+        detail = error.reason or "handshake failed"
+        return ConnectFailed(f"TLS handshake with {where} failed: {detail}", reason="ETLSHANDSHAKE")
+    if isinstance(error, socket.gaierror):
+        word = _RESOLVER_WORDS.get(error.errno or 0, "ENOTFOUND")
+        return ConnectFailed(
+            f"Host name {origin.host} could not be resolved ({word})",
+            reason=word,
+            hint="Check the base URL and this machine's DNS.",
+        )
+    word = network_word(error)
+    return ConnectFailed(f"No connection to {where} ({word})", reason=word)
+
+
+def answer_cut(error: Exception | None, *, answered: bool) -> AnswerCut:
+    """The connection ended inside an exchange: by a reset, or by an orderly close."""
+    stage = "before the answer was complete" if answered else "before the answer"
+    if isinstance(error, OSError):
+        word = network_word(error)
+        return AnswerCut(f"The connection broke {stage} ({word})", reason=word)
+    return AnswerCut(f"The provider closed the connection {stage}", reason="EOF")
+
+
+def network_word(error: OSError) -> str:
+    """`ECONNREFUSED` and the like; `EIO` for an error that names none."""
+    if error.errno in errno.errorcode:
+        return errno.errorcode[error.errno]
+    if isinstance(error, ConnectionResetError):
+        return "ECONNRESET"
+    if isinstance(error, ConnectionAbortedError):
+        return "ECONNABORTED"
+    numbers = [int(number) for number in _ERRNO_IN_TEXT.findall(str(error))]
+    return errno.errorcode.get(numbers[-1], "EIO") if numbers else "EIO"
+
+
+def _certificate_refused(error: ssl.SSLCertVerificationError, origin: Origin) -> ConnectFailed:
+    code = error.verify_code
+    if code in _TLS_EXPIRED:
+        return ConnectFailed(f"The TLS certificate of {origin.host} has expired", reason="ETLSEXPIRED")
+    if code in _TLS_NOT_YET_VALID:
+        return ConnectFailed(
+            f"The TLS certificate of {origin.host} is not valid yet",
+            reason="ETLSNOTYETVALID",
+            hint="Check this machine's clock.",
+        )
+    if code in _TLS_WRONG_HOST:
+        return ConnectFailed(
+            f"The TLS certificate shown for {origin.host} is made out to another host",
+            reason="ETLSHOST",
+            hint="Check the base URL; a proxy on the way may answer in the provider's place.",
+        )
+    if code in _TLS_UNTRUSTED:
+        return ConnectFailed(
+            f"The TLS certificate of {origin.host} is signed by nobody this machine trusts",
+            reason="ETLSUNTRUSTED",
+            hint="Put the signing certificate into the system's store if the host is yours.",
+        )
+    return ConnectFailed(
+        f"The TLS certificate of {origin.host} was refused: {error.verify_message}", reason="ETLSVERIFY"
+    )

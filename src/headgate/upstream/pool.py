@@ -1,0 +1,77 @@
+"""The connections of one client: those at rest, by origin, and all that are open."""
+
+import asyncio
+from typing import Protocol
+
+from headgate.upstream.origin import Origin
+
+
+class Pooled(Protocol):
+    """What the pool needs of a connection."""
+
+    origin: Origin
+
+    def is_fit(self, now: float) -> bool:
+        """Open, and not past its keep-alive time."""
+        ...
+
+    def abort(self) -> None: ...
+
+
+class ConnectionPool:
+    """Last in, first out: under a falling load the surplus grows old and closes itself."""
+
+    def __init__(self) -> None:
+        self._resting: dict[Origin, list[Pooled]] = {}
+        self._open: set[Pooled] = set()
+        self._emptied: asyncio.Event | None = None
+        self.is_closed = False
+
+    @property
+    def open_count(self) -> int:
+        return len(self._open)
+
+    @property
+    def resting_count(self) -> int:
+        return sum(map(len, self._resting.values()))
+
+    def take(self, origin: Origin, now: float) -> Pooled | None:
+        stack = self._resting.get(origin)
+        while stack:
+            connection = stack.pop()
+            if connection.is_fit(now):
+                return connection
+            connection.abort()
+        return None
+
+    def put(self, connection: Pooled) -> None:
+        stack = self._resting.get(connection.origin)
+        if stack is None:
+            stack = self._resting[connection.origin] = []
+        stack.append(connection)
+
+    def opened(self, connection: Pooled) -> None:
+        self._open.add(connection)
+
+    def withdraw(self, connection: Pooled) -> None:
+        """A resting connection is no longer to be handed out."""
+        stack = self._resting.get(connection.origin, [])
+        if connection in stack:
+            stack.remove(connection)
+        if not stack:
+            self._resting.pop(connection.origin, None)
+
+    def lost(self, connection: Pooled) -> None:
+        self._open.discard(connection)
+        if not self._open and self._emptied is not None:
+            self._emptied.set()
+
+    async def close(self) -> None:
+        """Abort every connection and wait until their sockets are closed."""
+        self.is_closed = True
+        self._resting.clear()
+        self._emptied = asyncio.Event()
+        for connection in tuple(self._open):
+            connection.abort()
+        if self._open:
+            await self._emptied.wait()
