@@ -53,7 +53,7 @@ class Answers:
         self, exchange: Exchange, trail: Trail, kept: KeptAnswer, *, error: HeadgateError | None
     ) -> None:
         """A provider's refusal, verbatim. `error` says that every account was tried."""
-        trail.note_provider_id(kept.headers)
+        trail.note_provider_id(dict(kept.headers))
         headers = self._head(exchange, trail, forwardable(kept.headers, _NOT_RETURNED))
         if error is not None:
             headers.append((b"x-headgate-error", error.code.encode()))
