@@ -11,10 +11,11 @@ from headgate.clock import Clock
 from headgate.config.settings import RoutingSettings
 from headgate.dialects.anthropic import write_error, write_stream_error
 from headgate.dialects.anthropic_meter import StreamMeter
-from headgate.errors import HeadgateError, UpstreamError
+from headgate.errors import HeadgateError, UpstreamError, UpstreamTimedOut
 from headgate.record.journal import Journal
 from headgate.relay.attempt import Opened
 from headgate.relay.exchange import Exchange
+from headgate.relay.patience import timed_out
 from headgate.relay.reply import KeepAlive, pump
 from headgate.relay.trail import KeptAnswer, Trail
 from headgate.wire.headers import HOP_BY_HOP, Headers, find, forwardable
@@ -74,6 +75,8 @@ class Answers:
         should_retry: bool = True,
     ) -> None:
         """An error of our own; within a running answer as its dialect's error event, then the end."""
+        if isinstance(error, UpstreamTimedOut):  # an answer that had begun: the same words as before it
+            error = timed_out(error.limit_ms, setting="upstream.idle_timeout_ms")
         if exchange.has_started:
             self._fail_within(exchange, trail, error)
             return
