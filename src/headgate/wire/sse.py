@@ -86,8 +86,8 @@ def interrupt(tail: bytes, event: bytes) -> bytes:
     its open line is ended and `event` joins it; the later `event:` field is the one that counts. A cut
     UTF-8 sequence is filled up first, because clients decode line by line.
     """
-    if not tail:
-        return event
+    if not tail or tail.endswith(b"\n"):
+        return event  # at the start of a line: one more line end would dispatch what came
     return _utf8_filler(tail) + b"\n" + event
 
 
