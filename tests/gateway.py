@@ -26,7 +26,7 @@ CLIENT_KEY = "hg_journey"
 PATIENCE_SECONDS = 20.0
 """No condition takes this long; what does has failed."""
 
-_ADDRESS = re.compile(r"Server running on (http://\S+)")
+_ADDRESS = re.compile(r'Server running on (http://[^\s"]+)')
 _ROOT = Path(__file__).parent.parent
 _BETWEEN_QUESTIONS_SECONDS = 0.01
 
