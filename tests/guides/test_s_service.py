@@ -1,0 +1,155 @@
+"""Guide rows S: starting, listening, and the lines that the guides search for."""
+
+import json
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from headgate.config.settings import LogSettings
+from headgate.testing.process import SimulatedProvider
+from tests.gateway import PROGRAM, Gateway, wait_until
+from tests.guides.asking import lines_of, logged, message
+
+PRETTY = r"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] (DEBUG|INFO|WARN|ERROR): \[[\w-]+\] \S"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def test_s1_the_start_line_is_printed_and_logged(tmp_path: Path) -> None:
+    """`Server running on http://[host]:[port]` on standard output and in the log."""
+    with Gateway(tmp_path, accounts=()) as gateway:
+        said = f"[Server] Server running on {gateway.url}"
+        assert said in gateway.output_text()
+        logged(gateway, re.escape(said))
+
+
+def test_s1_a_taken_port_is_explained(tmp_path: Path) -> None:
+    """`Address already in use` with who holds it and how to choose another; exit code 1."""
+    (tmp_path / "other").mkdir()
+    with Gateway(tmp_path, accounts=()) as gateway:
+        port = gateway.url.rpartition(":")[2]
+        second = Gateway(tmp_path / "other", accounts=()).command("serve", "--port", port)
+        assert second.returncode == 1
+        assert f"Address already in use: 127.0.0.1:{port}" in second.stderr
+        assert f"process {gateway.pid}" in second.stderr
+        assert "--port" in second.stderr
+        assert not (tmp_path / "other" / "data" / "headgate.db").exists()
+
+
+def test_s2_port_from_the_environment(tmp_path: Path) -> None:
+    """`PORT` chooses the port, and `--port` wins over it."""
+    chosen, other = _free_port(), _free_port()
+    gateway = Gateway(tmp_path, accounts=(), environment={"PORT": str(other)})
+    assert _announced(gateway, "--port", str(chosen)) == f"http://127.0.0.1:{chosen}"
+    assert _announced(gateway) == f"http://127.0.0.1:{other}"
+
+
+def test_s2_host_from_a_flag(tmp_path: Path) -> None:
+    """`--host` chooses the address; beyond loopback only with keys on both doors."""
+    gateway = Gateway(tmp_path, accounts=())
+    port = str(_free_port())
+    assert _announced(gateway, "--host", "127.0.0.2", "--port", port) == f"http://127.0.0.2:{port}"
+    refused = gateway.command("serve", "--host", "0.0.0.0", "--port", port)
+    assert refused.returncode == 2
+    assert "admin.key" in refused.stderr
+    owned = Gateway(tmp_path, accounts=(), settings={"admin": {"key": "the-owner's-key"}})
+    assert _announced(owned, "--host", "0.0.0.0", "--port", port) == f"http://0.0.0.0:{port}"
+
+
+def _announced(gateway: Gateway, *flags: str) -> str:
+    """What the start line says of a gateway that then answers there and is stopped again."""
+    command = [str(PROGRAM), "serve", "--config", str(gateway.config), *flags]
+    with subprocess.Popen(command, env=gateway.environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            while "Server running on " not in line:
+                assert line, "It ended without a start line."
+                line = process.stdout.readline()
+            url = line.split()[-1]
+            assert httpx.get(f"{url}/health").status_code == 200
+        finally:
+            process.terminate()
+            process.stdout.read()
+    assert process.returncode == 0
+    return url
+
+
+def test_s4_the_log_file_is_where_the_guides_look(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`headgate-logs/app.log` in the system's temporary folder, the owner's alone."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    settings = {"log": {"file": "default"}}
+    environment = {"TMPDIR": str(temporary)}
+    with Gateway(tmp_path, provider=provider.url, settings=settings, environment=environment) as gateway:
+        message(gateway)
+        file = temporary / "headgate-logs" / "app.log"
+        wait_until(lambda: "Request completed" in file.read_text())
+        assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+        assert all(re.match(PRETTY, line) for line in file.read_text().splitlines())
+
+
+def test_s4_the_guides_greps_find_their_lines(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`ERROR`, `WARN`, `[Proxy]`, `[Server]` and `rate limited` are found in the `pretty` form."""
+    provider.script("sk-ant-sim-a", rules=[{"fault": "429", "limit": "unified", "seconds": 900}])
+    with Gateway(tmp_path, provider=provider.url, accounts=("a", "b")) as gateway:
+        assert message(gateway).status_code == 200
+        gateway.kill_recorder()
+        for pattern in ("ERROR", "WARN|ERROR", r"\[Proxy\]", r"\[Server\]", "rate limited", "rate.?limit"):
+            logged(gateway, pattern)
+        logged(gateway, r"WARN: \[Proxy\] Account a rate limited until \d{4}-")
+        assert all(re.match(PRETTY, line) for line in gateway.log_text().splitlines())
+
+
+def test_s4_one_json_object_a_line(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`LOG_FORMAT=json`: every line is an object with time, level, component and message."""
+    provider.script("sk-ant-sim-a", rules=[{"fault": "429", "limit": "unified", "seconds": 900}])
+    json_lines = {"LOG_FORMAT": "json"}
+    with Gateway(tmp_path, provider=provider.url, accounts=("a", "b"), environment=json_lines) as gateway:
+        assert message(gateway).status_code == 200
+        for pattern in ("WARN", "rate limited", "Request completed for b", "Server running on"):
+            logged(gateway, pattern)
+        lines = [json.loads(line) for line in gateway.log_text().splitlines()]
+        assert all({"time", "level", "component", "message"} <= line.keys() for line in lines)
+        assert {"Proxy", "Server"} <= {line["component"] for line in lines}
+
+
+def test_s4_the_log_file_is_rotated(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """At `log.max_bytes` (10 MB) the file is put aside and a new one begun; no line is lost."""
+    assert LogSettings().max_bytes == 10 * 1024 * 1024
+    log = {"file": str(tmp_path / "headgate.log"), "color": "never", "max_bytes": 4000, "backups": 50}
+    with Gateway(tmp_path, provider=provider.url, settings={"log": log}) as gateway:
+        for _ in range(40):
+            assert message(gateway).status_code == 200
+        gateway.stop(expect_code=0)
+        files = sorted(tmp_path.glob("headgate.log*"))
+        assert len(files) > 1
+        assert all(file.stat().st_size <= 5000 for file in files)
+        text = "".join(file.read_text() for file in files)
+        assert text.count("Request completed for one: 200") == 40
+
+
+def test_s5_a_line_per_request(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`Request completed for [account]: [status] in [n]ms`, of good and of failed requests."""
+    provider.script("sk-ant-sim-one", rules=[{"fault": "status", "status": 400, "times": 1}])
+    with Gateway(tmp_path, provider=provider.url) as gateway:
+        assert (message(gateway).status_code, message(gateway).status_code) == (400, 200)
+        for status in (400, 200):
+            logged(gateway, rf"INFO: \[Proxy\] Request completed for one: {status} in \d+ms")
+
+
+def test_s11_the_same_lines_on_standard_output(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """What a service manager or a container collects is what stands in the log file."""
+    provider.script("sk-ant-sim-a", rules=[{"fault": "429", "limit": "unified", "seconds": 900}])
+    with Gateway(tmp_path, provider=provider.url, accounts=("a", "b")) as gateway:
+        assert message(gateway).status_code == 200
+        logged(gateway, "Request completed for b")
+        gateway.stop(expect_code=0)
+        assert len(lines_of(gateway, "Stopped")) == 1
+        assert sorted(gateway.output_text().splitlines()) == sorted(gateway.log_text().splitlines())
