@@ -258,7 +258,8 @@ class Connection(asyncio.Protocol):
 
     def _expired(self) -> None:
         if self._in_exchange:
-            self._fail(self._timed_out())
+            if not self._framing.is_done:
+                self._fail(self._timed_out())
         else:
             self._pool.withdraw(self)
             self._stop()

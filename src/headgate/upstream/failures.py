@@ -56,7 +56,7 @@ def answer_cut(error: Exception | None, *, answered: bool) -> AnswerCut:
 
 def network_word(error: OSError) -> str:
     """`ECONNREFUSED` and the like; `EIO` for an error that names none."""
-    if error.errno in errno.errorcode:
+    if error.errno is not None and error.errno in errno.errorcode:
         return errno.errorcode[error.errno]
     if isinstance(error, ConnectionResetError):
         return "ECONNRESET"
