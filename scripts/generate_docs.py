@@ -11,6 +11,7 @@ from typing import Any
 from headgate import errors
 from headgate.config import environment, table
 from headgate.errors import HeadgateError
+from scripts import write_guides
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -57,7 +58,11 @@ tried again, `stop` is final.
 
 def pages() -> dict[Path, str]:
     """Each generated page with its text."""
-    return {DOCS / "settings.md": settings_page(), DOCS / "errors.md": errors_page()}
+    return {
+        DOCS / "settings.md": settings_page(),
+        DOCS / "errors.md": errors_page(),
+        DOCS / "guides.md": write_guides.page(),
+    }
 
 
 def settings_page() -> str:
