@@ -8,7 +8,7 @@ from importlib.metadata import version as installed_version
 
 import typer
 
-from headgate.cli import accounts, demo, requests, serve, status, strategy
+from headgate.cli import accounts, db, demo, logs, requests, serve, status, strategy
 from headgate.cli.options import AsJson, ConfigPath
 from headgate.cli.terminal import CommandFailed, out, print_failure, print_json
 from headgate.errors import HeadgateError, SettingsError
@@ -29,7 +29,9 @@ app.command("demo", epilog="Example: headgate demo --once")(demo.demo)
 app.command("status", epilog="Example: headgate status --json")(status.status)
 app.add_typer(accounts.app, name="account")
 app.command("requests", epilog="Example: headgate requests --status error --limit 20")(requests.requests)
+app.command("logs", epilog="Example: headgate logs --path")(logs.logs)
 app.add_typer(strategy.app, name="strategy")
+app.add_typer(db.app, name="db")
 
 
 @app.command("version", epilog="Example: headgate version")
