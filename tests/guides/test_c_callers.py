@@ -1,5 +1,6 @@
 """Guide rows C: what a Claude client sees through the gateway."""
 
+import json
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -131,6 +132,15 @@ def test_c17_the_version_header_is_added_where_it_is_missing(
             assert _head_sent_upstream(provider)["anthropic-version"] == "2023-06-01"
         assert message(gateway, headers={"anthropic-version": "2023-01-01"}).status_code == 200
         assert _head_sent_upstream(provider)["anthropic-version"] == "2023-01-01"
+
+
+def test_c17_the_guides_curl_line_is_served(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """No key, no version, only a content type: served from the pool where no client key is set."""
+    body = b'{"model": "%b", "max_tokens": 10, "messages": [{"role": "user", "content": "test"}]}'
+    settings = {"access": {"api_keys": []}}
+    with Gateway(tmp_path, provider=provider.url, settings=settings) as gateway:
+        status, answer = gateway.ask("POST", "/api/v1/messages", body=body % MODEL.encode())
+        assert (status, json.loads(answer)["type"]) == (200, "message")
 
 
 @pytest.mark.parametrize("headers", [{}, {"anthropic-version": "2023-06-01"}], ids=["without", "with"])

@@ -93,6 +93,16 @@ def test_d3_the_schema_is_made_and_kept(
             assert _sql(file, "PRAGMA integrity_check") == [("ok",)]
 
 
+def test_d3_one_command_makes_the_schema(tmp_path: Path, database_url: str) -> None:
+    """`headgate db upgrade` runs what is missing and can be run again and again."""
+    gateway = Gateway(tmp_path, accounts=(), database=database_url)
+    first, second = (gateway.command("db", "upgrade") for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert first.stdout.startswith("Ran ")
+    assert "is up to date" in second.stdout
+    assert ":@" not in first.stdout  # the address is shown without its credentials
+
+
 def test_d5_a_locked_database_holds_nobody_up(tmp_path: Path, provider: SimulatedProvider) -> None:
     """Writes are off the request's path: while the file is locked requests are served, then stored."""
     with Gateway(tmp_path, provider=provider.url) as gateway:

@@ -82,7 +82,7 @@ def _announced(gateway: Gateway, *flags: str) -> str:
 
 
 def test_s4_the_log_file_is_where_the_guides_look(tmp_path: Path, provider: SimulatedProvider) -> None:
-    """`headgate-logs/app.log` in the system's temporary folder, the owner's alone."""
+    """`headgate-logs/app.log` in the temporary folder, the owner's alone; `logs --path` says so."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     settings = {"log": {"file": "default"}}
@@ -91,6 +91,8 @@ def test_s4_the_log_file_is_where_the_guides_look(tmp_path: Path, provider: Simu
         message(gateway)
         file = temporary / "headgate-logs" / "app.log"
         wait_until(lambda: "Request completed" in file.read_text())
+        assert gateway.command("logs", "--path").stdout.strip() == str(file)
+        assert "Request completed" in gateway.command("logs").stdout
         assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
         assert all(re.match(PRETTY, line) for line in file.read_text().splitlines())
 
