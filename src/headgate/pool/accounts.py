@@ -35,6 +35,11 @@ class Account:
     created_at: float = 0.0
     """Unix seconds."""
 
+    @property
+    def place(self) -> tuple["Credential", str | None, str]:
+        """Whom a provider's words are about: with another key, address or provider they are void."""
+        return self.credential, self.base_url, self.provider
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credential:

@@ -96,9 +96,8 @@ class LivingAccount:
         """The owner changed the account; what runs on it goes on. A new credential, address or provider
         starts with a clean slate, a resumed account without what waited for its owner."""
         before = self.account
-        places = (before.credential, before.base_url, before.provider)
         self._adopt(account, provider)
-        if places != (account.credential, account.base_url, account.provider):
+        if before.place != account.place:
             self._noted_status = None
             self.health.forget()
         elif before.paused and not account.paused:

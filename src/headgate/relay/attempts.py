@@ -111,6 +111,7 @@ class Relay:
     async def _attempt(self, exchange: Exchange, trail: Trail, plan: Plan, living: LivingAccount) -> bool:
         """One account's try. True: the request is answered."""
         began = self._clock.monotonic()
+        trail.trying = living.account
         trail.tried.append(living.account.id)
         timeouts = self._patience.timeouts(exchange)
         living.in_flight += 1
@@ -194,7 +195,7 @@ class Relay:
         """Tell the account's health and the trail."""
         living.error_count += 1
         until = None
-        if verdict.fault is not None and not plan.is_typo(verdict.fault, living):
+        if verdict.fault is not None and trail.is_about(living) and not plan.is_typo(verdict.fault, living):
             until = living.health.apply(
                 verdict.fault, model=plan.model, until=verdict.until, reason=reason, now=self._clock.now()
             )

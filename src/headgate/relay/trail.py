@@ -11,6 +11,7 @@ from headgate.clock import Clock
 from headgate.dialects.anthropic import RequestFacts
 from headgate.dialects.anthropic_meter import Meter
 from headgate.errors import UpstreamError
+from headgate.pool.accounts import Account
 from headgate.pool.living import LivingAccount
 from headgate.record.events import Attempt, RequestRecord
 from headgate.relay.exchange import Exchange
@@ -31,6 +32,8 @@ class Trail:
     """Written by the attempt loop alone."""
 
     facts: RequestFacts | None = None
+    trying: Account | None = None
+    """What the account was when its attempt began: its owner may change it meanwhile."""
     serving: LivingAccount | None = None
     meter: Meter | None = None
     kept: KeptAnswer | None = None
@@ -78,6 +81,10 @@ class Trail:
         )
         if error is not None:
             self.last_reason = reason or error
+
+    def is_about(self, living: LivingAccount) -> bool:
+        """Whether what the provider says now is about the key and address that the account still has."""
+        return self.trying is not None and self.trying.place == living.account.place
 
     def note_passing(self, living: LivingAccount) -> None:
         _, failures = self.passing.get(living.account.id, (living, 0))
