@@ -1,0 +1,142 @@
+"""The upstream that answers every target: prepared bytes, one process, no framework in the way.
+
+`python -m bench.mock` prints `listening on PORT` and serves until it is killed. The query of a request says
+what it does: `bench=json`, `bench=stream`, `bench=slow` (one event, then held open), `bench=release` (the
+held streams end as a whole stream does). Requests must have a Content-Length: nginx and Headgate both know
+the length of what they forward, and a target that re-frames its requests must not pass unnoticed.
+"""
+
+import asyncio
+import re
+from http import HTTPStatus
+from typing import cast
+
+import uvloop
+
+from bench.workloads import json_answer, stream_events
+
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+
+# What a provider's answer carries beside its body; Headgate reads the limits out of these.
+_PROVIDER_HEADERS = (
+    b"date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+    b"request-id: req_011CSHoEeqs5C35K2UUqR7Fy\r\n"
+    b"anthropic-organization-id: 00000000-0000-4000-8000-000000000000\r\n"
+    b"anthropic-ratelimit-requests-limit: 4000\r\n"
+    b"anthropic-ratelimit-requests-remaining: 3999\r\n"
+    b"anthropic-ratelimit-requests-reset: 2099-01-01T00:00:00Z\r\n"
+    b"anthropic-ratelimit-tokens-limit: 400000\r\n"
+    b"anthropic-ratelimit-tokens-remaining: 399000\r\n"
+    b"anthropic-ratelimit-tokens-reset: 2099-01-01T00:00:00Z\r\n"
+)
+
+
+def _json_answer(body: bytes, status: HTTPStatus = HTTPStatus.OK) -> bytes:
+    line = f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+    framing = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+    return (line + framing).encode() + _PROVIDER_HEADERS + b"\r\n" + body
+
+
+def _chunk(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+_JSON = _json_answer(json_answer())
+_RELEASED = _json_answer(b"{}")
+_UNFRAMED = _json_answer(b'{"error":"a request without content-length"}', HTTPStatus.LENGTH_REQUIRED)
+_STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+    b"transfer-encoding: chunked\r\n" + _PROVIDER_HEADERS + b"\r\n"
+)
+_chunks = [_chunk(event) for event in stream_events()]
+# The head travels with the first event and the last chunk with the last: 105 writes for 105 events.
+_STREAM = [_STREAM_HEAD + _chunks[0], *_chunks[1:-1], _chunks[-1] + b"0\r\n\r\n"]
+
+
+class Upstream(asyncio.Protocol):
+    """One connection: reads a request to its end by Content-Length, answers, reads the next."""
+
+    _held: "set[Upstream]" = set()  # noqa: RUF012 (shared on purpose: the open slow streams of the process)
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._head = b""
+        self._mode = b""
+        self._missing = 0
+        self._is_open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
+        self._is_open = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_open = False
+        self._held.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._missing:
+            self._count_body(len(data))
+            return
+        self._head += data
+        end = self._head.find(b"\r\n\r\n")
+        if end >= 0:
+            self._begin_request(end)
+
+    def _begin_request(self, end: int) -> None:
+        head, self._head = self._head, b""
+        length = _LENGTH.search(head, 0, end)
+        if length is None:
+            self._transport.write(_UNFRAMED)
+            self._transport.close()
+            return
+        line = head[: head.index(b"\r\n")]
+        self._mode = line.partition(b"bench=")[2].partition(b" ")[0]
+        self._missing = int(length[1])
+        self._count_body(len(head) - end - 4)
+
+    def _count_body(self, received: int) -> None:
+        """No pipelining: what follows a body belongs to it, and too much of it is an error worth seeing."""
+        self._missing -= received
+        if self._missing < 0:
+            self._transport.abort()
+        elif self._missing == 0:
+            self._answer()
+
+    def _answer(self) -> None:
+        if self._mode == b"json":
+            self._transport.write(_JSON)
+        elif self._mode == b"stream":
+            self._write_event(0)
+        elif self._mode == b"slow":
+            self._transport.write(_STREAM[0])
+            self._held.add(self)
+        else:
+            self._release_all()
+
+    def _write_event(self, number: int) -> None:
+        """One event for each turn of the loop, so that each leaves as a segment of its own.
+
+        The whole stream is far below the transport's high-water mark: there is nothing to pause.
+        """
+        if not self._is_open:
+            return
+        self._transport.write(_STREAM[number])
+        if number + 1 < len(_STREAM):
+            self._loop.call_soon(self._write_event, number + 1)
+
+    def _release_all(self) -> None:
+        for stream in self._held:
+            stream._write_event(1)
+        self._held.clear()
+        self._transport.write(_RELEASED)
+
+
+async def _serve() -> None:
+    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", 0, backlog=4096)
+    print(f"listening on {server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(_serve())
