@@ -179,7 +179,7 @@ class StreamMeter:
             return
         if whole:
             self._listen(whole)
-        self._is_calm = self.is_plain and self._events.is_empty and self.has_event and self.on_text is None
+        self._is_calm = self.is_plain and self._events.is_empty and self.on_text is None
 
     def finish(self) -> Usage | None:
         if rest := self._events.rest():

@@ -4,6 +4,8 @@ The look decides whether the answer is good while the account can still be chang
 at up to its first event: overload is often reported there, under a status of 200.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from headgate.dialects.anthropic_meter import Meter, meter_for
@@ -35,21 +37,26 @@ async def open_answer(
     target: Target,
     lines: bytes,
     timeouts: Timeouts,
+    on_text: Callable[[bytes], None] | None = None,
 ) -> Opened:
-    """Raises UpstreamError; nothing of the attempt is left open then, nor when it is cancelled."""
+    """Raises UpstreamError; nothing of the attempt is left open then, nor when it is cancelled.
+
+    `on_text` gets the answer's plain text, whole event by whole event.
+    """
     body = exchange.body
     content = body.whole() if isinstance(body, BodyBuffer) else body.framed()
     answer = await upstream.send(target.origin, head_for(target, exchange, lines), content, timeouts=timeouts)
     try:
-        return await _look(answer)
+        return await _look(answer, on_text)
     except BaseException:
         answer.close()
         raise
 
 
-async def _look(answer: Answer) -> Opened:
+async def _look(answer: Answer, on_text: Callable[[bytes], None] | None) -> Opened:
     fields = dict(answer.headers)
     meter = meter_for(fields)
+    meter.on_text = on_text
     # A short answer comes with its head: nothing to wait for.
     first = answer.take()
     if not first and not answer.is_complete:

@@ -114,13 +114,14 @@ class Relay:
         trail.trying = living.account
         trail.tried.append(living.account.id)
         timeouts = self._patience.timeouts(exchange)
+        learns = self._planner.listener(living.account.id) if plan.deals_in_objects else None
         living.in_flight += 1
         living.request_count += 1
         living.last_used_at = self._clock.now()
         try:
             try:
                 opened = await open_answer(
-                    self._upstream, exchange, self._targets.of(living), plan.lines, timeouts
+                    self._upstream, exchange, self._targets.of(living), plan.lines, timeouts, learns
                 )
                 trail.waited_seconds += self._clock.monotonic() - began
             except UpstreamError as error:
@@ -158,8 +159,6 @@ class Relay:
         trail.note_attempt(living.account.id, living.account.name, began=began, status=answer.status)
         trail.serving, trail.meter = living, opened.meter
         trail.note_provider_id(opened.fields)
-        if plan.deals_in_objects:
-            self._planner.learn_objects(opened.meter, living.account.id)
         try:
             await self._answers.relay(exchange, trail, opened)
         except UpstreamError:

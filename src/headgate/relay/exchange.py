@@ -90,22 +90,21 @@ class Exchange:
         """
         self.status = status
         self._has_stated_length = content_length is not None
-        lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
-        lines += [b": ".join(header) + b"\r\n" for header in headers]
         self.keep_alive = self.keep_alive and self.body.is_complete
         self._has_body = self.head.method != b"HEAD" and status not in (204, 304)
+        framing = b""
         if content_length is None and self._has_body:
             if self.head.is_http_1_0:
                 self.keep_alive = False
             else:
                 self._is_chunked = True
-                lines.append(b"transfer-encoding: chunked\r\n")
+                framing = b"transfer-encoding: chunked\r\n"
         if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
+            framing += b"connection: close\r\n"
         elif self.head.is_http_1_0:
-            lines.append(b"connection: keep-alive\r\n")
-        lines.append(b"\r\n")
-        self._pending = b"".join(lines)
+            framing += b"connection: keep-alive\r\n"
+        lines = b"\r\n".join(map(b": ".join, headers))
+        self._pending = b"HTTP/1.1 %d %b\r\n%b\r\n%b\r\n" % (status, reason, lines, framing)
 
     def write(self, piece: bytes) -> None:
         """Send a piece of the body now, with the head if it still waits."""

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import msgspec
 
 from headgate.dialects.anthropic import RequestFacts, read_request
-from headgate.dialects.anthropic_meter import Meter
 from headgate.errors import UnknownAccount
 from headgate.pool.faults import Fault
 from headgate.pool.living import LivingAccount
@@ -97,8 +96,8 @@ class Planner:
         hint = f"Did you mean {', '.join(near)}?" if near else "`headgate account list` shows the names."
         raise UnknownAccount(f"No account is called {name[:64]!r} (header x-headgate-account).", hint=hint)
 
-    def learn_objects(self, meter: Meter, account_id: int) -> None:
-        """Remember the ids that an answer brings, before the client can use them."""
+    def listener(self, account_id: int) -> Callable[[bytes], None]:
+        """Remembers the ids that an answer of this account brings, before the client can use them."""
 
         def note(text: bytes) -> None:
             for object_id in ids_in(text):
@@ -106,4 +105,4 @@ class Planner:
                     self._objects.remember(object_id, account_id)
                     self._on_object(object_id, account_id)
 
-        meter.on_text = note
+        return note

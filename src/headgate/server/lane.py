@@ -34,6 +34,7 @@ class FastLane:
         self._callers = callers
         self._clock = clock
         self._limits = limits
+        self._loop = asyncio.get_running_loop()
         self._budget = BufferBudget(limits.max_buffered_bytes)
         self._ids = map(f"hgr_{os.urandom(5).hex()}{{:08x}}".format, itertools.count())
         self.open_exchanges: set[Exchange] = set()
@@ -91,13 +92,13 @@ class FastLane:
                 hint="Send the body without Content-Encoding.",
             )
 
-    def start(self, exchange: Exchange, tasks: "set[asyncio.Task[None]]") -> None:
-        """Start the relay: the exchange's turn has come and its body is ready."""
+    def start(self, exchange: Exchange) -> None:
+        """Start the relay: the exchange's turn has come and its body is ready.
+
+        The exchange holds the task, and `open_exchanges` the exchange, until the answer is out.
+        """
         exchange.ready_at = self._clock.monotonic()
-        task = asyncio.get_running_loop().create_task(self._relay.serve(exchange))
-        exchange.task = task
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        exchange.task = self._loop.create_task(self._relay.serve(exchange))
 
     def refuse(self, exchange: Exchange, error: HeadgateError) -> None:
         """Answer a refusal; the relay never sees the exchange."""

@@ -62,26 +62,30 @@ class Listener:
         for connection in list(self._state.connections):
             connection.shutdown()
         gives_up_at = self._clock.monotonic() + grace_seconds
-        while self._state.connections or self._state.tasks:
+        while self._state.connections or self._running():
             if hurry.is_set() or self._clock.monotonic() >= gives_up_at:
                 await self._cut()
                 return False
             await self._wait_for_change()
         return True
 
+    def _running(self) -> "set[asyncio.Task[None]]":
+        """What still works on an answer, in either lane."""
+        relays = {exchange.task for exchange in self._lane.open_exchanges if exchange.task is not None}
+        return relays | self._state.tasks
+
     async def _wait_for_change(self) -> None:
-        tasks = set(self._state.tasks)
-        if tasks:
-            await asyncio.wait(tasks, timeout=_DRAIN_STEP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if running := self._running():
+            await asyncio.wait(running, timeout=_DRAIN_STEP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         else:
             # A connection's end has no future to wait on; it is a turn of the loop or two away.
             await asyncio.sleep(_DRAIN_STEP_SECONDS)
 
     async def _cut(self) -> None:
-        tasks = list(self._state.tasks)
-        for task in tasks:
+        running = self._running()
+        for task in running:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
 
     def close(self) -> None:
         """Close what is still open. After `drain`."""

@@ -204,7 +204,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def _start_if_ready(self, exchange: Exchange) -> None:
         """Start the relay when it is this exchange's turn and its body is here, or is streamed."""
         if exchange.task is None and exchange.body.is_ready and self._turns[0] is exchange:
-            self._lane.start(exchange, self.tasks)
+            self._lane.start(exchange)
 
     def _refuse(self, exchange: Exchange, error: HeadgateError) -> None:
         """Answer when it is this exchange's turn, without waiting for the rest of its body.

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 from headgate.clock import Clock
-from headgate.errors import AnswerCut, ConnectFailed, UpstreamTimedOut
+from headgate.errors import ConnectFailed, UpstreamTimedOut
 from headgate.tasks import TaskGroup
 from headgate.upstream.answer import Answer
 from headgate.upstream.connection import Connection, WholeBody
@@ -52,12 +52,21 @@ class UpstreamClient:
             resting = cast("Connection | None", self._pool.take(origin, now))
             if resting is not None:
                 try:
-                    return await resting.exchange(head, body, timeouts, ends_at)
-                except AnswerCut:
-                    if not resting.is_stale:
-                        raise
+                    if (answer := await resting.begin(head, body, timeouts, ends_at)) is not None:
+                        return cast(Answer, answer)
+                except asyncio.CancelledError:
+                    resting.abort()
+                    raise
+                if not resting.is_stale:
+                    resting.raise_failure()
         connection = await self._connect(origin, timeouts, ends_at)
-        return await connection.exchange(head, body, timeouts, ends_at)
+        try:
+            if (answer := await connection.begin(head, body, timeouts, ends_at)) is not None:
+                return cast(Answer, answer)
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
+        connection.raise_failure()
 
     async def close(self) -> None:
         """Abort what is under way and close every connection; returns when the sockets are closed."""

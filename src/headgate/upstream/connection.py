@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import cast
+from typing import NoReturn, cast
 
 from headgate.errors import AnswerCut, BadAnswer, UpstreamError, UpstreamTimedOut
 from headgate.tasks import TaskGroup
@@ -65,14 +65,15 @@ class Connection(asyncio.Protocol):
 
     # ---- for the client and the answer ---------------------------------------------------------------
 
-    async def exchange(
+    def begin(
         self,
         head: bytes,
         body: "WholeBody | AsyncIterator[bytes]",
         timeouts: Timeouts,
         ends_at: float,
-    ) -> Answer:
-        """Send one request; return when the answer's head is in. Cancelling aborts the connection."""
+    ) -> "asyncio.Future[object]":
+        """Send one request. The future has the Answer when its head is in, None when there is none:
+        `raise_failure` tells why. Whoever gives up waiting for it calls `abort`."""
         self._in_exchange = True
         self._timeouts = timeouts
         self._ends_at = ends_at
@@ -85,14 +86,7 @@ class Connection(asyncio.Protocol):
             self._write(head, b"")
             self._deadline.set(ends_at, self._monotonic())
             self._sender = self._tasks.spawn(self._send_pieces(body), name="upstream request body")
-        try:
-            answer = await waiter
-        except asyncio.CancelledError:
-            self.abort()
-            raise
-        if answer is None:
-            self.raise_failure()
-        return cast(Answer, answer)
+        return waiter
 
     def more(self, sink: Sink | None) -> "asyncio.Future[object]":
         if self._failure is not None:
@@ -104,7 +98,7 @@ class Connection(asyncio.Protocol):
         self._watch(self._timeouts.idle)
         return waiter
 
-    def raise_failure(self) -> None:
+    def raise_failure(self) -> NoReturn:
         raise self._failure or answer_cut(None, answered=self._framing.has_head)
 
     def resume(self) -> None:
