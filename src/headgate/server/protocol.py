@@ -20,6 +20,7 @@ from headgate.relay.endpoints import Endpoint, find_endpoint
 from headgate.relay.exchange import Exchange, RequestHead
 from headgate.relay.heads import ClientHead
 from headgate.server.lane import FastLane
+from headgate.server.repeats import Repeat
 
 _LINGER_SECONDS = 2.0
 """How long a refused upload may go on before the connection is cut: time to read the answer."""
@@ -53,6 +54,9 @@ class GatewayProtocol(HttpToolsProtocol):
         self._idle_since = 0.0
         self._known_head: ClientHead | None = None
         """What the last request's header lines said: the next one's are most often the same."""
+        self._repeat: Repeat | None = None
+        self._is_between_requests = True
+        self._heads_seen = 0
         # Per request
         self._head_is_complete = False
         self._content_length: bytes | None = None
@@ -81,6 +85,19 @@ class GatewayProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_discarding:
             return
+        is_at_start = self._is_between_requests
+        if is_at_start and not self._turns and self._repeat is not None:
+            body = self._repeat.body_of(data)
+            if body is not None:
+                self._open_again(self._repeat, body)
+                return
+        heads_before = self._heads_seen
+        self._parse(data)
+        is_first_head_the_last = self._heads_seen == heads_before + 1
+        if is_at_start and is_first_head_the_last and self._exchange is not None:
+            self._repeat = Repeat.of(data, self._exchange.head, self._exchange.endpoint)
+
+    def _parse(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -109,6 +126,8 @@ class GatewayProtocol(HttpToolsProtocol):
     # ---- the parser's callbacks ----------------------------------------------------------------
 
     def on_message_begin(self) -> None:
+        self._is_between_requests = False
+        self._heads_seen += 1
         self.url = b""
         self.headers = []
         self._content_length = None
@@ -165,6 +184,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self._refuse(self._exchange, error)
 
     def on_message_complete(self) -> None:
+        self._is_between_requests = True
         if self._is_discarding:
             return
         if self._exchange is None:
@@ -199,6 +219,20 @@ class GatewayProtocol(HttpToolsProtocol):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if len(self._turns) > _MAX_WAITING:
             self.flow.pause_reading()
+        self._start_if_ready(exchange)
+
+    def _open_again(self, repeat: Repeat, body: bytes) -> None:
+        """A whole request with a known head. The parser, which stands between two, never sees it."""
+        self._open(repeat.head, repeat.endpoint, None)
+        exchange = self._exchange
+        if exchange is None:
+            return
+        try:
+            exchange.body.feed(body)
+        except HeadgateError as error:
+            self._refuse(exchange, error)
+            return
+        exchange.body.end()
         self._start_if_ready(exchange)
 
     def _start_if_ready(self, exchange: Exchange) -> None:
