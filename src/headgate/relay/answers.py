@@ -59,6 +59,8 @@ class Answers:
         if error is not None:
             headers.append((b"x-headgate-error", error.code.encode()))
             headers.append((b"x-headgate-attempts", b"%d" % len(trail.attempts)))
+        if kept.status == 402 and find(headers, b"x-should-retry") is None:
+            headers.append((b"x-should-retry", b"false"))
         headers = [header for header in headers if header[0] != b"content-length"]
         headers.append((b"content-length", b"%d" % len(kept.body)))
         exchange.begin(kept.status, kept.reason, headers, content_length=len(kept.body))

@@ -26,6 +26,7 @@ from headgate.upstream.client import UpstreamClient
 
 _log = logging.getLogger("headgate.proxy")
 
+_ABOUT_THE_ACCOUNT = frozenset({401, 402, 429})
 _WORTH_WAITING_SECONDS = 60.0
 """Official clients sleep out a Retry-After in silence; beyond this we tell them not to."""
 
@@ -67,9 +68,11 @@ class Ending:
 
     def _returns_at(self, trail: Trail, plan: Plan) -> float | None:
         """Unix seconds of the earliest reset, when limits alone are why nobody served."""
-        if not self._pool.rotation or (trail.kept is not None and trail.kept.status != 429):
+        if not self._pool.rotation:
             return None
-        if trail.kept is None and trail.attempts:
+        # Another account's wrong key or empty purse is no answer for a client that only has to wait.
+        is_limited = trail.kept is not None and trail.kept.status in _ABOUT_THE_ACCOUNT
+        if trail.attempts and not (is_limited and any(one.status == 429 for one in trail.attempts)):
             return None
         return self._pool.earliest_return(plan.wanted.provider, plan.model)
 
@@ -80,7 +83,7 @@ class Ending:
         moment = datetime.fromtimestamp(returns_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         error = AllAccountsLimited(
             f"No active accounts available: all are rate limited. The first returns at {moment}.",
-            hint="Wait until then, or add an account.",
+            hint=f"{_reasons(self._pool, plan)}. Wait until then, or add an account.",
         )
         should_retry = seconds <= _WORTH_WAITING_SECONDS
         self._answers.fail(exchange, trail, error, retry_after=seconds, should_retry=should_retry)
@@ -135,13 +138,18 @@ def _nobody_answered(trail: Trail) -> Exception:
 
 
 def _no_account(pool: Pool, plan: Plan) -> NoAccountAvailable:
-    skipped = pool.explain(plan.wanted.provider, plan.model)
-    if not skipped:
+    if not pool.explain(plan.wanted.provider, plan.model):
         return NoAccountAvailable(
             "No active accounts available: none is configured.",
             hint="Add one: `headgate account add NAME --provider anthropic --api-key-stdin`.",
         )
-    reasons = "; ".join(f"{name}: {why}" for name, why in list(skipped.items())[:5])
     return NoAccountAvailable(
-        "No active accounts available", hint=f"{reasons}. `headgate account list` shows all."
+        "No active accounts available", hint=f"{_reasons(pool, plan)}. `headgate account list` shows all."
     )
+
+
+def _reasons(pool: Pool, plan: Plan) -> str:
+    """Why each account is passed by, in one line; of many the first few."""
+    skipped = list(pool.explain(plan.wanted.provider, plan.model).items())
+    more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+    return "; ".join(f"{name}: {why}" for name, why in skipped[:5]) + more
