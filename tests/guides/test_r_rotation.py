@@ -145,6 +145,31 @@ def test_r8_all_limited_says_when_to_come_back(tmp_path: Path, provider: Simulat
         assert _served(provider) == {"a": 1, "b": 1}  # nobody was asked again
 
 
+def test_r8_a_wrong_key_beside_a_limit_is_not_the_clients(
+    tmp_path: Path, provider: SimulatedProvider
+) -> None:
+    """One account refused, the other limited: the client only has to wait, and hears just that."""
+    provider.script("sk-ant-sim-b", rules=[{"fault": "429", "limit": "unified", "seconds": 900}])
+    settings = _routing(strategy="round-robin")
+    accounts = ({"name": "a", "api_key": "sk-not-known"}, "b")
+    with Gateway(tmp_path, provider=provider.url, accounts=accounts, settings=settings) as gateway:
+        for _ in range(2):
+            answer = message(gateway)
+            assert (answer.status_code, answer.headers["x-should-retry"]) == (429, "false")
+            hint = answer.json()["error"]["hint"]
+            assert "a: needs re-auth" in hint
+            assert "b: rate limited until" in hint
+
+
+def test_r8_an_empty_purse_is_not_tried_for_hours(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """402 everywhere: the provider's words, and `x-should-retry: false` beside them."""
+    provider.script("*", rules=[{"fault": "status", "status": 402, "message": "pay first"}])
+    with Gateway(tmp_path, provider=provider.url, accounts=("a", "b")) as gateway:
+        answer = message(gateway)
+        assert (answer.status_code, answer.json()["error"]["message"]) == (402, "pay first")
+        assert answer.headers["x-should-retry"] == "false"
+
+
 def test_r8_a_near_reset_is_worth_waiting(tmp_path: Path, provider: SimulatedProvider) -> None:
     """With the reset near, a client is not told to give up; it comes back by itself and is served."""
     rule = {"fault": "429", "limit": "retry_after", "seconds": 1, "times": 1}
