@@ -32,16 +32,14 @@ async def test_an_account_added_is_saved_and_serves_at_once(client: httpx.AsyncC
 
 async def test_the_list_has_every_promised_field_and_no_secret(client: httpx.AsyncClient) -> None:
     """In the order in which the accounts were put in."""
-    await add(client, "zebra", proxy="http://user:hidden-word@127.0.0.1:3128")
+    await add(client, "zebra")
     await add(client, "ant")
     answer = await client.get("/api/accounts")
     accounts = answer.json()["accounts"]
     assert [one["name"] for one in accounts] == ["zebra", "ant"]
     assert accounts[0].keys() >= CONTRACT_FIELDS
     assert accounts[0]["account_tier"] == accounts[0]["tier"] == 1
-    assert accounts[0]["proxy"] == "http://127.0.0.1:3128"
     assert "secret" not in answer.text
-    assert "hidden-word" not in answer.text
 
 
 async def test_a_pause_acts_on_the_pool_and_survives_a_restart(
@@ -181,7 +179,7 @@ async def test_the_same_name_and_the_same_secret_are_refused(client: httpx.Async
         ({"base_url": "http://"}, "base_url"),
         ({"base_url": "http://host:99999"}, "base_url"),
         ({"base_url": "http://user:pw@host"}, "base_url"),
-        ({"proxy": "127.0.0.1:3128"}, "proxy"),
+        ({"proxy": "http://127.0.0.1:3128"}, "proxy"),
         ({"weight": 0}, "weight"),
         ({"tier": "big"}, "tier"),
         ({"models": "one"}, "models"),

@@ -33,7 +33,6 @@ async def test_an_account_comes_back_as_it_was_put_in(store: AccountStore) -> No
         weight=2,
         tier=5,
         base_url="http://127.0.0.1:1/x",
-        proxy="socks5://127.0.0.1:2",
         email="me@example.org",
         domain="example.org",
         models=("claude-a", "claude-b"),
@@ -43,7 +42,7 @@ async def test_an_account_comes_back_as_it_was_put_in(store: AccountStore) -> No
     assert await store.list() == (added,)
     assert await store.get("work") == added
     assert added.credential.secret == "sk-work"
-    for field in ("name", "provider", "kind", "priority", "weight", "tier", "base_url", "proxy", "email"):
+    for field in ("name", "provider", "kind", "priority", "weight", "tier", "base_url", "email"):
         assert getattr(added, field) == getattr(full, field)
     assert (added.domain, added.models, added.paused) == (full.domain, full.models, True)
 

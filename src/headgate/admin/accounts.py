@@ -20,8 +20,6 @@ from headgate.storage.accounts import SETTINGS, AccountDraft
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$"
 """Fit for a path, a header value and a log line."""
 
-PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
-
 router = APIRouter(prefix="/api/accounts", tags=["accounts"])
 
 
@@ -35,30 +33,21 @@ def _check_key(value: SecretStr) -> SecretStr:
     return SecretStr(key)
 
 
-def _check_url(value: str, schemes: tuple[str, ...]) -> str:
+def _check_base_url(value: str) -> str:
     parts = urlsplit(value)
     _ = parts.port  # raises ValueError for a port that is none
-    if parts.scheme not in schemes or not parts.hostname:
-        raise ValueError(f"must be an address beginning with {' or '.join(one + '://' for one in schemes)}")
+    if "@" in parts.netloc:
+        raise ValueError("must hold no credentials")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address beginning with http:// or https://")
     if parts.query or parts.fragment:
         raise ValueError("must hold no query and no fragment")
     return value.rstrip("/")
 
 
-def _check_base_url(value: str) -> str:
-    if "@" in urlsplit(value).netloc:
-        raise ValueError("must hold no credentials")
-    return _check_url(value, ("http", "https"))
-
-
-def _check_proxy(value: str) -> str:
-    return _check_url(value, PROXY_SCHEMES)
-
-
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
 BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
-ProxyUrl = Annotated[str, AfterValidator(_check_proxy)]
 Share = Annotated[int, Field(ge=1, le=1_000_000)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 Model = Annotated[str, Field(min_length=1, max_length=256)]
@@ -78,7 +67,6 @@ class NewAccount(BaseModel):
     weight: Share = 1
     tier: Share = 1
     models: list[Model] = Field(default_factory=list, max_length=1000)
-    proxy: ProxyUrl | None = None
     email: Label | None = None
     domain: Label | None = None
 
@@ -95,7 +83,6 @@ class AccountChange(BaseModel):
     weight: Share = 1
     tier: Share = 1
     models: list[Model] = Field(default_factory=list, max_length=1000)
-    proxy: ProxyUrl | None = None
     email: Label | None = None
     domain: Label | None = None
 

@@ -5,7 +5,6 @@ an account are Unix seconds, as are the windows' `resets_at`.
 """
 
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, Field
 
@@ -32,7 +31,6 @@ class AccountView(BaseModel):
     weight: int
     models: list[str] = Field(description="Empty: all of its provider.")
     base_url: str | None
-    proxy: str | None = Field(description="Without user and password.")
     status: str = Field(description="active, paused, rate_limited, expired, needs_reauth or disabled.")
     is_active: bool
     paused: bool
@@ -110,7 +108,6 @@ def account_view(living: LivingAccount, skipped_because: str | None) -> AccountV
         weight=account.weight,
         models=list(account.models),
         base_url=account.base_url,
-        proxy=_without_credentials(account.proxy),
         status=status,
         is_active=status == "active",
         paused=account.paused,
@@ -128,14 +125,6 @@ def account_view(living: LivingAccount, skipped_because: str | None) -> AccountV
         created_at=round(account.created_at * 1000),
         skipped_because=skipped_because,
     )
-
-
-def _without_credentials(url: str | None) -> str | None:
-    """`http://user:password@host:1` -> `http://host:1`."""
-    if url is None:
-        return None
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def request_view(row: dict[str, Any]) -> RequestView:

@@ -38,7 +38,6 @@ def add(
     model: Annotated[
         list[str] | None, typer.Option(metavar="M", help="A model it serves; repeat. None: all.")
     ] = None,
-    proxy: Annotated[str | None, typer.Option(metavar="U", help="Outbound proxy of this account.")] = None,
     domain: Annotated[str | None, typer.Option(metavar="D", help="Team or domain it belongs to.")] = None,
     config: ConfigPath = None,
     as_json: AsJson = False,
@@ -53,7 +52,6 @@ def add(
         "weight": weight,
         "tier": tier,
         "models": model or [],
-        "proxy": proxy,
         "domain": domain,
     }
     doing = f"Cannot add the account {name}"

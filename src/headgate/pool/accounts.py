@@ -26,7 +26,6 @@ class Account:
     tier: int = 1
     base_url: str | None = None
     """Overrides the provider's address; an origin, with a path if need be."""
-    proxy: str | None = None
     email: str | None = None
     domain: str | None = None
     models: tuple[str, ...] = ()

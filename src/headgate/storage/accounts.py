@@ -24,7 +24,6 @@ _COLUMNS = {
     "weight": "weight",
     "tier": "account_tier",
     "base_url": "base_url",
-    "proxy": "proxy",
     "email": "email",
     "domain": "domain",
     "models": "models",
@@ -45,7 +44,6 @@ class AccountDraft:
     weight: int = 1
     tier: int = 1
     base_url: str | None = None
-    proxy: str | None = None
     email: str | None = None
     domain: str | None = None
     models: tuple[str, ...] = ()
@@ -89,7 +87,6 @@ class AccountStore:
             "weight": draft.weight,
             "account_tier": draft.tier,
             "base_url": draft.base_url,
-            "proxy": draft.proxy,
             "email": draft.email,
             "domain": draft.domain,
             "models": list(draft.models),
@@ -180,7 +177,6 @@ class AccountStore:
             weight=row["weight"],
             tier=row["account_tier"],
             base_url=row["base_url"],
-            proxy=row["proxy"],
             email=row["email"],
             domain=row["domain"],
             models=tuple(row["models"]),
