@@ -31,7 +31,7 @@ _READ = {
 }
 
 _GATEWAYS_OWN = (b"/v1/metrics/",)
-_DOT_SEGMENT = re.compile(rb"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+_DOT_SEGMENT = re.compile(rb"(?:^|/|\\|%2f|%5c)(?:\.|%2e){1,2}(?:/|\\|%2f|%5c|$)", re.IGNORECASE)
 
 
 def find_endpoint(method: bytes, path: bytes) -> Endpoint | None:
@@ -40,5 +40,5 @@ def find_endpoint(method: bytes, path: bytes) -> Endpoint | None:
         return endpoint
     if not path.startswith(b"/v1/") or path.startswith(_GATEWAYS_OWN):
         return None
-    # A dot segment could leave the provider's /v1/ once it is resolved.
+    # A dot segment could leave the provider's /v1/ once it is resolved, by whoever takes %2f for a slash too.
     return None if _DOT_SEGMENT.search(path) else _PASS_THROUGH
