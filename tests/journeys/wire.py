@@ -218,7 +218,7 @@ def request(
     elif data or method == "POST":
         fields["content-length"] = str(len(data))
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + data
+    return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + data
 
 
 def chunked(data: bytes, count: int) -> bytes:
