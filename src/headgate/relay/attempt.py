@@ -25,8 +25,6 @@ class Opened(msgspec.Struct):
     """An answer that has begun: its head, its first bytes (read, metered, not sent)."""
 
     answer: Answer
-    fields: dict[bytes, bytes]
-    """The answer's headers by name, for look-ups; what is relayed is `answer.headers`."""
     first: bytes
     meter: Meter
 
@@ -54,15 +52,14 @@ async def open_answer(
 
 
 async def _look(answer: Answer, on_text: Callable[[bytes], None] | None) -> Opened:
-    fields = dict(answer.headers)
-    meter = meter_for(fields)
+    meter = meter_for(answer.fields)
     meter.on_text = on_text
     # A short answer comes with its head: nothing to wait for.
     first = answer.take()
     if not first and not answer.is_complete:
         first = await answer.read()
     meter.feed(first)
-    opened = Opened(answer, fields, first, meter)
+    opened = Opened(answer, first, meter)
     if answer.status >= 400 or not meter.has_event:
         await _look_on(opened)
     return opened

@@ -158,7 +158,7 @@ class Relay:
             living.health.succeeded(plan.model, now)
         trail.note_attempt(living.account.id, living.account.name, began=began, status=answer.status)
         trail.serving, trail.meter = living, opened.meter
-        trail.note_provider_id(opened.fields)
+        trail.note_provider_id(answer.fields)
         try:
             await self._answers.relay(exchange, trail, opened)
         except UpstreamError:

@@ -114,7 +114,7 @@ class Ending:
         try:
             trail.note_attempt(0, "own-credential", began=began, status=opened.answer.status)
             trail.meter = opened.meter
-            trail.note_provider_id(opened.fields)
+            trail.note_provider_id(opened.answer.fields)
             await self._answers.relay(exchange, trail, opened)
         finally:
             opened.answer.close()

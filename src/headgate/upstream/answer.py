@@ -44,6 +44,7 @@ class Answer:
         "_framing",
         "_source",
         "content_length",
+        "fields",
         "headers",
         "is_chunked",
         "is_complete",
@@ -57,6 +58,8 @@ class Answer:
         self.status = framing.status
         self.reason = framing.reason
         self.headers = framing.headers
+        self.fields = framing.fields
+        """The headers by name, for look-ups; of a repeated one the last."""
         """Names lower case; trailers are left out."""
         self.content_length = framing.content_length
         """As the field says, also where no body follows (HEAD, 304)."""

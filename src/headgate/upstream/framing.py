@@ -12,7 +12,6 @@ trailers with one count. Providers' heads stay below 8 KiB."""
 MAX_INTERIM_ANSWERS = 16
 
 _BODYLESS = frozenset({204, 304})
-_FRAMING_FIELDS = frozenset({b"content-length", b"transfer-encoding"})
 _NO_HTTP = "The provider's answer is not HTTP/1.1"
 
 
@@ -32,6 +31,7 @@ class AnswerFraming:
         "_silent_bytes",
         "can_be_followed",
         "content_length",
+        "fields",
         "has_head",
         "has_started",
         "headers",
@@ -65,6 +65,7 @@ class AnswerFraming:
         self.status = 0
         self.reason = b""
         self.headers: Headers = []
+        self.fields: dict[bytes, bytes] = {}
         self.content_length: int | None = None
         self.is_chunked = False
         self._headers: Headers = []
@@ -118,9 +119,13 @@ class AnswerFraming:
             self._pass_interim(status)
             return
         headers = self._headers
-        for name, value in headers:
-            if name in _FRAMING_FIELDS:
-                self._note_framing(name, value)
+        self.fields = fields = dict(headers)
+        length = fields.get(b"content-length")
+        if length is not None:
+            self.content_length = int(length)  # httptools refuses repeated or odd ones
+        if b"transfer-encoding" in fields:
+            for name, value in headers:
+                self._note_coding(name, value)
         if not self._is_http_1_1:
             self._check_version()
         if self._silent_bytes > MAX_SILENT_BYTES:
@@ -151,15 +156,14 @@ class AnswerFraming:
             raise BadAnswer(_too_much("interim answers"), reason="EBADANSWER")
         self._is_http_1_1 = False  # what the first bytes said held for this one: ask for the next
 
-    def _note_framing(self, name: bytes, value: bytes) -> None:
-        """httptools refuses repeated or odd lengths, and a length beside a transfer coding."""
-        if name == b"content-length":
-            self.content_length = int(value)
-        elif self.is_chunked or value.strip().lower() != b"chunked":
+    def _note_coding(self, name: bytes, value: bytes) -> None:
+        """httptools refuses a length beside a transfer coding."""
+        if name != b"transfer-encoding":
+            return
+        if self.is_chunked or value.strip().lower() != b"chunked":
             # No other coding was asked for (no TE was sent), so none may come (RFC 9112, section 7.4).
             raise BadAnswer("The provider's answer has an unknown transfer coding", reason="EBADANSWER")
-        else:
-            self.is_chunked = True
+        self.is_chunked = True
 
     def _check_version(self) -> None:
         version = self._parser.get_http_version()  # type: ignore[union-attr]

@@ -35,6 +35,8 @@ def forwardable(headers: Headers, drop: frozenset[bytes]) -> Headers:
     `drop` should contain `HOP_BY_HOP`: callers join their own names to it once, not per request.
     """
     kept = [pair for pair in headers if pair[0] not in drop]
+    if len(kept) == len(headers):
+        return kept  # then `Connection` was not among them
     named = connection_options(headers) - _PLAIN_CONNECTION_OPTIONS
     return [pair for pair in kept if pair[0] not in named] if named else kept
 
