@@ -56,6 +56,15 @@ def test_two_accounts_of_one_name_are_refused() -> None:
         Settings.model_validate({"accounts": [account, account]})
 
 
+@pytest.mark.parametrize("name", ["", "two words", "a/b", "ä", "-a", "a\n", "a" * 129])
+def test_an_account_has_a_name_that_fits_everywhere(name: str) -> None:
+    """It stands in paths, in a header and in log lines; commands and API take the same names."""
+    with pytest.raises(ValidationError, match="must begin with a letter or digit"):
+        Settings.model_validate({"accounts": [{"name": name, "api_key": "k"}]})
+    for good in ("work", "me@example.org", "team-2_b+c", "9" * 128):
+        Settings.model_validate({"accounts": [{"name": good, "api_key": "k"}]})
+
+
 @pytest.mark.parametrize("port", [-1, 65536, "http"])
 def test_a_port_is_a_port(port: object) -> None:
     """Zero is one too: it takes a free port."""

@@ -12,13 +12,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.views import AccountView, account_view
+from headgate.config.fields import ACCOUNT_NAME_PATTERN
 from headgate.errors import Conflict, InvalidRequest, UnknownAccount
 from headgate.pool.accounts import Account, Credential
 from headgate.pool.living import LivingAccount
 from headgate.storage.accounts import SETTINGS, AccountDraft
-
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$"
-"""Fit for a path, a header value and a log line."""
 
 router = APIRouter(prefix="/api/accounts", tags=["accounts"])
 
@@ -45,7 +43,7 @@ def _check_base_url(value: str) -> str:
     return value.rstrip("/")
 
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Name = Annotated[str, Field(pattern=ACCOUNT_NAME_PATTERN)]
 ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
 BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
 Share = Annotated[int, Field(ge=1, le=1_000_000)]

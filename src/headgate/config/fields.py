@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter
+
+ACCOUNT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$"
+"""Fit for a path, a header value and a log line, wherever the account comes from."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _JSON_LIST: TypeAdapter[list[Any]] = TypeAdapter(list[Any])
@@ -88,11 +91,20 @@ def _check_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _check_account_name(value: str) -> str:
+    if not re.fullmatch(ACCOUNT_NAME_PATTERN, value):
+        raise ValueError(
+            "must begin with a letter or digit, then hold at most 127 letters, digits and . _ @ + -"
+        )
+    return value
+
+
 def _as_word(value: object) -> object:
     """Choices are written in any case, with `-` or `_`."""
     return value.strip().lower().replace("_", "-") if isinstance(value, str) else value
 
 
+AccountName = Annotated[str, AfterValidator(_check_account_name)]
 Secret = Annotated[SecretStr, BeforeValidator(_read_secret)]
 ClientKeyDigest = Annotated[str, BeforeValidator(_digest_key)]
 """`sha256:` and 64 hexadecimal digits."""

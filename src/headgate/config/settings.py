@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BeforeValidator, field_validator
 
 from headgate.config.fields import (
+    AccountName,
     BaseUrl,
     ClientKeyDigest,
     Listed,
@@ -139,7 +140,7 @@ class AdminSettings(Section):
 class AccountSettings(Section):
     """An account declared in the settings; the others are kept in the database."""
 
-    name: str = required("Unique name.", unit="text", min_length=1, max_length=128)
+    name: AccountName = required("Unique name.", unit="text")
     provider: str = setting("anthropic", "Provider of the account.", unit="provider name", min_length=1)
     api_key: Secret = required("The provider's API key, or file: with a path.", unit="secret")
     priority: int = setting(0, "Lower goes first.", unit="number")
