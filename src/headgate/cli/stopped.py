@@ -1,6 +1,5 @@
 """The owner's side of a gateway that does not run: the same stores on the same database."""
 
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -15,15 +14,12 @@ from headgate.pool.living import LivingAccount
 from headgate.pool.pool import Pool
 from headgate.providers.anthropic import AnthropicProvider
 from headgate.storage.accounts import AccountStore
-from headgate.storage.batch import Rows, Step, forget_position, write_batch
 from headgate.storage.database import Database, open_database
 from headgate.storage.health import HealthStore
 from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
 
 KEY_VARIABLE = "HEADGATE_SECRET_KEY"
-JOURNAL_NAME = "commands"
-"""Under which a command's own writes pass through the door of the recorder's batches."""
 
 
 @asynccontextmanager
@@ -38,7 +34,8 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
         changed: dict[int, LivingAccount] = {}
         clock = SystemClock()
         yield await _owner(loaded, database, clock, changed)
-        await _save_health(database, clock, changed)
+        states = {account_id: living.health.to_state() for account_id, living in changed.items()}
+        await HealthStore(database).save(states, at_ms=round(clock.now() * 1000))
     finally:
         await database.close()
 
@@ -77,17 +74,3 @@ async def _owner(
         save_setting=save,
         started_at=clock.now(),
     )
-
-
-async def _save_health(database: Database, clock: Clock, changed: dict[int, LivingAccount]) -> None:
-    """As the recorder does for a running gateway; the newest state of an account wins."""
-    if not changed:
-        return
-    at_ms = round(clock.now() * 1000)
-    rows = [
-        {"account_id": account_id, "at_ms": at_ms, "state": living.health.to_state()}
-        for account_id, living in changed.items()
-    ]
-    step = Step(JOURNAL_NAME, secrets.token_hex(8), 0, 1)
-    await write_batch(database, step, Rows(health=rows))
-    await forget_position(database, step.journal, step.segment)
