@@ -1,8 +1,6 @@
 import json
 import logging
-import os
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,40 +201,6 @@ def test_file_and_folders_are_private(root: logging.Logger, tmp_path: Path) -> N
     assert stat.S_IMODE(file.parent.parent.stat().st_mode) == 0o700
 
 
-def test_the_owner_rotates_and_the_other_follows(tmp_path: Path) -> None:
-    """Two writers, one file: no line is lost, none lands in a file that was rotated away long ago."""
-    file = tmp_path / "app.log"
-    owner = log.LogFile(file, max_bytes=2000, backups=50)
-    other = log.LogFile(file, max_bytes=0, backups=50)
-    for handler in (owner, other):
-        handler.setFormatter(logging.Formatter("%(message)s"))
-    try:
-        for number in range(100):
-            owner.emit(record(f"owner-{number:03d}-" + "x" * 40))
-            other.emit(record(f"other-{number:03d}-" + "y" * 40))
-    finally:
-        owner.close()
-        other.close()
-    names = sorted(tmp_path.iterdir())
-    lines = [line[:9] for name in names for line in name.read_text().splitlines()]
-    assert len(names) > 3
-    assert sorted(lines) == sorted(f"{who}-{n:03d}" for who in ("owner", "other") for n in range(100))
-    assert max(name.stat().st_size for name in names) < 2200
-
-
-def test_a_file_that_was_taken_away_is_made_anew(tmp_path: Path) -> None:
-    """Other programs rotate too."""
-    file = tmp_path / "app.log"
-    handler = log.LogFile(file, max_bytes=0, backups=0)
-    try:
-        handler.emit(record("one"))
-        file.unlink()
-        handler.emit(record("two"))
-    finally:
-        handler.close()
-    assert file.read_text().strip() == "two"
-
-
 def test_a_place_that_takes_no_file_leaves_the_console(
     root: logging.Logger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -273,33 +237,3 @@ def test_the_default_place_is_in_the_temporary_folder(
     assert "here" in (tmp_path / "headgate-logs" / "app.log").read_text()
     assert stat.S_IMODE((tmp_path / "headgate-logs").stat().st_mode) == 0o700
     assert log.file_of(None) is None
-
-
-_LEFT_ALONE = """
-import logging, sys
-from headgate.log import configure
-configure({"level": "info", "format": "pretty", "color": "auto", "file": sys.argv[1],
-           "max_bytes": 0, "backups": 0})
-sys.stdin.read()
-for number in range(3):
-    logging.getLogger("headgate.proxy").info("line %d \\udc80", number)
-"""
-
-
-def test_a_console_whose_reader_left_costs_no_line(tmp_path: Path) -> None:
-    """`headgate serve | head` must go on; odd characters in a poor locale must not stop it either."""
-    file = tmp_path / "app.log"
-    process = subprocess.Popen(
-        [sys.executable, "-c", _LEFT_ALONE, str(file)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    with process, process.stderr:
-        process.stdout.close()
-        process.stdin.close()
-        complaints = process.stderr.read()
-    assert [f"line {n} \\udc80" in file.read_text() for n in range(3)] == [True] * 3
-    assert "Logging error" not in complaints

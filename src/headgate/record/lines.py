@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from headgate.log import gathered
 from headgate.record.events import Attempt, Record, RequestRecord
 
 _log = logging.getLogger("headgate.proxy")
@@ -20,9 +21,10 @@ class RequestLog:
         self._resting: dict[str, float] = {}
 
     def write(self, records: Iterable[Record]) -> None:
-        for record in records:
-            if isinstance(record, RequestRecord):
-                self._write_request(record)
+        with gathered():
+            for record in records:
+                if isinstance(record, RequestRecord):
+                    self._write_request(record)
 
     def _write_request(self, record: RequestRecord) -> None:
         before: Attempt | None = None
