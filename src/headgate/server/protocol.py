@@ -157,7 +157,9 @@ class GatewayProtocol(HttpToolsProtocol):
             return
         refusal = None
         try:
-            client = self._known_head = self._lane.read_head(self.headers, query, self._known_head)
+            client = self._lane.read_head(self.headers, query, self._known_head)
+            # A key in the query is not in the lines: what it opened is not known by them.
+            self._known_head = client if b"key=" not in query else None
         except HeadgateError as error:
             client, refusal = ClientHead(self.headers, ANONYMOUS), error
         length = self._content_length
