@@ -183,7 +183,8 @@ class Connection(asyncio.Protocol):
         self._pool.lost(self)
         if self._in_exchange:
             if not self._framing.is_done:
-                self.is_stale = self._has_carried_one and not self._framing.has_started
+                was_ours = self._failure is not None  # a timeout, say: the far side may be at work
+                self.is_stale = self._has_carried_one and not self._framing.has_started and not was_ours
                 self._fail(answer_cut(error, answered=self._framing.has_head))
         else:
             self._pool.withdraw(self)
@@ -223,7 +224,8 @@ class Connection(asyncio.Protocol):
         self._wake(Answer(self, self._framing))
 
     def _wake(self, result: object) -> None:
-        self._deadline.at = NEVER
+        # No timer to arm: the one of the wait that ends here stands no later than `_ends_at`.
+        self._deadline.at = self._ends_at
         self._sink = None
         waiter = self._waiter
         if waiter is not None:
