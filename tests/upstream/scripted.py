@@ -1,0 +1,142 @@
+"""A far side that does exactly what a test says: bytes in, bytes out, on a real socket."""
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Self, cast
+
+from headgate.upstream.origin import Origin
+
+PATIENCE_SECONDS = 10.0
+"""No condition takes this long; what does has failed."""
+
+HEAD = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
+BODY = b"hello"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Talk:
+    """One accepted connection, from the far side."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.number = number
+        """0 for the server's first connection."""
+
+    async def request(self) -> bytes:
+        """One whole request of a stated length; b"" when the caller has closed instead."""
+        try:
+            head = await self.reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return b""
+        length = 0
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        return head + await self.reader.readexactly(length)
+
+    async def send(self, data: bytes) -> None:
+        if self.writer.is_closing():
+            raise ConnectionResetError("the caller has gone")  # the loops put it in different words
+        self.writer.write(data)
+        await self.writer.drain()
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def reset(self) -> None:
+        """Close with RST: what a crash, a firewall or a full backlog looks like."""
+        held = cast(socket.socket, self.writer.get_extra_info("socket"))
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+    async def gone(self) -> None:
+        """Until the caller has closed, in whatever way; what it still says is dropped."""
+        try:
+            while await self.reader.read(65_536):
+                pass
+        except ConnectionError:
+            pass
+
+
+Script = Callable[[Talk], Awaitable[None]]
+
+
+class ScriptedServer:
+    """Runs `script` for each connection; what the script raises is raised at the end of the test."""
+
+    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+        self._script = script
+        self._tls = tls
+        self._host = host
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._errors: list[BaseException] = []
+        self.talks: list[Talk] = []
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def origin(self) -> Origin:
+        return Origin("https" if self._tls else "http", "localhost" if self._tls else self._host, self.port)
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accepted, self._host, 0, ssl=self._tls)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for talk in self.talks:
+            talk.writer.transport.abort()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._errors:
+            raise self._errors[0]
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        talk = Talk(reader, writer, len(self.talks))
+        self.talks.append(talk)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._script(talk)
+        except ConnectionError:
+            pass  # the caller left: what most scripts are about
+        except BaseException as error:
+            self._errors.append(error)
+        finally:
+            writer.transport.abort()
+            self._tasks.discard(task)
+
+
+def saying(*answers: bytes) -> Script:
+    """One answer per request, in order, then silence until the caller has gone."""
+
+    async def script(talk: Talk) -> None:
+        for answer in answers:
+            if not await talk.request():
+                return
+            await talk.send(answer)
+        await talk.gone()
+
+    return script
+
+
+def closing_after(data: bytes) -> Script:
+    """`data` as the answer to the first request, then an orderly close."""
+
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.send(data)
+        talk.close()
+
+    return script
