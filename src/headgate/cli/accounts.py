@@ -46,7 +46,7 @@ def add(
     wanted: dict[str, Any] = {
         "name": name,
         "provider": provider,
-        "api_key": read_key(from_stdin=api_key_stdin),
+        "api_key": read_key(f"headgate account add {name}", from_stdin=api_key_stdin),
         "base_url": base_url,
         "priority": priority,
         "weight": weight,
@@ -105,7 +105,8 @@ def reauth(
     as_json: AsJson = False,
 ) -> None:
     """Give an account a new secret: after the old one was revoked, refused or replaced."""
-    body, doing = {"api_key": read_key(from_stdin=api_key_stdin)}, f"Cannot re-authorise the account {name}"
+    doing = f"Cannot re-authorise the account {name}"
+    body = {"api_key": read_key(f"headgate account reauth {name}", from_stdin=api_key_stdin)}
     account = asyncio.run(_change(config, "POST", _path(name, "/reauth"), doing=doing, body=body))
     _print_change(account, f"Account {name} re-authorised", as_json=as_json)
 
@@ -125,15 +126,18 @@ def remove(
     _print_change(account, f"Account {name} removed", as_json=as_json)
 
 
-def read_key(*, from_stdin: bool) -> str:
-    """The secret, never from an argument: those are seen by every user of the machine."""
+def read_key(command: str, *, from_stdin: bool) -> str:
+    """The secret, never from an argument: those are seen by every user of the machine.
+
+    `command` is what was typed, for the message that says how to type it.
+    """
     if sys.stdin.isatty():
         return str(typer.prompt("API key (not shown)", hide_input=True, err=True))
     if not from_stdin:
         raise CommandFailed(
             "Cannot read the API key",
             "standard input is no terminal and --api-key-stdin was not given",
-            "Give the option and the key: … --api-key-stdin < FILE",
+            f"{command} --api-key-stdin < FILE",
             exit_code=2,
         )
     key = sys.stdin.read().strip()
@@ -141,7 +145,7 @@ def read_key(*, from_stdin: bool) -> str:
         raise CommandFailed(
             "Cannot read the API key",
             "standard input was empty",
-            "Give the option and the key: … --api-key-stdin < FILE",
+            f"{command} --api-key-stdin < FILE",
             exit_code=2,
         )
     return key
