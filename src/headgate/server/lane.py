@@ -82,6 +82,12 @@ class FastLane:
     def admit(self, exchange: Exchange) -> None:
         """Is what the caller announces small enough, and can it be read? Before a byte of the body is."""
         head = exchange.head
+        if not head.client.is_clearly_framed or (head.client.is_chunked and head.is_http_1_0):
+            # The parser takes what others may read in another way (RFC 9112, section 6.1).
+            raise InvalidRequest(
+                "The request's Transfer-Encoding is not understood.",
+                hint="Send `chunked` or a Content-Length.",
+            )
         is_read = exchange.endpoint.reads_body
         limit = self._limits.max_body_bytes if is_read else self._limits.max_upload_bytes
         if (head.content_length or 0) > limit:
