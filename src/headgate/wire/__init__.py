@@ -1,1 +1,1 @@
-"""Byte formats without I/O: server-sent events, header lists, content codings, the model splice."""
+"""Byte formats without I/O: server-sent events, header lists, content codings."""
