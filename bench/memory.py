@@ -87,7 +87,7 @@ def measure_memory(
     with ExitStack() as stack:
         start(target, upstream_port, folder, stack)
         check_answer(target, warm_up)
-        settle(target)
+        settle(target, 1)
         before = resident_bytes(target.relay_pid)
         try:
             while_open = asyncio.run(_hold(target, held, upstream_port))
@@ -95,6 +95,6 @@ def measure_memory(
             raise Untrustworthy(
                 f"{target.name}: {STREAMS} streams could not be held open: {error!r}"
             ) from error
-        settle(target)
+        settle(target, 1 + STREAMS)
         after = resident_bytes(target.relay_pid)
     return MemorySample(target.name, workload.name, STREAMS, before / 1e6, while_open / 1e6, after / 1e6)

@@ -18,6 +18,8 @@ RATIO_BUDGETS = {"small": 4.0, "stream": 1.5, "large": 4.0}
 """CPU of the gateway's process for a request, as a multiple of nginx in the same round."""
 STREAMS_BUDGET_MB = 25.0
 """Resident memory for 1 000 open streams."""
+MOST_STRANGERS = 0.1
+"""Others on the gateway's core cost it its caches and its turn: its figure rises with them."""
 LEAST_LOAD = 0.25
 """A process that idles most of its core pays a wake-up for every packet, not only for its work."""
 
@@ -111,7 +113,9 @@ def doubts(samples: list[Sample]) -> list[str]:
     for sample in samples:
         run = f"{sample.workload}, {sample.target}, round {sample.round}"
         if sample.load < LEAST_LOAD:
-            found.append(f"{run}: the gateway used {sample.load:.0%} of its core; the load is the bottleneck")
+            found.append(f"{run}: the gateway used {sample.load:.0%} of its core; it waited for the load")
+        if sample.strangers > MOST_STRANGERS:
+            found.append(f"{run}: other programs used {sample.strangers:.0%} of the gateway's core")
         if sample.recorded is not None and sample.recorded < sample.requests:
             found.append(f"{run}: {sample.requests} requests answered, {sample.recorded} recorded")
     return found
@@ -126,7 +130,8 @@ def write(samples: list[Sample], memory: list[MemorySample]) -> str:
     if memory:
         headings = ["1 000 open streams", "takes", "RSS MB before → open → after", "budget", ""]
         parts.append(table(headings, memory_rows(memory)))
-    parts += [f"Note: {doubt}" for doubt in doubts(samples)]
+    if notes := doubts(samples):
+        parts.append("\n".join(f"Note: {note}" for note in notes))
     return "\n\n".join(parts)
 
 

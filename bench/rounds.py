@@ -10,10 +10,12 @@ from bench.measure import (
     GATEWAY_CORE,
     LOAD_CORE,
     Untrustworthy,
+    core_seconds,
     cpu_seconds,
     pin,
     resident_bytes,
     run_wrk,
+    step_back,
     total_cpu_seconds,
 )
 from bench.targets import Target, ask
@@ -41,6 +43,8 @@ class Sample:
     """CPU microseconds of the relaying process for each request answered."""
     load: float
     """Share of its core that the relaying process used."""
+    strangers: float
+    """Share of that core that other programs used meanwhile."""
     recorder_cpu_us: float
     """CPU microseconds of the processes behind it for each request, their backlog worked off."""
     recorded: int | None
@@ -58,10 +62,11 @@ def start(target: Target, upstream_port: int, folder: Path, stack: ExitStack) ->
 
 
 def place(target: Target) -> None:
-    """The gateway alone on its core, everything else on the other."""
+    """The gateway alone on its core; the rest on the other, where what works behind it gives way."""
     pin(target.relay_pid, GATEWAY_CORE)
     for pid in target.recorder_pids:
         pin(pid, LOAD_CORE)
+        step_back(pid)
 
 
 def check_answer(target: Target, workload: Workload) -> None:
@@ -74,16 +79,20 @@ def check_answer(target: Target, workload: Workload) -> None:
         )
 
 
-def settle(target: Target) -> None:
-    """Wait until the processes behind the target have worked off what the run left them."""
+def settle(target: Target, wanted_rows: int) -> int | None:
+    """Wait until the processes behind the target have worked off what a run left them; gives the rows then.
+
+    Quiet alone proves nothing on a busy machine, where a process that steps back may just not be running.
+    Past the deadline the figures stand as they are; the report says what is missing.
+    """
     deadline = time.monotonic() + SETTLE_SECONDS
-    before = total_cpu_seconds(target.recorder_pids)
-    while target.recorder_pids and time.monotonic() < deadline:
+    used = total_cpu_seconds(target.recorder_pids)
+    while (rows := target.recorded()) is not None and time.monotonic() < deadline:
         time.sleep(_QUIET_INTERVAL)
-        now = total_cpu_seconds(target.recorder_pids)
-        if now - before < _QUIET_CPU:
-            return
-        before = now
+        before, used = used, total_cpu_seconds(target.recorder_pids)
+        if rows >= wanted_rows and used - before < _QUIET_CPU:
+            break
+    return rows
 
 
 def measure_once(target: Target, workload: Workload, number: int, seconds: int, folder: Path) -> Sample:
@@ -91,14 +100,15 @@ def measure_once(target: Target, workload: Workload, number: int, seconds: int, 
     place(target)
     host, port = target.address(workload)
     url = f"http://{host}:{port}{workload.path}"
-    run_wrk(url, workload, WARM_UP_SECONDS, folder)
-    settle(target)
-    recorded_before, recorders = target.recorded(), target.recorder_pids
+    rows = target.recorded() or 0
+    warm_up = run_wrk(url, workload, WARM_UP_SECONDS, folder)
+    rows_before = settle(target, rows + warm_up.requests) or 0
+    recorders = target.recorder_pids
     recorder_before, cpu_before = total_cpu_seconds(recorders), cpu_seconds(target.relay_pid)
+    core_before = core_seconds()
     load = run_wrk(url, workload, seconds, folder)
-    cpu = cpu_seconds(target.relay_pid) - cpu_before
-    settle(target)
-    recorded_after = target.recorded()
+    cpu, busy = cpu_seconds(target.relay_pid) - cpu_before, core_seconds() - core_before
+    rows_after = settle(target, rows_before + load.requests)
     return Sample(
         target=target.name,
         workload=workload.name,
@@ -109,10 +119,9 @@ def measure_once(target: Target, workload: Workload, number: int, seconds: int, 
         p99_ms=load.p99_ms,
         cpu_us=cpu / load.requests * 1e6,
         load=cpu / load.seconds,
+        strangers=max(busy - cpu, 0) / load.seconds,
         recorder_cpu_us=(total_cpu_seconds(recorders) - recorder_before) / load.requests * 1e6,
-        recorded=None
-        if recorded_after is None or recorded_before is None
-        else recorded_after - recorded_before,
+        recorded=None if rows_after is None else rows_after - rows_before,
         resident_mb=resident_bytes(target.relay_pid) / 1e6,
     )
 
