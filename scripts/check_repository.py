@@ -17,6 +17,7 @@ MOST_SIGN_LINES = 12
 
 _FREE_TEST_FOLDERS = frozenset({"guides", "journeys"})
 """Tests of the whole program: they mirror promises, not modules."""
+_FOLDERS_BESIDE_SOURCES = frozenset({"bench"})
 _REPOSITORY_TESTS = frozenset({"test_repository.py"})
 
 _MACHINE_PATH = re.compile(r"(?<![\w.~}])/(?:work|root)/\w")
@@ -39,12 +40,16 @@ def check_sizes(root: Path) -> Iterator[str]:
 
 
 def check_tests_mirror_sources(root: Path) -> Iterator[str]:
-    """`tests/<room>/test_<module>.py` tests `src/headgate/<room>/<module>.py`."""
+    """`tests/<room>/test_<module>.py` tests `src/headgate/<room>/<module>.py`; `tests/bench/` tests `bench/`."""
     tests, sources = root / "tests", root / "src" / "headgate"
     for test in sorted(tests.rglob("test_*.py")):
         place = test.relative_to(tests)
         is_free = place.parts[0] in _FREE_TEST_FOLDERS or str(place) in _REPOSITORY_TESTS
-        source = sources / place.parent / place.name.removeprefix("test_")
+        source = (
+            (root if place.parts[0] in _FOLDERS_BESIDE_SOURCES else sources)
+            / place.parent
+            / place.name.removeprefix("test_")
+        )
         if not is_free and not source.exists() and not source.with_suffix("").is_dir():
             yield f"tests/{place}: there is no {source.relative_to(root)} that it could mirror"
 

@@ -52,6 +52,7 @@ def test_a_repository_in_order_has_no_complaints(checkout: Path) -> None:
     [
         ("src/headgate/pool/long.py", "x = 1\n" * 401, "401 lines"),
         ("tests/pool/test_gone.py", "", "no src/headgate/pool/gone.py"),
+        ("tests/bench/test_gone.py", "", "no bench/gone.py"),
         ("src/headgate/pool/__init__.py", "X = 1\n", "a room sign is one docstring"),
         ("src/headgate/pool/__init__.py", '"""A\n' + "b\n" * 12 + '"""\n', "at most 12 lines"),
         ("src/headgate/relay/__init__.py", '"""The way."""\n', "docs/rooms/relay.md: missing"),
