@@ -112,8 +112,7 @@ class Exchange:
         if not self.has_started:
             self.has_started = True
             framed = self._pending + framed
-        if framed:
-            self._transport.write(framed)
+        self._send(framed)
         self.response_bytes += len(piece)
 
     def finish(self, last: bytes = b"") -> None:
@@ -125,9 +124,13 @@ class Exchange:
         if not self.has_started:
             self.has_started = True
             ending = self._pending + ending
-        if ending:
-            self._transport.write(ending)
+        self._send(ending)
         self._complete()
+
+    def _send(self, data: bytes) -> None:
+        # A client that has just gone is told to us a turn of the loop later, and uvloop refuses the write.
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
 
     def _framed(self, piece: bytes) -> bytes:
         if not piece or not self._has_body:
