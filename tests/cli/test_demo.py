@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from headgate.cli import demo_traffic
 from tests.cli.conftest import Command
 
 
@@ -19,7 +20,7 @@ async def test_the_demo_shows_a_failover_and_a_stream_and_leaves_nothing(
     outcome = await headgate("demo", TMPDIR=str(temporary), HEADGATE_SERVER__PORT="1", PORT="1")
     assert outcome.code == 0, outcome.err
     assert "9 of 9 conversations answered" in outcome.out
-    assert "You said: Tell me in a few sentences" in outcome.out
+    assert demo_traffic.REPLY in outcome.out
     states = {line.split()[0]: line.split()[2] for line in outcome.out.splitlines() if line[:4] in NAMES}
     assert states == {"work": "active", "team": "rate_limited", "spare": "active"}
     assert "curl http://127.0.0.1:" in outcome.out

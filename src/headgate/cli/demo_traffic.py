@@ -22,6 +22,13 @@ QUESTIONS = (
     "Why is the sky blue?",
 )
 STREAMED_QUESTION = "Tell me in a few sentences what you are, and what stands between us."
+REPLY = (
+    "I am a simulated provider on your own machine, so nothing here costs anything. Between us stands "
+    "Headgate. It picked one of three accounts for your question, passed it on byte for byte, and hands you "
+    "my answer piece by piece, as it leaves me. A moment ago one of the accounts ran into its limit. It "
+    "rests until its reset, and the question that met the limit was answered by another account: whoever had "
+    "asked saw an answer and nothing else."
+)
 
 
 def simulated_key(name: str) -> str:
@@ -37,7 +44,7 @@ async def put_accounts_in(control: Control, provider: SimulatedProvider) -> None
 
 def set_the_scene(provider: SimulatedProvider) -> None:
     """Realistic pacing, and one account that answers 429 from its second request on."""
-    provider.script(pacing={"first_byte_ms": 120, "event_ms": 15}, reply={"words": 60})
+    provider.script(pacing={"first_byte_ms": 120, "event_ms": 15}, reply={"text": REPLY})
     limit = {"fault": "429", "after": 1, "limit": "retry_after", "seconds": 300}
     provider.script(simulated_key(LIMITED), rules=[limit])
 

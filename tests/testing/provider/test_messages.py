@@ -214,6 +214,17 @@ def test_length_follows_script_and_header(provider: SimulatedProvider, client: a
     assert client.messages.create(**ask(), extra_headers=headers).usage.output_tokens == bare + 40
 
 
+def test_a_scripted_text_is_said_as_it_stands(provider: SimulatedProvider) -> None:
+    """Word by word in a stream; a caller who asks for a number of words still gets these."""
+    text = "First of all, hello.\n  Then: goodbye!"
+    provider.script("*", reply={"text": text})
+    said = [data for name, data in events(fetch(provider.url, post(ask(stream=True)))[2])]
+    deltas = [data["delta"]["text"] for data in said if data["type"] == "content_block_delta"]
+    assert "".join(deltas) == text
+    assert len(deltas) == len(text.split())
+    assert b"hello" not in fetch(provider.url, post(ask("say 3 words")))[2]
+
+
 _ODD_CONTENT = [{"type": "document", "source": "x", "citations": 1}, {"type": "tool_result", "content": 5}]
 
 

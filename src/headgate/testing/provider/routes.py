@@ -84,7 +84,7 @@ class Routes:
     def _reply(self, call: Call, body: dict[str, Any]) -> tuple[dict[str, Any], Spoken, Reply]:
         reply = call.account.reply
         words = call.request.header(b"x-sim-words")
-        spoken = speak(body, int(words) if words.isdecimal() else reply.words)
+        spoken = speak(body, int(words) if words.isdecimal() else reply.words, reply.text)
         usage = whole_usage(call.account.prompt_cache.bill(body, call.now), spoken)
         call.account.spend(usage, call.now)
         container = self._container(call, body)

@@ -70,6 +70,8 @@ class Reply(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """How replies look. `write_bytes` cuts an unpaced answer into socket writes of that size."""
 
     words: int = 24
+    text: str = ""
+    """Said instead of so many words; "": the words that make careless readers stumble."""
     unknown_events: bool = False
     pings: int = 1
     write_bytes: int = 0

@@ -44,8 +44,11 @@ class Spoken:
     thinking_tokens: int = 0
 
 
-def speak(body: dict[str, Any], words: int) -> Spoken:
-    """The reply to a valid request, `max_tokens` and stop sequences honoured: one word is one token."""
+def speak(body: dict[str, Any], words: int, text: str = "") -> Spoken:
+    """The reply to a valid request, `max_tokens` and stop sequences honoured: one word is one token.
+
+    `text`, where there is one, is said instead of so many words; not where the caller asks for words.
+    """
     asked = last_user_text(body)
     command = asked[-_COMMAND_CHARACTERS:]
     said = Spoken([], 0, "end_turn")
@@ -56,7 +59,7 @@ def speak(body: dict[str, Any], words: int) -> Spoken:
     if (search := _SEARCH.search(command)) and _offers(body, "web_search"):
         _search_web(said, search[1].strip(), seed)
     tokens, said.stop_reason, said.stop_sequence = _stopped(
-        _text_tokens(asked, words, seed), body.get("stop_sequences") or [], left
+        _text_tokens(asked, words, text, seed), body.get("stop_sequences") or [], left
     )
     said.blocks.append(_text_block(tokens, _cited_document(body)))
     said.output_tokens += len(tokens)
@@ -99,10 +102,12 @@ def _texts(blocks: list[Any]) -> Iterator[str]:
             )
 
 
-def _text_tokens(asked: str, words: int, seed: int) -> list[str]:
+def _text_tokens(asked: str, words: int, text: str, seed: int) -> list[str]:
     if wanted := _SAY.search(asked[-_COMMAND_CHARACTERS:]):
         words = min(int(wanted[1]), _MAX_WORDS)
         start: list[str] = []
+    elif text:
+        return re.findall(r"\S+\s*|\s+", text)
     else:
         summary = asked[:_ECHO_CHARACTERS]
         start = re.findall(r"\S+\s*|\s+", f"You said: {summary} —")
