@@ -40,7 +40,7 @@ def check_sizes(root: Path) -> Iterator[str]:
 
 
 def check_tests_mirror_sources(root: Path) -> Iterator[str]:
-    """`tests/<room>/test_<module>.py` tests `src/headgate/<room>/<module>.py`; `tests/bench/` tests `bench/`."""
+    """`tests/<room>/test_<module>.py` tests `src/headgate/<room>/<module>.py`; so with `bench/`."""
     tests, sources = root / "tests", root / "src" / "headgate"
     for test in sorted(tests.rglob("test_*.py")):
         place = test.relative_to(tests)
