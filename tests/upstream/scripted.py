@@ -109,7 +109,7 @@ class ScriptedServer:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._script(talk)
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             pass  # the caller left: what most scripts are about
         except BaseException as error:
             self._errors.append(error)

@@ -24,8 +24,8 @@ class Origin(NamedTuple):
         try:
             parts = urlsplit(url.strip())
             port = parts.port
-        except ValueError as error:
-            raise SettingsError(f"Invalid base URL: {error}") from None
+        except ValueError:  # its words repeat what they stumbled over
+            raise SettingsError("Invalid base URL: its host or port cannot be read") from None
         _refuse_what_is_no_base(parts)
         host = _ascii_host(parts.hostname or "")
         return cls(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme]), parts.path.rstrip("/")
@@ -58,4 +58,4 @@ def _ascii_host(host: str) -> str:
     try:
         return host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:
-        raise SettingsError(f"Invalid base URL: {host!r} is no host name") from None
+        raise SettingsError("Invalid base URL: its host is no host name") from None
