@@ -7,7 +7,14 @@ import pytest
 from headgate.testing.process import SimulatedProvider
 
 
-@pytest.fixture
-def provider() -> Iterator[SimulatedProvider]:
+@pytest.fixture(scope="package")
+def running_provider() -> Iterator[SimulatedProvider]:
     with SimulatedProvider() as running:
         yield running
+
+
+@pytest.fixture
+def provider(running_provider: SimulatedProvider) -> SimulatedProvider:
+    """It has forgotten everything: no script, no account, no book."""
+    running_provider.reset()
+    return running_provider

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import anthropic
 import httpx
-import pytest
 
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import CLIENT_KEY, Gateway
@@ -20,32 +19,31 @@ _NOT_PASSED_ON = {"connection", "transfer-encoding", "content-length", "keep-ali
 
 def _head_sent_upstream(provider: SimulatedProvider) -> dict[str, str]:
     """The header lines of the last request that the provider received."""
-    lines = provider.received()[-1]["head"].decode("latin-1").split("\r\n")[1:]
+    return _fields(provider.received()[-1]["head"])
+
+
+def _fields(head: bytes) -> dict[str, str]:
+    lines = head.decode("latin-1").split("\r\n")[1:]
     return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
 
 
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [(400, "max_tokens is too large"), (401, "invalid x-api-key"), (413, "Request exceeds the maximum size")],
-)
-def test_c4_the_providers_error_is_passed_on(
-    tmp_path: Path, provider: SimulatedProvider, status: int, words: str
-) -> None:
+def test_c4_the_providers_error_is_passed_on(tmp_path: Path, provider: SimulatedProvider) -> None:
     """A provider's own error comes verbatim: status, body, request id, rate-limit headers."""
-    provider.script("sk-ant-sim-one", rules=[{"fault": "status", "status": status, "message": words}])
+    refusals = {400: "max_tokens is too large", 413: "Request is too big", 401: "invalid x-api-key"}
     with Gateway(tmp_path, provider=provider.url) as gateway:
-        answer = message(gateway)
-        sent = provider.received()[-1]
-        assert (answer.status_code, answer.content) == (status, sent["sent_body"])
-        assert answer.json()["error"]["message"] == words
-        lines = sent["sent_head"].decode("latin-1").split("\r\n")[1:]
-        headers = [(name.lower(), value.strip()) for name, _, value in (one.partition(":") for one in lines)]
-        passed = [(name, value) for name, value in headers if name and name not in _NOT_PASSED_ON]
-        assert "request-id" in dict(passed)
-        for name, value in passed:
-            assert answer.headers[name] == value
-        assert "set-cookie" not in answer.headers
-        assert record_of(gateway, answer)["provider_request_id"] == answer.headers["request-id"]
+        for status, words in refusals.items():
+            rule = {"fault": "status", "status": status, "message": words}
+            provider.script("sk-ant-sim-one", rules=[rule])
+            answer = message(gateway)
+            sent = provider.received()[-1]
+            assert (answer.status_code, answer.content) == (status, sent["sent_body"])
+            assert answer.json()["error"]["message"] == words
+            passed = _fields(sent["sent_head"])
+            assert "request-id" in passed
+            for name in passed.keys() - _NOT_PASSED_ON:
+                assert answer.headers[name] == passed[name]
+            assert "set-cookie" not in answer.headers
+            assert record_of(gateway, answer)["provider_request_id"] == answer.headers["request-id"]
 
 
 def test_c4_rate_limit_headers_are_passed_on(tmp_path: Path, provider: SimulatedProvider) -> None:
@@ -143,22 +141,19 @@ def test_c17_the_guides_curl_line_is_served(tmp_path: Path, provider: SimulatedP
         assert (status, json.loads(answer)["type"]) == (200, "message")
 
 
-@pytest.mark.parametrize("headers", [{}, {"anthropic-version": "2023-06-01"}], ids=["without", "with"])
-def test_c18_the_legacy_completions_are_served(
-    tmp_path: Path, provider: SimulatedProvider, headers: dict[str, str]
-) -> None:
+def test_c18_the_legacy_completions_are_served(tmp_path: Path, provider: SimulatedProvider) -> None:
     """`/v1/complete` goes to Anthropic, with or without its version header, streamed or not."""
     body = {"model": MODEL, "max_tokens_to_sample": 32, "prompt": "\n\nHuman: hello\n\nAssistant:"}
     with Gateway(tmp_path, provider=provider.url) as gateway:
-        url, sent = f"{gateway.url}/v1/complete", {"x-api-key": CLIENT_KEY, **headers}
-        answer = httpx.post(url, json=body, headers=sent, timeout=20)
-        assert (answer.status_code, answer.json()["type"]) == (200, "completion")
-        streamed = httpx.post(url, json={**body, "stream": True}, headers=sent, timeout=20)
-        assert streamed.status_code == 200
-        told = "".join(data["completion"] for name, data in events(streamed.content) if name == "completion")
-        assert told == answer.json()["completion"]
-        assert provider.received()[-1]["path"] == "/v1/complete"
-        assert record_of(gateway, answer)["account"] == "one"
+        for headers in ({}, {"anthropic-version": "2023-06-01"}):
+            url, sent = f"{gateway.url}/v1/complete", {"x-api-key": CLIENT_KEY, **headers}
+            answer = httpx.post(url, json=body, headers=sent, timeout=20)
+            assert (answer.status_code, answer.json()["type"]) == (200, "completion")
+            streamed = httpx.post(url, json={**body, "stream": True}, headers=sent, timeout=20)
+            told = [data["completion"] for name, data in events(streamed.content) if name == "completion"]
+            assert "".join(told) == answer.json()["completion"]
+            assert provider.received()[-1]["path"] == "/v1/complete"
+            assert record_of(gateway, answer)["account"] == "one"
 
 
 def test_c9_the_bytes_are_the_clients_and_the_providers(tmp_path: Path, provider: SimulatedProvider) -> None:
