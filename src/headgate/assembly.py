@@ -20,10 +20,11 @@ from typing import Any
 from headgate import log
 from headgate.access.callers import Callers
 from headgate.admin.app import build_app
-from headgate.admin.owner import CONTROL_SOCKET, Owner
+from headgate.admin.owner import Owner
 from headgate.clock import Clock, SystemClock
 from headgate.config import environment
 from headgate.config.loading import Loaded
+from headgate.config.places import CONTROL_SOCKET
 from headgate.config.saving import save_setting, write_default_file
 from headgate.config.settings import Settings
 from headgate.errors import SettingsError

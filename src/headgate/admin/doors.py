@@ -1,8 +1,7 @@
 """Who may come in on the owner's side. Everything is closed that does not stand in `OPEN_PATHS`.
 
 A request is the owner's when it
-1. comes over the Unix socket (the listener sets `scope["headgate.local_owner"]`; the file's mode is
-   the lock), or
+1. comes over the Unix socket (the listener serves it `as_local_owner`; the file's mode is the lock), or
 2. carries the admin key, or
 3. while no admin key is set: comes from this machine, and no web page of another origin sent it.
 """
@@ -30,6 +29,15 @@ OPEN_PATHS = frozenset({"/health", "/healthz", "/ready"})
 FORWARDING_HEADERS = ("x-forwarded-for", "x-real-ip", "forwarded", "via")
 
 _log = logging.getLogger("headgate.server")
+
+
+def as_local_owner(app: ASGIApp) -> ASGIApp:
+    """The app as the owner sees it who came over the control socket, or can read the database itself."""
+
+    async def owned(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "headgate.local_owner": True}, receive, send)
+
+    return owned
 
 
 class Doors:

@@ -19,9 +19,6 @@ from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database
 from headgate.storage.requests import RequestStore
 
-CONTROL_SOCKET = "headgate.sock"
-"""Name of the Unix socket (0600) in the data folder, by which commands reach a running gateway."""
-
 
 class GatewayProcess(Protocol):
     """The relaying side as its owner sees it; every value is read at the moment it is shown."""

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headgate.admin.app import build_app
-from headgate.admin.owner import CONTROL_SOCKET
-from headgate.cli.stopped import open_owner
+from headgate.cli import on_demand
 from headgate.cli.terminal import CommandFailed
 from headgate.config.loading import Loaded
+from headgate.config.places import CONTROL_SOCKET
 
 BASE_URL = "http://localhost"
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
@@ -96,8 +94,8 @@ async def open_control(loaded: Loaded, *, writes: bool) -> AsyncIterator[Control
         if gateway is not None:
             yield gateway
             return
-    async with open_owner(loaded, may_create=writes) as owner:
-        transport = httpx.ASGITransport(app=as_local_owner(build_app(owner=owner)))
+    async with on_demand.open_app(loaded, may_create=writes) as app:
+        transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(
             transport=transport, base_url=BASE_URL, timeout=TIMEOUT, trust_env=False
         ) as client:
@@ -128,12 +126,3 @@ async def _listens(client: httpx.AsyncClient) -> bool:
         # It listens, but is slow or stopping: what the command asks next says so in its own words.
         return True
     return True
-
-
-def as_local_owner(app: ASGIApp) -> ASGIApp:
-    """Who may read the database file and its key is the owner already."""
-
-    async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, "headgate.local_owner": True}, receive, send)
-
-    return admitted

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import typer
 
+from headgate.cli import on_demand
 from headgate.cli.options import ConfigPath, load
 from headgate.cli.terminal import out
-from headgate.storage.database import open_database
 
 app = typer.Typer(no_args_is_help=True, help="The database that accounts and history are kept in.")
 
@@ -27,9 +27,7 @@ def upgrade(config: ConfigPath = None) -> None:
 
 async def _upgrade(config: Path | None) -> tuple[list[str], str]:
     """The revisions that were run, and the database in words that hold no password."""
-    loaded = load(config)
-    url = loaded.settings.storage.url
-    database = await open_database(url.get_secret_value() if url else None, loaded.data_folder)
+    database = await on_demand.open_database(load(config))
     try:
         return await database.upgrade(), database.location
     finally:

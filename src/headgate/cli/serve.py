@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from headgate import assembly
+from headgate.cli import on_demand
 from headgate.cli.options import ConfigPath, load
 
 
@@ -17,4 +17,4 @@ def serve(
 ) -> None:
     """Run the gateway. SIGINT or SIGTERM ends it after the requests that run."""
     loaded = load(config, server_host=host, server_port=port)
-    raise typer.Exit(assembly.run(loaded))
+    raise typer.Exit(on_demand.run_gateway(loaded))

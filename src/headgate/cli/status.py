@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from headgate.admin.owner import CONTROL_SOCKET
 from headgate.cli.accounts import print_accounts
 from headgate.cli.control import running_gateway
 from headgate.cli.options import AsJson, ConfigPath, load
 from headgate.cli.terminal import CommandFailed, out, print_json, span, state
+from headgate.config.places import CONTROL_SOCKET
 
 
 def status(config: ConfigPath = None, as_json: AsJson = False) -> None:

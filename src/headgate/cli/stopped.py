@@ -5,6 +5,10 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
+from starlette.types import ASGIApp
+
+from headgate.admin.app import build_app
+from headgate.admin.doors import as_local_owner
 from headgate.admin.owner import Owner
 from headgate.clock import Clock, SystemClock
 from headgate.config import environment
@@ -20,6 +24,13 @@ from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
 
 KEY_VARIABLE = "HEADGATE_SECRET_KEY"
+
+
+@asynccontextmanager
+async def open_app(loaded: Loaded, *, may_create: bool) -> AsyncIterator[ASGIApp]:
+    """The admin app on the database alone. Who may read that file and its key is the owner already."""
+    async with open_owner(loaded, may_create=may_create) as owner:
+        yield as_local_owner(build_app(owner=owner))
 
 
 @asynccontextmanager

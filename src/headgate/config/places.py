@@ -11,6 +11,9 @@ import platformdirs
 CONFIG_VARIABLE = "HEADGATE_CONFIG"
 DATA_VARIABLE = "HEADGATE_DATA_DIR"
 
+CONTROL_SOCKET = "headgate.sock"
+"""Name of the Unix socket (0600) in the data folder, by which commands reach a running gateway."""
+
 
 def config_file(environ: Mapping[str, str]) -> Path:
     """The settings file in force when no flag names one. It need not exist."""

@@ -8,10 +8,11 @@ import asyncio
 import socket
 from email.utils import formatdate
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from headgate.admin.doors import as_local_owner
 from headgate.clock import Clock
 from headgate.server.lane import FastLane
 from headgate.server.protocol import GatewayProtocol
@@ -93,15 +94,6 @@ class Listener:
             self._date_timer.cancel()
         for connection in list(self._state.connections):
             connection.transport.abort()
-
-
-def as_local_owner(app: ASGIApp) -> ASGIApp:
-    """The app as the owner sees it who came over the control socket."""
-
-    async def owned(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, "headgate.local_owner": True}, receive, send)
-
-    return owned
 
 
 def _config(app: ASGIApp) -> Config:

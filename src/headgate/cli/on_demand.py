@@ -1,0 +1,37 @@
+"""The heavy parts, loaded by the command that needs them: most commands need none of them.
+
+Nowhere else do imports stand inside functions to save time. They hide no circle: import-linter reads
+them like any others, and nothing that they load comes back here.
+"""
+
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from headgate.config.loading import Loaded
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from headgate.storage.database import Database
+
+
+def run_gateway(loaded: Loaded) -> int:
+    """See `assembly.run`."""
+    from headgate import assembly
+
+    return assembly.run(loaded)
+
+
+def open_app(loaded: Loaded, *, may_create: bool) -> "AbstractAsyncContextManager[ASGIApp]":
+    """See `stopped.open_app`."""
+    from headgate.cli import stopped
+
+    return stopped.open_app(loaded, may_create=may_create)
+
+
+async def open_database(loaded: Loaded) -> "Database":
+    """The database that the settings name; see `storage.database.open_database`."""
+    from headgate.storage import database
+
+    url = loaded.settings.storage.url
+    return await database.open_database(url.get_secret_value() if url else None, loaded.data_folder)
