@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import stat
 import sys
 from contextlib import AsyncExitStack, suppress
 from importlib.metadata import version
@@ -133,7 +134,8 @@ class _Gateway:
         await listener.listen(tcp)
         await self._listen_locally(listener, closing)
         self._take_signals()  # before the start line: whoever waits for it may stop us at once
-        self._announce(tcp, [*self._loaded.warnings, *database.warnings, *secrets.warnings])
+        folder_warnings = _mode_warnings(self._loaded.data_folder)
+        self._announce(tcp, [*self._loaded.warnings, *folder_warnings, *database.warnings, *secrets.warnings])
         return listener, process
 
     async def _open_database(self, closing: AsyncExitStack) -> Database:
@@ -300,6 +302,13 @@ class _Gateway:
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(NotImplementedError):  # Windows: Ctrl+C ends the runner
                 loop.add_signal_handler(number, on_signal)
+
+
+def _mode_warnings(folder: Path) -> list[str]:
+    """The files in it guard themselves, but whoever may write here can put others in their place."""
+    if os.name != "posix" or not (mode := stat.S_IMODE(folder.stat().st_mode)) & 0o077:
+        return []
+    return [f"{folder} is open to others (mode {mode:04o}). Mend: chmod 700 {folder}"]
 
 
 def _is_loopback(host: str) -> bool:

@@ -104,13 +104,15 @@ def test_a14_secret_files_are_the_owners_alone(tmp_path: Path, provider: Simulat
 
 
 def test_a14_a_wider_mode_is_warned_about(tmp_path: Path, provider: SimulatedProvider) -> None:
-    """A secret file that others can read is named in the log with the command that mends it."""
+    """A secret file or folder that is open to others is named in the log, with the mend."""
     with Gateway(tmp_path, provider=provider.url) as gateway:
         gateway.stop(expect_code=0)
         for file in ("secret.key", "headgate.db"):
             (gateway.data / file).chmod(0o644)
         gateway.config.chmod(0o644)
+        gateway.data.chmod(0o755)
         gateway.start()
         for file in (gateway.data / "secret.key", gateway.data / "headgate.db", gateway.config):
             line = logged(gateway, f"WARN.*{file}.*0?644")
             assert f"chmod 600 {file}" in line
+        assert f"chmod 700 {gateway.data}" in logged(gateway, f"WARN.*{gateway.data} .*0755")
