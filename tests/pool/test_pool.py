@@ -125,6 +125,7 @@ def test_a_better_priority_that_is_back_takes_its_conversations_again(clock: Sti
     assert picked(pool, TALK) == "a2"
     clock.at += 60
     assert picked(pool, TALK) == "a1"
+    assert all(one.is_conversation for one in told.switches)
     assert [(one.from_account, one.to_account, one.why) for one in told.switches] == [
         ("a2", "a1", "better priority")
     ]
@@ -293,6 +294,7 @@ def test_a_switch_within_a_request_is_told_with_its_reason(clock: StillClock) ->
     assert told.switches == [pool.last_switch]
     assert told.switches[0].why == "rate limited until 2027-01-15T08:01:00Z"
     assert (told.switches[0].from_account, pool.switches) == (first.account.name, 1)
+    assert not told.switches[0].is_conversation
 
 
 def test_an_empty_pool_has_nobody(clock: StillClock) -> None:
