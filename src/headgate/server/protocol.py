@@ -20,6 +20,7 @@ from headgate.relay.endpoints import Endpoint, find_endpoint
 from headgate.relay.exchange import Exchange, RequestHead
 from headgate.relay.heads import ClientHead
 from headgate.server.lane import FastLane
+from headgate.server.offers import without_offer
 from headgate.server.repeats import Repeat
 
 _LINGER_SECONDS = 2.0
@@ -59,6 +60,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self._heads_seen = 0
         # Per request
         self._head_is_complete = False
+        self._is_offer = False
+        """Another protocol is offered that is no WebSocket."""
         self._content_length: bytes | None = None
         self._exchange: Exchange | None = None
 
@@ -100,16 +103,26 @@ class GatewayProtocol(HttpToolsProtocol):
     def _parse(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._upgrade()
+        except httptools.HttpParserUpgrade as stop:
+            self._upgrade(data[stop.args[0] :])
         except httptools.HttpParserError:
             self._is_discarding = True
             self.send_400_response("Invalid HTTP request received.")
 
-    def _upgrade(self) -> None:
-        """A WebSocket goes to uvicorn's own; what else is offered is answered as if it were not."""
+    def _upgrade(self, rest: bytes) -> None:
+        """A WebSocket goes to uvicorn's own; what else is offered is answered as if it were not.
+
+        The parser has stopped behind the head and taken the body for another protocol's bytes: a new one
+        reads the head again, without the offer, and then the body (RFC 9110, section 7.8: may be ignored).
+        """
         if self._should_upgrade():
             self.handle_websocket_upgrade()
+        elif self._is_offer:
+            head = without_offer(self.parser.get_method(), self.url, self.headers, self._content_length)
+            self.parser = httptools.HttpRequestParser(self)
+            self._parse(head + rest)
+        else:
+            self._is_discarding = True  # CONNECT: the connection ends with the refusal
 
     def shutdown(self) -> None:
         """Drain: close when idle, else after the answers that are under way."""
@@ -132,6 +145,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.headers = []
         self._content_length = None
         self._head_is_complete = False
+        self._is_offer = False
         self._exchange = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -152,6 +166,9 @@ class GatewayProtocol(HttpToolsProtocol):
         parser = self.parser
         method = parser.get_method()
         endpoint = find_endpoint(method, path)
+        if parser.should_upgrade() and not self._should_upgrade() and self._get_upgrade() is not None:
+            self._is_offer = True
+            return
         if endpoint is None or parser.should_upgrade():
             self._hand_to_asgi()
             return
@@ -187,7 +204,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._is_between_requests = True
-        if self._is_discarding:
+        if self._is_discarding or self._is_offer:
             return
         if self._exchange is None:
             super().on_message_complete()
@@ -266,6 +283,7 @@ class GatewayProtocol(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
+            self.cycle.keep_alive = self.cycle.keep_alive and not self.parser.should_upgrade()
             self._turns.append(self.cycle)
         if len(self._turns) <= _MAX_WAITING:
             self.flow.resume_reading()  # uvicorn pauses behind any request that is not answered yet
