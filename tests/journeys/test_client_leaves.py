@@ -36,6 +36,7 @@ def gateway(
     folder: Path = tmp_path_factory.mktemp("leaving")
     with Gateway(folder, provider=running_provider.url) as running:
         yield running
+    assert "ERROR" not in running.log_text()
 
 
 @pytest.fixture(params=["close", "reset"])
@@ -164,6 +165,22 @@ async def test_a_client_that_does_not_read_may_leave_too(
     await until(lambda: provider.open_connections() == 0, what="the cancelled stream")
     assert row["usage"]["input_tokens"] > 0
     assert 0 < row["response_bytes"] < _only_row(provider)["sent_bytes"]
+
+
+async def test_leaving_while_the_bytes_rush_by(
+    gateway: Gateway, provider: SimulatedProvider, leave: Leaving
+) -> None:
+    """Whatever moment the end is noticed at, it is no error of the gateway or of the provider."""
+    before = len(gateway.requests())
+    wire = request(body=ask("say 20000 words", stream=True, max_tokens=128_000))
+    for _ in range(20):
+        async with connect(gateway.url) as connection:
+            connection.send(wire)
+            await connection.until(b"content_block_delta")
+            leave(connection)
+    await _nothing_is_left(gateway)
+    await until(lambda: len(gateway.requests()) >= before + 20, what="the records")
+    assert {row["status"] for row in gateway.requests()[:20]} <= {200, 499}
 
 
 async def test_leaving_between_two_requests_is_no_event(

@@ -105,6 +105,11 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         self.transport.close()
 
+    def drop(self) -> None:
+        """Close at once. Safe on one that is closed."""
+        if not self.is_closed.is_set():
+            self.transport.abort()
+
     def end(self) -> None:
         """Say that nothing more will be sent, and go on reading."""
         self.transport.write_eof()
@@ -186,7 +191,7 @@ async def connect(url: str) -> AsyncIterator[Connection]:
     try:
         yield connection
     finally:
-        connection.transport.abort()
+        connection.drop()
 
 
 async def fetch(url: str, request: bytes) -> Answer:
@@ -211,7 +216,7 @@ def request(
 ) -> bytes:
     """The bytes of one request; `chunks` cuts the body into so many chunks, 0 states its length."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    fields = {"host": "gateway", "x-api-key": key, "anthropic-version": "2023-06-01", **(headers or {})}
+    fields = {"host": "localhost", "x-api-key": key, "anthropic-version": "2023-06-01", **(headers or {})}
     if chunks:
         fields["transfer-encoding"] = "chunked"
         data = chunked(data, chunks)
