@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,7 +116,7 @@ def test_one_limited_model_does_not_move_the_conversation(clock: StillClock) -> 
     assert home is not None
     limit(clock, pool, home, 60, Fault.MODEL_LIMITED)
     assert picked(pool, TALK) != home
-    assert picked(pool, replace(TALK, model="another-model")) == home
+    assert picked(pool, msgspec.structs.replace(TALK, model="another-model")) == home
 
 
 def test_a_better_priority_that_is_back_takes_its_conversations_again(clock: StillClock) -> None:
@@ -155,14 +156,14 @@ def test_within_a_request_no_account_is_tried_twice(clock: StillClock) -> None:
 
 def test_a_pinned_request_goes_to_its_account_or_nowhere(clock: StillClock) -> None:
     pool = pool_of(account(1), account(2, priority=5), clock=clock)
-    pinned = replace(ANYONE, pinned_id=2)
+    pinned = msgspec.structs.replace(ANYONE, pinned_id=2)
     assert picked(pool, pinned) == "a2"
     assert picked(pool, pinned, tried=(2,)) is None
     limit(clock, pool, "a2", 60, Fault.SERVER_ERROR)
     assert picked(pool, pinned) == "a2"
     limit(clock, pool, "a2", 60)
     assert picked(pool, pinned) is None
-    assert picked(pool, replace(ANYONE, pinned_id=99)) is None
+    assert picked(pool, msgspec.structs.replace(ANYONE, pinned_id=99)) is None
 
 
 def test_without_rotation_the_first_by_priority_and_name_serves(clock: StillClock) -> None:
