@@ -4,10 +4,12 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Self, cast
 
+from headgate.upstream.answer import Answer
 from headgate.upstream.origin import Origin
+from headgate.upstream.timeouts import Timeouts
 
 PATIENCE_SECONDS = 10.0
 """No condition takes this long; what does has failed."""
@@ -15,6 +17,11 @@ PATIENCE_SECONDS = 10.0
 HEAD = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
 BODY = b"hello"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+NO_LIMITS = Timeouts()
+SHORT = 0.05
+"""Seconds of a limit that a test waits out."""
 
 
 class Talk:
@@ -140,3 +147,20 @@ def closing_after(data: bytes) -> Script:
         talk.close()
 
     return script
+
+
+async def silent(talk: Talk) -> None:
+    await talk.gone()
+
+
+async def read_all(answer: Answer) -> bytes:
+    pieces = []
+    while not answer.is_complete:
+        pieces.append(await answer.read())
+    answer.close()
+    return b"".join(pieces)
+
+
+async def pieces_of(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece

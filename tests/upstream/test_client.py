@@ -12,8 +12,19 @@ from headgate.errors import AnswerCut, ConnectFailed, UpstreamError, UpstreamTim
 from headgate.upstream.client import UpstreamClient
 from headgate.upstream.origin import Origin
 from headgate.upstream.timeouts import Timeouts
-from tests.upstream.scripted import BODY, HEAD, OK, ScriptedServer, Talk, closing_after, saying
-from tests.upstream.test_connection import NO_LIMITS, pieces_of, read_all, silent
+from tests.upstream.scripted import (
+    BODY,
+    HEAD,
+    NO_LIMITS,
+    OK,
+    ScriptedServer,
+    Talk,
+    closing_after,
+    pieces_of,
+    read_all,
+    saying,
+    silent,
+)
 
 
 class SetClock(SystemClock):

@@ -17,8 +17,7 @@ from headgate.errors import AnswerCut, ConnectFailed
 from headgate.upstream.client import UpstreamClient
 from headgate.upstream.timeouts import Timeouts
 from headgate.upstream.tls import ResumingContext, client_context
-from tests.upstream.scripted import BODY, HEAD, OK, ScriptedServer, Talk, closing_after
-from tests.upstream.test_connection import read_all
+from tests.upstream.scripted import BODY, HEAD, OK, ScriptedServer, Talk, closing_after, read_all
 
 LIMITS = Timeouts(connect=10, first_byte=10, idle=10)
 DAY = datetime.timedelta(days=1)
