@@ -55,7 +55,7 @@ def check_tests_mirror_sources(root: Path) -> Iterator[str]:
 
 
 def check_rooms(root: Path) -> Iterator[str]:
-    """Every room has a sign (its `__init__.py`: words only, short) and a page."""
+    """Every room has a sign (its `__init__.py`: words only, short) and a page that names its modules."""
     for sign in sorted((root / "src" / "headgate").glob("*/__init__.py")):
         text, name = sign.read_text(encoding="utf-8").strip(), sign.relative_to(root)
         if not (text.startswith('"""') and text.endswith('"""') and text.count('"""') == 2):
@@ -65,6 +65,11 @@ def check_rooms(root: Path) -> Iterator[str]:
         page = root / "docs" / "rooms" / f"{sign.parent.name}.md"
         if not page.exists():
             yield f"{page.relative_to(root)}: missing, but there is a room {sign.parent.name}"
+            continue
+        known = page.read_text(encoding="utf-8")
+        for module in sorted(sign.parent.glob("[!_]*.py")):
+            if f"`{module.name}`" not in known:
+                yield f"{page.relative_to(root)}: says nothing of {module.name}"
 
 
 def check_words(root: Path) -> Iterator[str]:

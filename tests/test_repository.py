@@ -23,7 +23,7 @@ def checkout(tmp_path: Path) -> Path:
         "src/headgate/pool/health.py": "LIMIT = 1\n",
         "tests/pool/test_health.py": "",
         "tests/journeys/test_anything.py": "",
-        "docs/rooms/pool.md": "# pool\n",
+        "docs/rooms/pool.md": "# pool\n\n`health.py`\n",
         "constraints.txt": "anyio==4.1\nHttpx==0.28.1\n",
         **{f"docs/{path.name}": text for path, text in generate_docs.pages().items()},
     }
@@ -56,6 +56,7 @@ def test_a_repository_in_order_has_no_complaints(checkout: Path) -> None:
         ("src/headgate/pool/__init__.py", "X = 1\n", "a room sign is one docstring"),
         ("src/headgate/pool/__init__.py", '"""A\n' + "b\n" * 12 + '"""\n', "at most 12 lines"),
         ("src/headgate/relay/__init__.py", '"""The way."""\n', "docs/rooms/relay.md: missing"),
+        ("src/headgate/pool/windows.py", "X = 1\n", "docs/rooms/pool.md: says nothing of windows.py"),
         ("docs/rooms/pool.md", "see /wo" + "rk/x\n", "docs/rooms/pool.md:1: names a path"),
         ("src/headgate/pool/health.py", "# TO" + "DO\n", "health.py:1: finish it"),
         ("constraints.txt", "anyio @ https://example.com/a.whl\n", "constraints.txt:1: expected"),
