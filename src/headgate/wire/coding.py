@@ -24,6 +24,10 @@ _MAX_SWELL = 64 * 1_048_576
 """Plain bytes of one answer that we are ready to look at: far above any message, far below a bomb."""
 
 
+_ZSTD_STEP = 512
+"""Coded bytes undone at once, because zstd takes no bound: a block of four may stand for 128 KiB."""
+
+
 class _Identity:
     def feed(self, data: bytes) -> bytes:
         return data
@@ -53,16 +57,23 @@ class _Zlib:
     def __init__(self, *, window_bits: int) -> None:
         self._zlib = zlib.decompressobj(window_bits)
         self._may_be_raw = window_bits == zlib.MAX_WBITS
+        self._opening = b""
 
     def undo(self, data: bytes, allowance: int) -> bytes:
+        may_be_raw = self._may_be_raw
+        if may_be_raw:
+            data = self._opening + data
+            if len(data) < 2:  # the zlib header's length: which form it is cannot be told yet
+                self._opening = data
+                return b""
+            self._may_be_raw = False
         try:
             plain = self._zlib.decompress(data, allowance)
         except zlib.error:
-            if not self._may_be_raw:
+            if not may_be_raw:
                 raise
             self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
             plain = self._zlib.decompress(data, allowance)
-        self._may_be_raw = False
         return plain
 
 
@@ -80,10 +91,17 @@ class _Brotli:
 class _Zstd:
     def __init__(self) -> None:
         # The window is bounded as RFC 8878 section 3.1.1.1.2 recommends for the web.
-        self._zstd = zstandard.ZstdDecompressor(max_window_size=8 * 1_048_576).decompressobj()
+        decompressor = zstandard.ZstdDecompressor(max_window_size=8 * 1_048_576)
+        self._zstd = decompressor.decompressobj(read_across_frames=True)
 
     def undo(self, data: bytes, allowance: int) -> bytes:
-        return self._zstd.decompress(data)
+        pieces: list[bytes] = []
+        for start in range(0, len(data), _ZSTD_STEP):
+            pieces.append(self._zstd.decompress(data[start : start + _ZSTD_STEP]))
+            allowance -= len(pieces[-1])
+            if allowance <= 0:
+                break
+        return b"".join(pieces)
 
 
 _IDENTITY = _Identity()
