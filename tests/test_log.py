@@ -2,7 +2,7 @@ import json
 import logging
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +237,69 @@ def test_the_default_place_is_in_the_temporary_folder(
     assert "here" in (tmp_path / "headgate-logs" / "app.log").read_text()
     assert stat.S_IMODE((tmp_path / "headgate-logs").stat().st_mode) == 0o700
     assert log.file_of(None) is None
+
+
+_NAMES = ("key", "token", "secret", "password", "authorization", "x-api-key", "access_token")
+_SECRET_TEXTS = [
+    *("sk-abcdef", "sk-ant-abcdef", "hg_abcdef", f"AIza{'a' * 20}", "Bearer a", "Basic\ta", "a://b:c@d"),
+    *(f"{name}{sign}v" for name in _NAMES for sign in ("=", '":"', '" : "', '\\":\\"')),
+]
+_SPELLINGS = [str, str.upper, str.title, lambda text: text.replace("s", "\u017f").replace("i", "\u0131")]
+
+
+_ASCII = st.text(st.characters(max_codepoint=127))
+
+
+@given(_ASCII, st.sampled_from(_SPELLINGS), st.text())
+def test_s6_the_look_before_redaction_lets_no_secret_through(
+    before: str, spell: Callable[[str], str], after: str
+) -> None:
+    """It may send a harmless line on to the expression; it may never spare a line that has a secret."""
+    for secret in _SECRET_TEXTS:
+        assert log._SECRETS.search(secret)
+        for text in (spell(secret), before + spell(secret) + after):
+            assert log._may_hold_secret(text) or not log._SECRETS.search(text)
+
+
+@given(st.dictionaries(st.text(), st.one_of(st.none(), st.integers(), st.booleans(), st.text(), st.binary())))
+def test_extras_are_written_one_way(extras: dict[str, Any]) -> None:
+    """The short way for plain values and the long way for the others give the same text."""
+    assert log._encode(extras) == log._encode_any(extras)
+
+
+@pytest.mark.parametrize(
+    ("created", "shown"),
+    [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (1_700_000_000.123, "2023-11-14T22:13:20.123Z"),
+        (1_700_000_000.9999999, "2023-11-14T22:13:21.000Z"),
+        (1_700_000_001.5, "2023-11-14T22:13:21.500Z"),
+    ],
+)
+def test_a_time_has_milliseconds(created: float, shown: str) -> None:
+    """A second's text is kept for the lines of the same second, and for no other."""
+    line = record("m")
+    line.created = created
+    assert log.PrettyFormatter().format(line).startswith(f"[{shown}]")
+
+
+def test_gathered_lines_leave_together_and_in_order(
+    root: logging.Logger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever ends the batch; and a large one does not wait for its end."""
+    file = tmp_path / "app.log"
+    log.configure(settings(file=str(file)))
+    with pytest.raises(RuntimeError), log.gathered():
+        proxy().info("first")
+        proxy().error("second")
+        assert file.read_text() == ""
+        raise RuntimeError
+    proxy().info("third")
+    written = file.read_text()
+    assert [line.rsplit(" ", 1)[1] for line in written.splitlines()] == ["first", "second", "third"]
+    with log.gathered():
+        for _ in range(100):
+            proxy().info("x" * 500)
+        assert file.read_text().count("\n") > 50
+    assert file.read_text().count("\n") == 103
+    assert capsys.readouterr().out == file.read_text()

@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from headgate.log_output import LogFile
 
 
@@ -65,4 +67,65 @@ def test_a_console_whose_reader_left_costs_no_line(tmp_path: Path) -> None:
         process.stdin.close()
         complaints = process.stderr.read()
     assert [f"line {n} \\udc80" in file.read_text() for n in range(3)] == [True] * 3
-    assert "Logging error" not in complaints
+    assert complaints == ""
+    assert process.returncode == 0
+
+
+_STARTED_WITHOUT = """
+import logging, os, sys
+from headgate.log import configure
+configure({"level": "info", "format": "pretty", "color": "auto", "file": sys.argv[1],
+           "max_bytes": 0, "backups": 0})
+logging.getLogger("headgate.proxy").info("line")
+os.system("echo from a child")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_a_start_without_standard_streams_costs_no_line(tmp_path: Path, closed: str) -> None:
+    """The log file must not take the free number: what children print would land in it."""
+    file = tmp_path / "app.log"
+    shell = ["/bin/sh", "-c", f'exec "$0" -c "$1" "$2" {closed}', sys.executable, _STARTED_WITHOUT, str(file)]
+    done = subprocess.run(shell, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert file.read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize(("backups", "names"), [(0, ["a.log"]), (2, ["a.log", "a.log.1", "a.log.2"])])
+def test_as_many_old_files_are_kept_as_wanted(tmp_path: Path, backups: int, names: list[str]) -> None:
+    """The newest of them is `.1`; without any the file is begun anew."""
+    file = LogFile(tmp_path / "a.log", max_bytes=10, backups=backups)
+    for number in range(9):
+        file.write(f"line-{number}\n")
+    file.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert [(tmp_path / name).read_text() for name in names] == [
+        f"line-{8 - n}\n" for n in range(backups + 1)
+    ]
+
+
+def test_a_line_longer_than_the_limit_is_written(tmp_path: Path) -> None:
+    """Into a file of its own, and nothing is rotated for an empty one."""
+    file = LogFile(tmp_path / "a.log", max_bytes=10, backups=5)
+    file.write("x" * 50 + "\n")
+    file.write("y" * 50 + "\n")
+    file.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.log", "a.log.1"]
+
+
+def test_a_place_that_takes_no_more_is_said_once_and_used_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log's trouble never reaches who logs."""
+    folder = tmp_path / "logs"
+    file = LogFile(folder / "a.log", max_bytes=0, backups=0)
+    (folder / "a.log").unlink()
+    folder.rmdir()
+    file.write("lost\n")
+    file.write("lost\n")
+    folder.mkdir()
+    file.write("kept\n")
+    file.close()
+    assert (folder / "a.log").read_text() == "kept\n"
+    assert capsys.readouterr().err.count("Cannot write log file") == 1

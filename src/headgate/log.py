@@ -11,19 +11,23 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from headgate.log_output import Console, LogFile, Output
+import msgspec
+
+from headgate.log_output import Console, LogFile, Output, occupy_standard_streams
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _LEVEL_WORDS = {"WARNING": "WARN", "CRITICAL": "ERROR"}
 
-_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
-"""What a record has by itself; the rest came by `extra=`."""
+_OWN_ATTRIBUTES = len(vars(logging.makeLogRecord({})))
+"""So many stand at the front of every record; the rest came by `extra=` or from a formatter."""
+_FORMATTED = frozenset({"message", "asctime", "color_message"})
 
 _CONTROL = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)} | {
     ord("\n"): "\\n",
@@ -97,6 +101,7 @@ def configure(settings: Mapping[str, Any], *, own_file: bool = False) -> None:
     `settings` are the fields of `config.settings.LogSettings`, as `model_dump()` gives them.
     `own_file`: this process rotates the file; exactly one may.
     """
+    occupy_standard_streams()
     failure: str | None = None
     file: LogFile | None = None
     if path := file_of(settings["file"]):
@@ -207,8 +212,8 @@ def _level_of(record: logging.LogRecord) -> str:
 def _extras_of(record: logging.LogRecord) -> dict[str, Any]:
     return {
         name: value
-        for name, value in vars(record).items()
-        if name not in _OWN_ATTRIBUTES and value is not None
+        for name, value in islice(vars(record).items(), _OWN_ATTRIBUTES, None)
+        if value is not None and name not in _FORMATTED
     }
 
 
@@ -222,8 +227,16 @@ def _without_control(text: str) -> str:
     return text if text.isprintable() else text.translate(_CONTROL)
 
 
-# Made once: `json.dumps` makes an encoder of its own for every call.
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str).encode
+# Values that msgspec and `json` write alike; it has ways of its own with others, such as bytes.
+_PLAIN_VALUES = frozenset({str, int, bool})
+_encode_any = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str).encode
+
+
+def _encode(fields: Mapping[str, Any]) -> str:
+    if _PLAIN_VALUES.issuperset(map(type, fields.values())):
+        with suppress(ValueError, OverflowError):  # half of a surrogate pair, an integer over 64 bits
+            return msgspec.json.encode(fields).decode()
+    return _encode_any(fields)
 
 
 def _trace_of(formatter: logging.Formatter, record: logging.LogRecord) -> str:

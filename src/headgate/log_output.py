@@ -29,6 +29,19 @@ _GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.EINVAL)
 """A reader that left, a terminal that was closed; EINVAL is what Windows says of a broken pipe."""
 
 
+def occupy_standard_streams() -> None:
+    """Open nothing where a standard stream was closed before our start.
+
+    Otherwise the next file or socket that is opened gets its number, and a child process takes it for
+    its own standard output; uvloop aborts when it is one of its own.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
 class Output(logging.Handler):
     """The console and the file of this process. A record is formatted once, for both."""
 
