@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "journal"
 
 
-Start = Callable[[Path, str, Path], "subprocess.Popen[bytes]"]
+Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
@@ -35,8 +35,11 @@ def start() -> Iterator[Start]:
     """What a test starts is gone at its end, however it ends."""
     with ExitStack() as started:
 
-        def start(folder: Path, url: str, log_file: Path) -> "subprocess.Popen[bytes]":
-            process = subprocess.Popen([sys.executable, "-m", "headgate.record"], stdin=subprocess.PIPE)
+        def start(
+            folder: Path, url: str, log_file: Path, stdout: int | None = None
+        ) -> "subprocess.Popen[bytes]":
+            command = [sys.executable, "-m", "headgate.record"]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout)
             started.enter_context(process)
             started.callback(process.kill)
             assert process.stdin is not None
@@ -164,3 +167,23 @@ async def test_d5_a_database_that_is_away_is_said_and_tried_again(
     await until(lambda: (state := read_state(folder)) is not None and state.failure is None)
     assert await asyncio.to_thread(end, recorder) == 0
     assert await recorded(database) == ["a"]
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="no priorities of this kind")
+async def test_it_gives_way_to_the_gateway_and_outlives_its_reader(
+    sqlite_url: str, folder: Path, start: Start, tmp_path: Path
+) -> None:
+    """`headgate serve | head`: lines go to the file, records to the database, and the exit is a good one."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    recorder = start(folder, sqlite_url, tmp_path / "app.log", stdout=writer)
+    os.close(writer)
+    await until(lambda: read_state(folder) is not None)
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, recorder.pid) == min(ours + 10, 19)
+    journal = Journal(folder, "g", SystemClock())
+    for number in range(100):
+        journal.append(request(f"r{number}"))
+    journal.close()
+    assert await asyncio.to_thread(end, recorder) == 0
+    assert (tmp_path / "app.log").read_text().count("Request completed") == 100

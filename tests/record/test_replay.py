@@ -83,8 +83,10 @@ async def test_a_backlog_is_stored_in_order_and_in_batches(database: Database, f
     journal_of(folder, *ids).close()
     replay = Replay(folder, database, Seen())
     assert await replay.step() > 0
+    assert replay.is_behind
     assert await recorded(database) == ids[:1000]
     await replay.drain()
+    assert not replay.is_behind
     assert await recorded(database) == ids
 
 

@@ -1,6 +1,7 @@
 """`python -m headgate.record`: started by the gateway (`supervisor.py`), of no use by hand."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -13,10 +14,18 @@ from headgate.clock import SystemClock
 from headgate.log import configure
 from headgate.record.recorder import Order, Recorder
 
+_NICENESS = 10
+"""On a busy machine the gateway goes first: a record can wait in the journal, a client cannot."""
+
 
 def main() -> int:
     # Ctrl+C reaches the whole group of processes; the gateway says when we are done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
+    # What no line of ours shows need not be looked up for each of them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     configure(order.log, own_file=True)
     return asyncio.run(_run(order))

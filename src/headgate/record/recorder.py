@@ -20,10 +20,10 @@ from headgate.storage.database import Database, open_database
 
 LOCK_PAUSE_SECONDS = 0.05
 GATHER_SECONDS = 0.05
-"""Between batches: a transaction costs about the same for one record and for a hundred."""
+BUSY_GATHER_SECONDS = 0.2
+BUSY_BYTES = 16 << 10
+"""Between batches, and when the last one was larger than this: a transaction costs as much as 60 records."""
 IDLE_SECONDS = 0.1
-BACKLOG_BYTES = 64 << 10
-"""A step that moved more than this goes straight on to the next."""
 
 FIRST_RETRY_SECONDS = 0.25
 LAST_RETRY_SECONDS = 10.0
@@ -106,8 +106,8 @@ class Recorder:
             if is_last and not moved:
                 _log.info("Async DB writer queue flushed")
                 return 0
-            if moved < BACKLOG_BYTES and not is_last:
-                await self._pause(GATHER_SECONDS if moved else IDLE_SECONDS)
+            if not is_last and not replay.is_behind:
+                await self._pause(_pause_after(moved))
 
     async def _may_retry(self, error: HeadgateError) -> bool:
         """Wait a little longer each time; False when we are to stop and have tried long enough."""
@@ -130,3 +130,9 @@ class Recorder:
             await asyncio.wait_for(self._stop.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _pause_after(moved_bytes: int) -> float:
+    if moved_bytes > BUSY_BYTES:
+        return BUSY_GATHER_SECONDS
+    return GATHER_SECONDS if moved_bytes else IDLE_SECONDS

@@ -65,6 +65,8 @@ class Replay:
     ) -> None:
         """`on_written` sees the records of each batch after its commit."""
         self.counts = Counts()
+        self.is_behind = False
+        """The last step had to leave something unread: call the next without a pause."""
         self.positions: dict[tuple[str, str], int] | None = None
         """Byte offset by (journal, segment); None until read from the database."""
         self._folder = folder
@@ -82,6 +84,7 @@ class Replay:
         StorageError when the database is away: nothing is lost, call again later.
         """
         moved = 0
+        self.is_behind = False
         for segment in list_segments(self._folder):
             try:
                 moved += await self._step_segment(segment)
@@ -97,6 +100,7 @@ class Replay:
         may_grow = segment.is_being_written()
         data = read_at(segment.path, start, READ_BYTES)
         frames, tail = read_frames(data, start, BATCH_RECORDS)
+        self.is_behind |= len(frames) == BATCH_RECORDS or len(data) == READ_BYTES
         if frames:
             await self._write(segment, start, frames)
             return frames[-1].end - start

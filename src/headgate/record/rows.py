@@ -1,17 +1,28 @@
 """Records as rows of the database."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
 from headgate.dialects.usage import Usage
-from headgate.record.events import HealthRecord, ObjectRecord, Record, RequestRecord
+from headgate.record.events import Attempt, HealthRecord, ObjectRecord, Record, RequestRecord
 from headgate.storage.batch import Rows
 
 _MAX_INTEGER = 2**63 - 1
 
 _UNSAID = Usage()
+
+
+def _texts_of(kind: type[msgspec.Struct]) -> Callable[[dict[str, Any]], Iterable[str | None]]:
+    """Picks the fields that may hold text out of a record's columns."""
+    fields = msgspec.structs.fields(kind)
+    return itemgetter(*(field.name for field in fields if field.type in (str, str | None)))
+
+
+_TEXTS: dict[type[msgspec.Struct], Callable[[dict[str, Any]], Iterable[str | None]]]
+_TEXTS = {kind: _texts_of(kind) for kind in (RequestRecord, Attempt)}
 
 
 def to_rows(records: Iterable[Record]) -> Rows:
@@ -42,6 +53,8 @@ def _add_request(record: RequestRecord, rows: Rows) -> None:
 def _columns(struct: msgspec.Struct) -> dict[str, Any]:
     """By field name. PostgreSQL takes no NUL in a text, and a client may send one in any name."""
     columns = msgspec.structs.asdict(struct)
+    if (texts := _TEXTS.get(type(struct))) and "\0" not in "".join(filter(None, texts(columns))):
+        return columns
     for name, value in columns.items():
         if isinstance(value, str) and "\0" in value:
             columns[name] = value.replace("\0", "\ufffd")

@@ -16,6 +16,7 @@ import zlib
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from headgate.record.lock import is_locked
 
@@ -72,8 +73,7 @@ class Tail(Enum):
     CORRUPT = "bytes that are no frame"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     payload: bytes
     end: int
     """Offset of the first byte after the frame."""
