@@ -1,0 +1,173 @@
+"""The meter hears the same, however an answer is cut, coded or broken."""
+
+import gzip
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate.dialects.anthropic_meter import Meter, StreamMeter, meter_for
+from headgate.dialects.usage import Usage
+
+STREAM = {b"content-type": b"text/event-stream; charset=utf-8"}
+JSON = {b"content-type": b"application/json"}
+USAGE = Usage(25, 15, 7, 100, 200)
+
+
+def _event(name: str, **fields: Any) -> bytes:
+    data = json.dumps({"type": name, **fields}, ensure_ascii=False)
+    return f"event: {name}\ndata: {data}\n\n".encode()
+
+
+START = _event(
+    "message_start",
+    message={
+        "id": "msg_1",
+        "usage": {
+            "input_tokens": 25,
+            "cache_read_input_tokens": 7,
+            "cache_creation_input_tokens": 300,
+            "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+            "output_tokens": 1,
+            "service_tier": "standard",
+        },
+    },
+)
+TEXT = _event(
+    "content_block_delta", index=0, delta={"type": "text_delta", "text": 'error message_delta 水😀 "'}
+)
+DELTA = _event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 15})
+TRANSCRIPT = b"".join(
+    [START, b": ping\n\n", _event("ping"), *[TEXT] * 5, _event("unheard_of", usage=None), DELTA]
+) + _event("message_stop")
+ERROR = _event("error", error={"type": "overloaded_error", "message": "Overloaded"})
+
+
+def _metered(meter: Meter, pieces: list[bytes]) -> Usage | None:
+    for piece in pieces:
+        meter.feed(piece)
+    return meter.finish()
+
+
+def _cut(data: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    return [data[a:b] for a, b in pairwise(places)]
+
+
+# ---- streams -------------------------------------------------------------------------------------
+
+
+@given(cuts=st.lists(st.integers(0, 5000)))
+def test_any_cut_of_a_stream_gives_the_same_usage(cuts: list[int]) -> None:
+    """Cumulative counts: the last one that was told counts."""
+    assert _metered(meter_for(STREAM), _cut(TRANSCRIPT, cuts)) == USAGE
+
+
+@given(cuts=st.lists(st.integers(0, 5000)))
+def test_any_cut_of_a_coded_stream_too(cuts: list[int]) -> None:
+    headers = {**STREAM, b"content-encoding": b"gzip"}
+    assert _metered(meter_for(headers), _cut(gzip.compress(TRANSCRIPT), cuts)) == USAGE
+
+
+@given(end=st.integers(0, len(TRANSCRIPT)))
+def test_a_stream_that_breaks_off_has_the_usage_seen_so_far(end: int) -> None:
+    """Nothing, what the start told, or all of it: never a figure of its own."""
+    usage = _metered(meter_for(STREAM), [TRANSCRIPT[:end]])
+    assert usage in (None, Usage(25, 1, 7, 100, 200), USAGE)
+    if len(START) <= end < len(TRANSCRIPT) - len(DELTA) - 60:
+        assert usage == Usage(25, 1, 7, 100, 200)
+
+
+@given(cuts=st.lists(st.integers(0, 5000)), place=st.integers(0, 3))
+def test_an_error_event_is_heard_wherever_it_stands(cuts: list[int], place: int) -> None:
+    """Its type is the record's word, its data is what the provider's meaning is read from."""
+    parts = [START, TEXT, DELTA]
+    parts.insert(place, ERROR)
+    meter = meter_for(STREAM)
+    _metered(meter, _cut(b"".join(parts), cuts))
+    assert meter.error_type == "overloaded_error"
+    assert json.loads(meter.error_data or b"")["error"]["message"] == "Overloaded"
+
+
+def test_the_answer_can_be_judged_from_its_first_whole_event_on() -> None:
+    meter = meter_for(STREAM)
+    for byte in START[:-1]:
+        meter.feed(bytes([byte]))
+        assert not meter.has_event
+    meter.feed(START[-1:])
+    assert meter.has_event
+
+
+def test_an_open_event_is_known() -> None:
+    """Words of ours go between events, or end the one that is open."""
+    meter = meter_for(STREAM)
+    assert isinstance(meter, StreamMeter)
+    meter.feed(START + TEXT[:20])
+    assert (meter.is_plain, meter.open_event) == (True, TEXT[:20])
+
+
+def test_bytes_that_are_no_gzip_end_the_listening_only() -> None:
+    """Nothing is raised: the client's bytes go on."""
+    meter = meter_for({**STREAM, b"content-encoding": b"gzip"})
+    assert _metered(meter, [b"no gzip", TRANSCRIPT]) is None
+
+
+def test_odd_data_says_nothing() -> None:
+    """Broken JSON, other types, deep nesting."""
+    odd = [b"{", b"[]", b"7", b'"x"', b'{"usage":[]}', b'{"usage":{"input_tokens":"9"}}', b"[" * 100_000]
+    stream = b"".join(b"event: message_delta\ndata: " + data + b"\n\n" for data in odd)
+    assert _metered(meter_for(STREAM), [START, stream]) == Usage(25, 1, 7, 100, 200)
+
+
+def test_later_totals_do_not_count_cache_writes_twice() -> None:
+    """`message_delta` repeats the total without the split."""
+    later = _event("message_delta", usage={"output_tokens": 15, "cache_creation_input_tokens": 300})
+    assert _metered(meter_for(STREAM), [START, later]) == USAGE
+
+
+# ---- JSON ----------------------------------------------------------------------------------------
+
+MESSAGE = json.dumps({"type": "message", "usage": {"input_tokens": 3, "output_tokens": 4}}).encode()
+
+
+@given(cuts=st.lists(st.integers(0, 100)))
+def test_any_cut_of_a_json_answer(cuts: list[int]) -> None:
+    assert _metered(meter_for(JSON), _cut(MESSAGE, cuts)) == Usage(3, 4)
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b'{"type":"error","error":{"type":"api_error","message":"m"}}', "api_error"),
+        (b'{"error":"a gateway in between"}', "error"),
+        (b'{"error":{"message":"no type"}}', "error"),
+    ],
+)
+def test_a_json_error_is_read(body: bytes, word: str) -> None:
+    meter = meter_for(JSON)
+    assert _metered(meter, [body]) is None
+    assert (meter.error_type, meter.error_data) == (word, body)
+
+
+def test_whoever_looks_for_more_gets_whole_pieces() -> None:
+    """Ids are never cut in two."""
+    for headers, data in ((STREAM, TRANSCRIPT), (JSON, MESSAGE)):
+        heard: list[bytes] = []
+        meter = meter_for(headers)
+        meter.on_text = heard.append
+        _metered(meter, [bytes([byte]) for byte in data])
+        assert b"".join(heard) == data
+        assert all(piece.endswith(b"\n\n") for piece in heard) or heard == [MESSAGE]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {b"content-type": b"application/pdf"}, {**JSON, b"content-encoding": b"compress"}],
+)
+def test_what_has_no_usage_is_not_listened_to(headers: dict[bytes, bytes]) -> None:
+    meter = meter_for(headers)
+    assert meter.has_event
+    assert _metered(meter, [MESSAGE]) is None
