@@ -59,13 +59,6 @@ class InvalidClientKey(HeadgateError):
     blame, next_step = Blame.CALLER, NextStep.STOP
 
 
-class PathNotServed(HeadgateError):
-    """A path that no provider has, and that is neither the owner's nor the dashboard's."""
-
-    code, status = "path_not_served", 400
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
-
 class UnknownAccount(HeadgateError):
     """A name that no account has; the message names near matches."""
 

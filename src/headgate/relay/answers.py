@@ -11,7 +11,7 @@ from headgate.clock import Clock
 from headgate.config.settings import RoutingSettings
 from headgate.dialects.anthropic import write_error, write_stream_error
 from headgate.dialects.anthropic_meter import StreamMeter
-from headgate.errors import HeadgateError, UpstreamError, UpstreamTimedOut
+from headgate.errors import ClientLeft, HeadgateError, UpstreamError, UpstreamTimedOut
 from headgate.record.journal import Journal
 from headgate.relay.attempt import Opened
 from headgate.relay.exchange import Exchange
@@ -112,7 +112,7 @@ class Answers:
 
     def left(self, exchange: Exchange, trail: Trail) -> None:
         """The client is gone: only the record is written."""
-        self._record(trail, 499, "client_left")
+        self._record(trail, ClientLeft.status, ClientLeft.code)
 
     def _record(self, trail: Trail, status: int, error: str | None, *, last_bytes: int = 0) -> None:
         if not trail.is_recorded:
