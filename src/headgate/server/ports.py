@@ -23,6 +23,10 @@ def open_port(host: str, port: int) -> socket.socket:
         raise ListenFailed(
             f"Cannot listen on {host}: {error.strerror}", hint="Check `server.host` or `--host`."
         ) from error
+    except UnicodeError:
+        raise ListenFailed(
+            f"Cannot listen on {host}: this is no host name", hint="Check `server.host` or `--host`."
+        ) from None
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
