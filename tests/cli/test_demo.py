@@ -53,6 +53,7 @@ async def test_a_stopped_demo_stops_all_it_started(headgate: Command, tmp_path: 
     async with asyncio.timeout(60):
         while not url:
             line = (await process.stdout.readline()).decode()
+            assert line, "It ended before it had an address."
             url = line.partition("Gateway on ")[2].split(",")[0]
     os.kill(process.pid, signal.SIGTERM)
     rest, _ = await asyncio.wait_for(process.communicate(), 60)
