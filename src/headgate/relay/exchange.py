@@ -5,6 +5,8 @@ piece of the body, so that a short answer is one write; nothing is sent before t
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 
 import msgspec
@@ -15,6 +17,8 @@ from headgate.relay.body import BodyBuffer, BodyStream
 from headgate.relay.endpoints import Endpoint
 from headgate.relay.heads import ClientHead
 from headgate.wire.headers import Headers
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class RequestHead(msgspec.Struct, frozen=True):
@@ -140,6 +144,11 @@ class Exchange:
     def break_off(self) -> None:
         """End an answer that cannot be completed: the client sees the connection close."""
         self.keep_alive = False
+        if not self._is_chunked and not self._has_stated_length:
+            # A body that ends with the connection would look whole: only a reset tells.
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._transport.abort()
         self._complete()
 
     def _complete(self) -> None:
