@@ -246,11 +246,14 @@ async def test_a_body_longer_than_stated_ends_where_it_was_said_to(
     assert (after.status, after.json()["type"]) == (200, "message")
 
 
-async def test_a_coded_stream_that_breaks_is_cut_off(gateway: Gateway, provider: SimulatedProvider) -> None:
-    """Words of ours would be no gzip: only the close tells."""
-    provider.script(ONE, coding="gzip", rules=[{"fault": "cut", "stage": "mid_event"}])
+@pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
+async def test_a_coded_stream_that_breaks_is_cut_off(
+    gateway: Gateway, provider: SimulatedProvider, version: bytes
+) -> None:
+    """Words of ours would be no gzip: only the close tells, and where the close is the end, a reset."""
+    provider.script(ONE, coding="gzip", rules=[{"fault": "cut", "stage": "mid_event"}], pacing=PACED)
     stream = request(body=ask("say 40 words", stream=True), headers={"accept-encoding": "gzip"})
-    answer = await fetch(gateway.url, stream)
+    answer = await fetch(gateway.url, stream.replace(b"HTTP/1.1", version, 1))
     assert (answer.status, answer.is_whole) == (200, False)
     record = gateway.record_of(answer.id)
     assert record["error"] == "answer_cut"
