@@ -1,8 +1,10 @@
+import socket
 from pathlib import Path
 
 import platformdirs
 
 from headgate.config import places
+from headgate.config.places import CONTROL_SOCKET, short_path
 
 
 def test_the_platform_says_where_settings_and_data_are() -> None:
@@ -15,3 +17,23 @@ def test_variables_name_other_places() -> None:
     """`~` is the user's own folder; the data folder is absolute, whatever the working folder becomes."""
     assert places.config_file({"HEADGATE_CONFIG": "~/x.yaml"}) == Path.home() / "x.yaml"
     assert places.data_folder({"HEADGATE_DATA_DIR": "here"}) == Path.cwd() / "here"
+
+
+def test_a_socket_behind_a_long_path_is_reachable(tmp_path: Path) -> None:
+    """A Unix socket's address holds about a hundred bytes; folders are longer than that."""
+    folder = tmp_path / ("a" * 120)
+    folder.mkdir()
+    path = folder / CONTROL_SOCKET
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as client:
+        with short_path(path) as address:
+            listening.bind(address)
+        listening.listen()
+        assert path.is_socket()
+        with short_path(path) as address:
+            client.connect(address)
+
+
+def test_a_short_path_is_used_as_it_is() -> None:
+    """No detour where none is needed."""
+    with short_path(Path("/run/headgate.sock")) as address:
+        assert address == "/run/headgate.sock"

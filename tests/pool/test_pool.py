@@ -302,3 +302,22 @@ def test_an_empty_pool_has_nobody(clock: StillClock) -> None:
     pool = pool_of(clock=clock)
     assert pool.pick(ANYONE, ()) is None
     assert pool.explain("anthropic", None) == {}
+
+
+def test_what_is_no_limit_is_not_waited_for(clock: StillClock) -> None:
+    """An empty purse comes back when a bill is paid: nobody can be told when."""
+    pool = pool_of(account(1), account(2), clock=clock)
+    named(pool, "a1").health.apply(Fault.BILLING, now=START)
+    named(pool, "a2").health.apply(Fault.BILLING, now=START)
+    assert pool.earliest_return("anthropic", MODEL) is None
+    named(pool, "a2").health.resume()
+    limit(clock, pool, "a2", 90)
+    assert pool.earliest_return("anthropic", MODEL) == START + 90
+
+
+def test_a_pinned_request_waits_for_its_own_account(clock: StillClock) -> None:
+    """That others could serve other requests is no use to it."""
+    pool = pool_of(account(1), account(2), clock=clock)
+    limit(clock, pool, "a2", 90)
+    assert pool.earliest_return("anthropic", MODEL, pinned_id=2) == START + 90
+    assert pool.earliest_return("anthropic", MODEL) == START

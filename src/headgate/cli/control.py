@@ -15,7 +15,7 @@ import httpx
 from headgate.cli import on_demand
 from headgate.cli.terminal import CommandFailed
 from headgate.config.loading import Loaded
-from headgate.config.places import CONTROL_SOCKET
+from headgate.config.places import CONTROL_SOCKET, short_path
 
 BASE_URL = "http://localhost"
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
@@ -109,11 +109,12 @@ async def running_gateway(data_folder: Path) -> AsyncIterator[Control | None]:
     if not path.exists():
         yield None
         return
-    transport = httpx.AsyncHTTPTransport(uds=str(path))
-    async with httpx.AsyncClient(
-        transport=transport, base_url=BASE_URL, timeout=TIMEOUT, trust_env=False
-    ) as client:
-        yield Control(client, is_running=True) if await _listens(client) else None
+    with short_path(path) as address:
+        transport = httpx.AsyncHTTPTransport(uds=address)
+        async with httpx.AsyncClient(
+            transport=transport, base_url=BASE_URL, timeout=TIMEOUT, trust_env=False
+        ) as client:
+            yield Control(client, is_running=True) if await _listens(client) else None
 
 
 async def _listens(client: httpx.AsyncClient) -> bool:

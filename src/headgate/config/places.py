@@ -3,13 +3,19 @@
 `HEADGATE_CONFIG` names another settings file, `HEADGATE_DATA_DIR` another data folder.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
 
 CONFIG_VARIABLE = "HEADGATE_CONFIG"
 DATA_VARIABLE = "HEADGATE_DATA_DIR"
+
+_LONGEST_SOCKET_PATH = 103
+"""Bytes: macOS's limit, the smaller one."""
+_OPENED_FOLDERS = Path("/proc/self/fd")
 
 CONTROL_SOCKET = "headgate.sock"
 """Name of the Unix socket (0600) in the data folder, by which commands reach a running gateway."""
@@ -27,3 +33,21 @@ def data_folder(environ: Mapping[str, str]) -> Path:
     if named := environ.get(DATA_VARIABLE):
         return Path(named).expanduser().absolute()
     return platformdirs.user_data_path("headgate", appauthor=False)
+
+
+@contextmanager
+def short_path(socket_path: Path) -> Iterator[str]:
+    """A path to a Unix socket that fits the system's limit, good while the context is open.
+
+    Linux takes 107 bytes (unix(7)); a longer path is walked from its opened folder. Where there is no
+    such detour the path comes back as it is, and the system says that it is too long.
+    """
+    path = str(socket_path)
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH or not _OPENED_FOLDERS.is_dir():
+        yield path
+        return
+    folder = os.open(socket_path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield str(_OPENED_FOLDERS / str(folder) / socket_path.name)
+    finally:
+        os.close(folder)

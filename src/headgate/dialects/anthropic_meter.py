@@ -52,6 +52,9 @@ class _Answer(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
+_WANTED_EVENTS = frozenset({b"message_start", b"message_delta", b"error", b""})
+
+
 class Meter(Protocol):
     """One answer's listener: `feed` all its bytes in order, then `finish` once."""
 
@@ -190,11 +193,13 @@ class StreamMeter:
         self.has_event = True
         if self.on_text is not None:
             self.on_text(whole)
-        if b"message_" not in whole and b"error" not in whole:
-            return
-        for event, data in read_events(whole):
-            if event in (b"message_start", b"message_delta", b"error", b""):
-                self._note(_read(data), data)
+        # Two LFs end an event in any mixture of line ends: a cheap cut round the few that are wanted.
+        for block in whole.split(b"\n\n"):
+            if b"message_" not in block and b"error" not in block:
+                continue
+            for event, data in read_events(block):
+                if event in _WANTED_EVENTS:
+                    self._note(_read(data), data)
 
     def _note(self, event: _Answer, data: bytes) -> None:
         if event.error is not None:

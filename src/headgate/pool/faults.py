@@ -49,6 +49,9 @@ LADDERS = {
 PASSING = frozenset({Fault.OVERLOADED, Fault.UNREACHABLE, Fault.SERVER_ERROR})
 """The provider's trouble rather than the account's: such an account still serves when no other can."""
 
+LIMITS = frozenset({Fault.LIMITED, Fault.MODEL_LIMITED})
+"""What ends by waiting, at a time that a client can be told."""
+
 OF_ONE_MODEL = frozenset({Fault.MODEL_LIMITED, Fault.MODEL_MISSING})
 
 FOR_THE_OWNER = frozenset({Fault.REFUSED, Fault.BILLING, Fault.FORBIDDEN})

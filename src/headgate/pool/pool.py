@@ -291,17 +291,20 @@ class Pool:
         best = group.candidates(model, tried, now)[0].account
         return None if best.priority == one.account.priority else f"worse priority than {best.name}"
 
-    def earliest_return(self, provider: str, model: str | None) -> float | None:
-        """Unix seconds at which the first account for such a request is back (now, when one could
-        serve); None: nobody comes back by itself."""
+    def earliest_return(
+        self, provider: str, model: str | None, *, pinned_id: int | None = None
+    ) -> float | None:
+        """Unix seconds at which the first account that rests for a limit is back (now, when one could
+        serve such a request); None: it is not limits that the request would have to wait for."""
         group = self._groups.get(provider)
         if group is None:
             return None
         now = self._clock.now()
-        if not self.rotation:
-            sole = group.sole(model)
-            accounts = [] if sole is None else [sole]
+        if pinned_id is not None or not self.rotation:
+            sole = group.sole(model) if pinned_id is None else self._by_id.get(pinned_id)
+            accounts = [] if sole is None or not sole.is_open else [sole]
         else:
             accounts = [one for one in group.accounts if one.is_open and one.serves(model)]
-        returns = [one.health.unavailable_until(model, now) or now for one in accounts]
+        rests = [one.health.open_rest(model, now) for one in accounts]
+        returns = [now if rest is None else rest.until for rest in rests if rest is None or rest.is_limit]
         return min((moment for moment in returns if not math.isinf(moment)), default=None)

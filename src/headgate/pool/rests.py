@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from headgate.pool.faults import PASSING, Fault
+from headgate.pool.faults import LIMITS, PASSING, Fault
 
 _FAULTS = {fault.value: fault for fault in Fault}
 
@@ -22,6 +22,10 @@ class Rest:
     """Rung of the ladder, 0 for the first failure."""
     since: float
     reason: str
+
+    @property
+    def is_limit(self) -> bool:
+        return self.fault in LIMITS
 
     def concerns(self, model: str | None, now: float) -> bool:
         return self.until > now and (self.model is None or self.model == model)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from headgate.config.places import short_path
 from headgate.errors import ListenFailed
 
 _BACKLOG = 2048
@@ -46,7 +47,8 @@ def open_control_socket(path: Path) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        listening.bind(str(path))
+        with short_path(path) as address:
+            listening.bind(address)
     except OSError as error:
         listening.close()
         raise ListenFailed(f"Cannot make the control socket {path}: {error.strerror or error}") from error
