@@ -159,6 +159,9 @@ class Relay:
         trail.note_attempt(living.account.id, living.account.name, began=began, status=answer.status)
         trail.serving, trail.meter = living, opened.meter
         trail.note_provider_id(answer.fields)
+        if not answer.is_complete:
+            # No other account will be asked: a stream of hours need not hold its request.
+            exchange.body.release()
         try:
             await self._answers.relay(exchange, trail, opened)
         except UpstreamError:

@@ -70,7 +70,7 @@ class BodyBuffer:
         return self._pieces[0] if self._pieces else b""
 
     def release(self) -> None:
-        """The exchange is over. Safe to call twice."""
+        """Nobody will read it again. Safe to call twice."""
         self._budget.give_back(self._held)
         self._held = 0
         self._pieces.clear()
