@@ -116,6 +116,7 @@ async def test_without_a_key_this_machine_comes_in() -> None:
         {"host": "["},
         {"origin": "https://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"origin": "http://127.0.0.1:1"},
         *({name: "for=10.0.0.1"} for name in FORWARDING_HEADERS),
     ],

@@ -179,7 +179,7 @@ def _admit_this_machine(scope: Scope, headers: Headers) -> None:
     elif not is_loopback(_host_name(host)):
         # A page of a foreign site whose name was pointed at 127.0.0.1 (DNS rebinding) shows here.
         reason = f"its Host header ({host or 'empty'}) is not a name of this machine"
-    elif origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    elif origin is not None and _host_of(origin) != host.lower():
         reason = f"a page of another origin ({origin}) sent it"
     else:
         return
@@ -195,6 +195,14 @@ def _host_name(host: str) -> str:
         return ""
     try:
         return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _host_of(origin: str) -> str:
+    """Host and port of an Origin header as `Host` would have them; empty when it has none."""
+    try:
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return ""
 
