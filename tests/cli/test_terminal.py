@@ -62,3 +62,10 @@ def test_json_is_one_document_whatever_the_terminal(capsys: pytest.CaptureFixtur
     terminal.print_json_line(data)
     document, line = capsys.readouterr().out.rsplit("}\n{", 1)
     assert json.loads(document + "}") == json.loads("{" + line) == data
+
+
+def test_a_strangers_words_do_not_command_the_terminal() -> None:
+    """A caller names the model; escape sequences and line ends in it are shown as marks."""
+    grid = terminal.table(("model",), [("a\x1b]0;title\x07\nforged",)])
+    assert terminal.printable("claude-sonnet-5-5 ü") == "claude-sonnet-5-5 ü"
+    assert [str(cell) for cell in grid.columns[0].cells] == ["a\ufffd]0;title\ufffd\ufffdforged"]

@@ -16,6 +16,7 @@ from headgate.cli.terminal import (
     out,
     print_json,
     print_json_line,
+    printable,
     span,
     table,
 )
@@ -90,7 +91,7 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
 def _line(one: dict[str, Any]) -> Text:
     time, account, model, status, duration, tokens_in, tokens_out, error, request_id = _row(one)
     rest = f"  {duration}  {account}  {model}  {tokens_in} in  {tokens_out} out  {error}  {request_id}"
-    return Text.assemble(time, "  ", status, rest)
+    return Text.assemble(time, "  ", status, printable(rest))
 
 
 def _status(one: dict[str, Any]) -> Text:

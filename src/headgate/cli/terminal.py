@@ -76,8 +76,17 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
         justify: Literal["left", "right"] = "left" if column == heading else "right"
         grid.add_column(heading, justify=justify, overflow="fold", min_width=len(heading))
     for row in rows:
-        grid.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+        grid.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in row))
     return grid
+
+
+def printable(text: str) -> str:
+    """On one line and without control characters: a stranger's words must not command the terminal."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    )
 
 
 def state(word: str) -> Text:
