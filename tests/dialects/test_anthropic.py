@@ -1,6 +1,7 @@
 """What the gateway reads from a request in the Anthropic dialect, and the errors it writes."""
 
 import json
+import time
 from itertools import islice
 from typing import Any
 
@@ -127,3 +128,21 @@ def test_an_error_in_a_stream_is_an_event_of_one_line() -> None:
     name, data, *ends = event.split(b"\n")
     assert (name, ends) == (b"event: error", [b"", b""])
     assert msgspec.json.decode(data.removeprefix(b"data: "))["error"]["type"] == "timeout_error"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        b"[" + b'"",' * 2_000_000 + b'""]',
+        b'[{"role":"user","content":[' + b"{}," * 2_000_000 + b"{}]}]",
+        b'[{"role":"user","content":"' + b'\\"' * 2_000_000 + b'"}]',
+    ],
+)
+def test_an_opening_of_any_form_is_soon_looked_through(messages: bytes) -> None:
+    """The gateway serves nobody else meanwhile. What is too long is still one conversation's."""
+    body = b'{"model":"m","messages":' + messages
+    began = time.process_time()
+    facts = read_request(body + b"}")
+    assert time.process_time() - began < 1.0
+    assert facts.session is not None
+    assert read_request(body[:-1] + b',{"role":"assistant","content":"x"}]}').session == facts.session

@@ -95,13 +95,20 @@ def _in_callers_words(complaint: str) -> str:
 # ---- which conversation a request belongs to -----------------------------------------------------
 
 _SESSION_IN_USER_ID = re.compile(r"_session_([A-Za-z0-9-]+)$")
-_JSON_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]')
+_JSON_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]')
+"""The closing quote may be missing: a string cut short is then one token, not many tries."""
+
+_LONGEST_SESSION = 256
+"""Characters: sessions are remembered, and their names are a caller's."""
+
+_LONGEST_OPENING = 1_048_576
+"""Bytes of the messages looked through for the first: the whole gateway waits for this loop."""
 
 
 def _session_of(fields: _Body) -> str | None:
     user_id = fields.metadata.user_id if fields.metadata else None
     if isinstance(user_id, str) and (session := _session_in_user_id(user_id)):
-        return session
+        return session[:_LONGEST_SESSION]
     return _opening_digest(bytes(fields.system), bytes(fields.messages))
 
 
@@ -121,12 +128,16 @@ def _session_in_user_id(user_id: str) -> str | None:
 def _opening_digest(system: bytes, messages: bytes) -> str | None:
     """A digest of the system text and the first user message: what stays the same all along.
 
-    Only texts count, not blocks' other fields: clients move `cache_control` from turn to turn.
+    Only texts count, not blocks' other fields: clients move `cache_control` from turn to turn. Of an
+    opening that is very long its beginning counts, as it is written.
     """
     first = _first_element(messages)
-    if first is None:
-        return None
     digest = hashlib.sha256()
+    if first is None:
+        if len(messages) <= _LONGEST_OPENING:
+            return None
+        digest.update(messages[:_LONGEST_OPENING])
+        first = b""
     for raw in (system, first):
         for text in _texts(raw):
             digest.update(text.encode("utf-8", "surrogatepass"))
@@ -137,7 +148,7 @@ def _opening_digest(system: bytes, messages: bytes) -> str | None:
 def _first_element(array: bytes) -> bytes | None:
     """The first object of a JSON array, found without reading the others."""
     depth, start = 0, -1
-    for token in _JSON_TOKEN.finditer(array):
+    for token in _JSON_TOKEN.finditer(array, 0, _LONGEST_OPENING):
         match token.group()[:1]:
             case b"{" | b"[":
                 depth += 1
