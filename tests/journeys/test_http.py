@@ -352,6 +352,48 @@ async def test_ambiguous_or_broken_requests_are_refused(
     assert provider.books()["count"] == 0
 
 
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"\x00\x01 no request\r\n\r\n",
+        b"GET /v1/responses HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+        b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("first", [PLAIN, STREAM, b"GET /status HTTP/1.1\r\nhost: localhost\r\n\r\n"])
+async def test_what_follows_a_request_leaves_its_answer_alone(
+    gateway: Gateway, first: bytes, behind: bytes
+) -> None:
+    """Rubbish or another protocol behind a request that runs: its answer is whole, then the end."""
+    async with connect(gateway.url) as connection:
+        answer = await connection.ask(first + behind)
+        assert (answer.status, answer.is_whole) == (200, True)
+        await asyncio.wait_for(connection.is_closed.wait(), 5)
+        assert connection.received.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("piece", [b"x-many: a\r\n", b"x-long: " + b"a" * 70_000])
+async def test_a_head_without_end_is_not_held(
+    provider: SimulatedProvider, gateway: Gateway, piece: bytes
+) -> None:
+    """Before anybody knows who calls, nobody may fill the memory."""
+    async with connect(gateway.url) as connection:
+        for sent in (_HEAD, *[piece * (300_000 // len(piece))] * 10):
+            connection.send(sent)
+            await asyncio.sleep(0)
+        assert (await connection.answer()).status == 400
+        await asyncio.wait_for(connection.is_closed.wait(), 5)
+    assert provider.books()["count"] == 0
+
+
+async def test_a_name_without_end_costs_no_record(gateway: Gateway) -> None:
+    """A record holds the beginning of what a caller calls model and session."""
+    body = ask(model="m" * 2_000, metadata={"user_id": "a_session_" + "s" * 2_000})
+    answer = await fetch(gateway.url, request(path="/v1/messages?a=" + "p" * 2_000, body=body))
+    record = gateway.record_of(answer.id)
+    assert (record["model"], record["session"]) == ("m" * 256, "s" * 256)
+
+
 # ---- slow readers --------------------------------------------------------------------------------
 
 

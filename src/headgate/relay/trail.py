@@ -17,6 +17,10 @@ from headgate.record.events import Attempt, RequestRecord
 from headgate.relay.exchange import Exchange
 from headgate.wire.headers import Headers
 
+_LONGEST_NAME = 256
+_LONGEST_PATH = 2048
+"""Characters of what a caller sends that a record holds: one that is too long for the journal is lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
@@ -118,12 +122,12 @@ class Trail:
             dialect=exchange.endpoint.dialect,
             provider=exchange.endpoint.provider,
             method=head.method.decode("latin-1"),
-            path=head.path.decode("latin-1"),
+            path=head.path[:_LONGEST_PATH].decode("latin-1"),
             caller=_caller_name(exchange.caller, serving, self.attempts),
             client_address=exchange.client_address,
             user_agent=head.client.user_agent,
             session=facts.session if facts is not None else None,
-            model=facts.model if facts is not None else None,
+            model=_shortened(facts.model) if facts is not None else None,
             stream=facts.stream if facts is not None else False,
             account_id=serving.account.id if serving is not None else None,
             account=serving.account.name if serving is not None else None,
@@ -138,6 +142,10 @@ class Trail:
             usage=usage,
             provider_request_id=self.provider_request_id,
         )
+
+
+def _shortened(name: str | None) -> str | None:
+    return name[:_LONGEST_NAME] if name is not None else None
 
 
 def _caller_name(caller: Caller, serving: LivingAccount | None, attempts: list[Attempt]) -> str:

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from headgate.access.callers import ANONYMOUS
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, InvalidRequest
 from headgate.relay.endpoints import Endpoint, find_endpoint
 from headgate.relay.exchange import Exchange, RequestHead
 from headgate.relay.heads import ClientHead
@@ -26,6 +26,8 @@ from headgate.server.repeats import Repeat
 _LINGER_SECONDS = 2.0
 """How long a refused upload may go on before the connection is cut: time to read the answer."""
 
+_MAX_HEAD_BYTES = 131_072
+"""Of a head that is not whole yet: anybody may send one, and all of it is held. Clients send some KiB."""
 
 _MAX_WAITING = 16
 """Pipelined requests of one client after which its socket is left unread. Not sooner: only who reads
@@ -60,6 +62,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._heads_seen = 0
         # Per request
         self._head_is_complete = False
+        self._head_bytes = 0
         self._is_offer = False
         """Another protocol is offered that is no WebSocket."""
         self._content_length: bytes | None = None
@@ -106,8 +109,35 @@ class GatewayProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as stop:
             self._upgrade(data[stop.args[0] :])
         except httptools.HttpParserError:
-            self._is_discarding = True
-            self.send_400_response("Invalid HTTP request received.")
+            self._give_up_reading("Invalid HTTP request received.")
+        else:
+            self._bound_head(len(data))
+
+    def _bound_head(self, size: int) -> None:
+        if self._is_between_requests or self._head_is_complete:
+            return
+        self._head_bytes += size
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            self._give_up_reading("The head of the request is too large.")
+
+    def _give_up_reading(self, why: str) -> None:
+        """What comes is no request. Those before it keep their answers; the connection ends behind them."""
+        self._is_discarding = True
+        last = self._turns[-1] if self._turns else None
+        if last is None:
+            self.send_400_response(why)
+        elif not isinstance(last, Exchange):
+            last.keep_alive = False
+            if last.more_body:  # it waits for what never comes
+                self.transport.close()
+        elif last.body.is_complete:
+            last.keep_alive = False
+        elif last.task is None:
+            self._refuse(last, InvalidRequest(why))
+        elif last.has_started:
+            self.transport.close()
+        else:
+            self.send_400_response(why)
 
     def _upgrade(self, rest: bytes) -> None:
         """A WebSocket goes to uvicorn's own; what else is offered is answered as if it were not.
@@ -116,7 +146,10 @@ class GatewayProtocol(HttpToolsProtocol):
         reads the head again, without the offer, and then the body (RFC 9110, section 7.8: may be ignored).
         """
         if self._should_upgrade():
-            self.handle_websocket_upgrade()
+            if self._turns:  # two protocols would write to one connection
+                self._give_up_reading("A WebSocket was asked for behind another request.")
+            else:
+                self.handle_websocket_upgrade()
         elif self._is_offer:
             head = without_offer(self.parser.get_method(), self.url, self.headers, self._content_length)
             self.parser = httptools.HttpRequestParser(self)
@@ -145,6 +178,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.headers = []
         self._content_length = None
         self._head_is_complete = False
+        self._head_bytes = 0
         self._is_offer = False
         self._exchange = None
 
