@@ -25,6 +25,10 @@ from headgate.server.repeats import Repeat
 
 _LINGER_SECONDS = 2.0
 """How long a refused upload may go on before the connection is cut: time to read the answer."""
+_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    b"connection: close\r\ncontent-length: "
+)
 
 _MAX_HEAD_BYTES = 131_072
 """Of a head that is not whole yet: anybody may send one, and all of it is held. Clients send some KiB."""
@@ -125,7 +129,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self._is_discarding = True
         last = self._turns[-1] if self._turns else None
         if last is None:
-            self.send_400_response(why)
+            self.transport.write(b"%b%d\r\n\r\n%b" % (_BAD_REQUEST, len(why), why.encode()))
+            self._close_gently()
         elif not isinstance(last, Exchange):
             last.keep_alive = False
             if last.more_body:  # it waits for what never comes
