@@ -55,7 +55,13 @@ async def test_the_list_fits_the_terminal(headgate: Command) -> None:
         (("account", "add", "a/b", "--api-key-stdin"), "sk-ant-1", 2, "name: "),
         (("account", "add", "work", "--api-key-stdin", "--provider", "nobody"), "sk-ant-1", 2, "nobody"),
         (("account", "add", "work", "--api-key-stdin", "--weight", "0"), "sk-ant-1", 2, "--weight"),
-        (("account", "list"), "", 1, "Database file not found"),
+        (
+            ("account", "add", "work", "--api-key-stdin", "--base-url", "x"),
+            "sk-ant-1",
+            2,
+            "base_url: must be",
+        ),
+        (("account", "list"), "", 1, "Cannot list the accounts\n  why: Database file not found"),
     ],
 )
 async def test_a_command_that_cannot_work_says_what_why_and_mend(

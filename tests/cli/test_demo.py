@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from pathlib import Path
 
 import httpx
@@ -60,3 +61,14 @@ async def test_a_stopped_demo_stops_all_it_started(headgate: Command, tmp_path: 
     assert (process.returncode, rest.decode().splitlines()[-1]) == (0, "Stopped.")
     assert await is_gone(url)
     assert [one.name for one in temporary.iterdir() if one.name.startswith("headgate-demo")] == []
+
+
+async def test_a_taken_port_is_said_once(headgate: Command) -> None:
+    """The child's why and mend are the demo's own, not a failure inside a failure."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        outcome = await headgate("demo", "--once", "--port", str(taken.getsockname()[1]))
+    assert outcome.code == 1
+    error, why, mend = outcome.err.splitlines()
+    assert error == "error: The gateway did not start"
+    assert why.startswith("  why: Address already in use")
+    assert mend.startswith(" mend: Choose another port")

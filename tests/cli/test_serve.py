@@ -15,6 +15,7 @@ async def test_flags_win_and_a_taken_port_is_explained(headgate: Command) -> Non
         outcome = await headgate("serve", "--host", "127.0.0.1", "--port", port)
     assert outcome.code == 1
     assert "Address already in use" in outcome.err + outcome.out
+    assert "error: The gateway did not start" in outcome.err
     assert "mend:" in outcome.err
 
 

@@ -97,7 +97,10 @@ async def _headgate_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _wrong_values(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found = [FieldProblem(field=_field_name(one["loc"]), message=one["msg"]) for one in error.errors()]
+    found = [
+        FieldProblem(field=_field_name(one["loc"]), message=one["msg"].removeprefix("Value error, "))
+        for one in error.errors()
+    ]
     detail = "; ".join(f"{one.field}: {one.message}" for one in found)
     return problem(400, "invalid_request", detail, hint="Correct the fields named.", errors=found)
 

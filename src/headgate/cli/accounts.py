@@ -8,15 +8,28 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
+from rich.text import Text
 
 from headgate.cli.control import open_control
 from headgate.cli.options import AccountName, AsJson, ConfigPath, load
-from headgate.cli.terminal import CommandFailed, clock_time, out, print_json, state, table
+from headgate.cli.terminal import (
+    CommandFailed,
+    clock_time,
+    failing_as,
+    fitting_table,
+    out,
+    print_json,
+    state,
+    table,
+)
 
 app = typer.Typer(no_args_is_help=True, help="The accounts that requests are spent on.")
 
-WIDE = 110
-"""Columns from which a table shows all it has."""
+COLUMNS = (
+    *("name", "#tier", "status", "rate_limit_status", "rate_limit_reset", "expires"),
+    *("provider", "#requests", "#errors"),
+)
+"""What an owner needs first comes first, and fits 80 characters."""
 
 KeyFromStdin = Annotated[bool, typer.Option("--api-key-stdin", help="Read the API key from standard input.")]
 Provider = Annotated[str, typer.Option(metavar="P", help="Whose account it is.")]
@@ -78,7 +91,7 @@ def show(name: AccountName, config: ConfigPath = None, as_json: AsJson = False) 
     if as_json:
         print_json(account)
         return
-    out.print(table(("field", "value"), ((field, _value(field, account[field])) for field in account)))
+    out.print(table(("field", "value"), ((field, Text(_value(field, account[field]))) for field in account)))
 
 
 @app.command("pause", epilog="Example: headgate account pause work")
@@ -152,15 +165,17 @@ def read_key(command: str, *, from_stdin: bool) -> str:
 
 
 async def _look(config: Path | None, path: str, *, doing: str) -> Any:
-    async with open_control(load(config), writes=False) as control:
-        return await control.get(path, doing=doing)
+    with failing_as(doing):
+        async with open_control(load(config), writes=False) as control:
+            return await control.get(path, doing=doing)
 
 
 async def _change(
     config: Path | None, method: str, path: str, *, doing: str, body: dict[str, Any] | None = None
 ) -> Any:
-    async with open_control(load(config), writes=True) as control:
-        return await control.ask(method, path, doing=doing, body=body)
+    with failing_as(doing):
+        async with open_control(load(config), writes=True) as control:
+            return await control.ask(method, path, doing=doing, body=body)
 
 
 def _path(name: str, rest: str = "") -> str:
@@ -175,10 +190,7 @@ def _print_change(account: Any, sentence: str, *, as_json: bool) -> None:
 
 
 def print_accounts(accounts: Sequence[dict[str, Any]]) -> None:
-    """What an owner needs first fits 80 columns; a wider terminal shows more."""
-    columns = ("name", "#tier", "status", "rate_limit_status", "rate_limit_reset", "expires")
-    more = ("provider", "#requests", "#errors") if out.width >= WIDE else ()
-    out.print(table((*columns, *more), [_row(one)[: len(columns) + len(more)] for one in accounts]))
+    out.print(fitting_table(COLUMNS, [_row(one) for one in accounts], out.width))
 
 
 def _row(one: dict[str, Any]) -> tuple[Any, ...]:

@@ -70,11 +70,7 @@ class ChildGateway:
         try:
             self.url = await asyncio.wait_for(asyncio.shield(self._address), START_TIMEOUT_SECONDS)
         except (TimeoutError, EOFError) as error:
-            raise CommandFailed(
-                "The gateway did not start",
-                "\n".join(self._lines) or "it printed nothing",
-                "headgate serve shows the same in full.",
-            ) from error
+            raise _did_not_start(list(self._lines)) from error
 
     async def _listen(self, process: Process, address: "asyncio.Future[str]") -> None:
         """Reads its output to the end: a full pipe would stop the gateway."""
@@ -103,6 +99,15 @@ class ChildGateway:
                 process.kill()
                 await process.wait()
         await self._tasks.cancel()
+
+
+def _did_not_start(lines: list[str]) -> CommandFailed:
+    """In the child's own words where it had them (`print_failure`), else all that it printed."""
+    told = {label: words for label, _, words in (line.strip().partition(": ") for line in lines)}
+    if "why" in told:
+        return CommandFailed("The gateway did not start", told["why"], told.get("mend", ""))
+    said = "\n".join(lines) or "it printed nothing"
+    return CommandFailed("The gateway did not start", said, "headgate serve shows the same in full.")
 
 
 def child_environment(ours: dict[str, str], folder: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ import typer
 
 from headgate.cli import on_demand
 from headgate.cli.options import ConfigPath, load
-from headgate.cli.terminal import out
+from headgate.cli.terminal import failing_as, out
 
 app = typer.Typer(no_args_is_help=True, help="The database that accounts and history are kept in.")
 
@@ -20,7 +20,8 @@ def database() -> None:
 @app.command("upgrade", epilog="Example: headgate db upgrade")
 def upgrade(config: ConfigPath = None) -> None:
     """Bring the schema to the newest revision, as every start does; all of it or nothing."""
-    done, place = asyncio.run(_upgrade(config))
+    with failing_as("Cannot upgrade the schema"):
+        done, place = asyncio.run(_upgrade(config))
     said = f"Ran {', '.join(done)} on {place}" if done else f"The schema of {place} is up to date"
     out.print(said, markup=False, soft_wrap=True)
 

@@ -13,15 +13,17 @@ from headgate.cli.terminal import (
     CommandFailed,
     clock_time,
     err,
+    failing_as,
+    fitting_table,
     out,
     print_json,
     print_json_line,
     printable,
     span,
-    table,
 )
 
-COLUMNS = ("time", "account", "model", "status", "#duration", "#in", "#out", "error", "id")
+COLUMNS = ("time", "account", "model", "status", "#duration", "error", "id", "#in", "#out")
+"""What says least comes last: a narrow terminal does not show it."""
 
 
 def requests(
@@ -43,17 +45,18 @@ def requests(
 async def _show(
     config: Path | None, limit: int, filters: dict[str, str], *, follow: bool, as_json: bool
 ) -> None:
-    async with open_control(load(config), writes=False) as control:
-        if follow:
-            await _follow(control, limit, filters, as_json=as_json)
-            return
-        answer = await control.get(
-            "/api/requests", doing="Cannot list the requests", params={"limit": limit, **filters}
-        )
+    with failing_as("Cannot list the requests"):
+        async with open_control(load(config), writes=False) as control:
+            if follow:
+                await _follow(control, limit, filters, as_json=as_json)
+                return
+            answer = await control.get(
+                "/api/requests", doing="Cannot list the requests", params={"limit": limit, **filters}
+            )
     if as_json:
         print_json(answer)
     elif answer["requests"]:
-        out.print(table(COLUMNS, [_row(one) for one in answer["requests"]]))
+        out.print(fitting_table(COLUMNS, [_row(one) for one in answer["requests"]], out.width))
     else:
         out.print("No requests" + (" that match" if filters else " yet"))
 
@@ -81,15 +84,15 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
         one["model"] or "-",
         _status(one),
         span(one["duration_ms"]),
-        _number(usage.get("input_tokens")),
-        _number(usage.get("output_tokens")),
         one["error"] or "",
         one["id"],
+        _number(usage.get("input_tokens")),
+        _number(usage.get("output_tokens")),
     )
 
 
 def _line(one: dict[str, Any]) -> Text:
-    time, account, model, status, duration, tokens_in, tokens_out, error, request_id = _row(one)
+    time, account, model, status, duration, error, request_id, tokens_in, tokens_out = _row(one)
     rest = f"  {duration}  {account}  {model}  {tokens_in} in  {tokens_out} out  {error}  {request_id}"
     return Text.assemble(time, "  ", status, printable(rest))
 

@@ -6,6 +6,7 @@ import typer
 
 from headgate.cli import on_demand
 from headgate.cli.options import ConfigPath, load
+from headgate.cli.terminal import failing_as
 
 
 def serve(
@@ -17,4 +18,6 @@ def serve(
 ) -> None:
     """Run the gateway. SIGINT or SIGTERM ends it after the requests that run."""
     loaded = load(config, server_host=host, server_port=port)
-    raise typer.Exit(on_demand.run_gateway(loaded))
+    with failing_as("The gateway did not start"):
+        code = on_demand.run_gateway(loaded)
+    raise typer.Exit(code)

@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from headgate.cli.accounts import print_accounts
 from headgate.cli.control import running_gateway
 from headgate.cli.options import AsJson, ConfigPath, load
@@ -40,7 +42,14 @@ async def _ask(config: Path | None) -> tuple[Any, list[Any]]:
 
 def _print_gateway(view: dict[str, Any]) -> None:
     rotation = view["rotation"]
-    out.print("Headgate", view["version"], "is", state(view["status"]), "for", span(view["uptime"]))
+    out.print(
+        "Headgate",
+        view["version"],
+        "is",
+        Text.assemble(state(view["status"]), ","),
+        "up for",
+        span(view["uptime"]),
+    )
     for trouble in view["troubles"]:
         out.print(f"  {trouble['reason']}. {trouble['hint']}", style="yellow", markup=False)
     turns = "on" if rotation["enabled"] else "off"

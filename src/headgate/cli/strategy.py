@@ -8,7 +8,7 @@ import typer
 
 from headgate.cli.control import open_control
 from headgate.cli.options import AsJson, ConfigPath, load
-from headgate.cli.terminal import err, out, print_json
+from headgate.cli.terminal import err, failing_as, out, print_json
 
 app = typer.Typer(no_args_is_help=True, help="How an account is chosen among those that can serve.")
 
@@ -41,5 +41,6 @@ def set_strategy(
 
 
 async def _ask(config: Path | None, method: str, body: dict[str, Any] | None, *, doing: str) -> Any:
-    async with open_control(load(config), writes=body is not None) as control:
-        return await control.ask(method, "/api/strategy", doing=doing, body=body)
+    with failing_as(doing):
+        async with open_control(load(config), writes=body is not None) as control:
+            return await control.ask(method, "/api/strategy", doing=doing, body=body)

@@ -4,16 +4,19 @@ Answers go to standard output, everything else to standard error. Rich honours `
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from headgate.config import environment
+from headgate.errors import HeadgateError, SettingsError
 
 STATUS_STYLES = {
     "active": "green",
@@ -28,6 +31,12 @@ STATUS_STYLES = {
 
 WIDTH_WITHOUT_TERMINAL = 200
 """For pipes and files: lines are searched there, so they should not fold."""
+
+_GAP = 2
+"""Characters between two columns."""
+
+_NARROWEST = 10
+"""Cells that are folded more than this cannot be read: then a column is left out."""
 
 
 def _console() -> Console:
@@ -48,6 +57,20 @@ class CommandFailed(Exception):
     def __init__(self, what: str, why: str, mend: str = "", *, exit_code: int = 1) -> None:
         super().__init__(why)
         self.what, self.why, self.mend, self.exit_code = what, why, mend, exit_code
+
+
+@contextmanager
+def failing_as(what: str) -> Iterator[None]:
+    """Says what could not be done when the cause lies below the command: a database away, a port taken.
+
+    Settings that cannot be used are reported as such: no command works with them.
+    """
+    try:
+        yield
+    except SettingsError:
+        raise
+    except HeadgateError as error:
+        raise CommandFailed(what, error.message, error.hint) from error
 
 
 def print_failure(failure: CommandFailed) -> None:
@@ -77,6 +100,27 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
         grid.add_column(heading, justify=justify, overflow="fold", min_width=len(heading))
     for row in rows:
         grid.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in row))
+    return grid
+
+
+def fitting_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], width: int) -> Table:
+    """A table whose last columns are left out where they do not fit; long cells fold before that."""
+    widths: list[int] = []
+    least: list[int] = []
+    for column, *cells in zip(columns, *rows, strict=True):
+        heading = len(column.removeprefix("#"))
+        widest = max(heading, *(cell_len(str(cell)) for cell in cells), 0)
+        narrowest = max(heading, min(widest, _NARROWEST))
+        if least and sum(least) + narrowest + _GAP * len(least) > width:
+            break
+        widths.append(widest)
+        least.append(narrowest)
+    while widths != least and sum(widths) + _GAP * (len(widths) - 1) > width:
+        widest = max((at for at in range(len(widths)) if widths[at] > least[at]), key=lambda at: widths[at])
+        widths[widest] -= 1
+    grid = table(columns[: len(widths)], [row[: len(widths)] for row in rows])
+    for shown, fitted in zip(grid.columns, widths, strict=True):
+        shown.width = fitted
     return grid
 
 
