@@ -103,7 +103,8 @@ def _no_account_trouble(counts: dict[str, int]) -> Trouble:
     return Trouble(
         code="no_account_active",
         reason=f"No account is active: {states}",
-        hint="headgate account list shows why, and when the first one comes back.",
+        hint="headgate account list shows when a limited one comes back; "
+        "headgate account resume ends a pause, headgate account reauth gives a refused one a new key.",
     )
 
 
