@@ -1,6 +1,7 @@
 """What an earlier life left in the journal, stored before the gateway reads anything back."""
 
 import asyncio
+import logging
 from pathlib import Path
 
 from headgate.clock import Clock
@@ -15,6 +16,8 @@ WAIT_SECONDS = 30.0
 
 _PAUSE_SECONDS = 0.05
 
+_log = logging.getLogger("headgate.recorder")
+
 
 async def catch_up(
     folder: Path, database: Database, clock: Clock, *, wait_seconds: float = WAIT_SECONDS
@@ -25,7 +28,15 @@ async def catch_up(
     """
     with FolderLock(folder) as lock:
         give_up_at = clock.monotonic() + wait_seconds
+        is_told = False
         while not lock.take():
+            if not is_told:
+                is_told = True
+                _log.info(
+                    "Waiting up to %g s for process %s, which still stores records",
+                    wait_seconds,
+                    lock.holder(),
+                )
             if clock.monotonic() >= give_up_at:
                 raise StorageError(
                     f"The data folder is in use: process {lock.holder()} records from {folder}.",
