@@ -74,9 +74,7 @@ class Ending:
         is_limited = trail.kept is not None and trail.kept.status in _ABOUT_THE_ACCOUNT
         if trail.attempts and not (is_limited and any(one.status == 429 for one in trail.attempts)):
             return None
-        return self._pool.earliest_return(
-            plan.wanted.provider, plan.model, pinned_id=plan.wanted.pinned_id
-        )
+        return self._pool.earliest_return(plan.wanted.provider, plan.model, pinned_id=plan.wanted.pinned_id)
 
     def _say_limited(self, exchange: Exchange, trail: Trail, plan: Plan) -> None:
         now = self._clock.now()

@@ -18,7 +18,8 @@ HOP_BY_HOP = frozenset(
 )
 """Fields that belong to one connection and are never relayed (RFC 9110, section 7.6.1)."""
 
-_PLAIN_CONNECTION_OPTIONS = frozenset({b"close", b"keep-alive"})
+_NO_FIELD_NAMES = frozenset({b"close", b"keep-alive", b"content-length"})
+"""Connection options that take no field away: the length belongs to the message, whoever says otherwise."""
 
 
 def find(headers: Headers, name: bytes) -> bytes | None:
@@ -37,7 +38,7 @@ def forwardable(headers: Headers, drop: frozenset[bytes]) -> Headers:
     kept = [pair for pair in headers if pair[0] not in drop]
     if len(kept) == len(headers):
         return kept  # then `Connection` was not among them
-    named = connection_options(headers) - _PLAIN_CONNECTION_OPTIONS
+    named = connection_options(headers) - _NO_FIELD_NAMES
     return [pair for pair in kept if pair[0] not in named] if named else kept
 
 
