@@ -84,7 +84,7 @@ class Relay:
 
     async def _serve(self, exchange: Exchange, trail: Trail) -> None:
         plan = self._planner.plan(exchange)
-        trail.facts = plan.facts
+        trail.facts, trail.session = plan.facts, plan.wanted.session
         while plan.uses_pool and not exchange.body.is_spent:
             living = self._pool.pick(plan.wanted, trail.tried) or await self._again(exchange, trail)
             if living is None:

@@ -36,6 +36,8 @@ class Trail:
     """Written by the attempt loop alone."""
 
     facts: RequestFacts | None = None
+    session: str | None = None
+    """What the accounts were chosen by: a header's word for the conversation, else the body's."""
     trying: Account | None = None
     """What the account was when its attempt began: its owner may change it meanwhile."""
     serving: LivingAccount | None = None
@@ -126,7 +128,7 @@ class Trail:
             caller=_caller_name(exchange.caller, serving, self.attempts),
             client_address=exchange.client_address,
             user_agent=head.client.user_agent,
-            session=facts.session if facts is not None else None,
+            session=self.session,
             model=_shortened(facts.model) if facts is not None else None,
             stream=facts.stream if facts is not None else False,
             account_id=serving.account.id if serving is not None else None,

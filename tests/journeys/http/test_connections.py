@@ -35,6 +35,13 @@ async def test_a_client_that_wants_the_connection_closed_gets_it(gateway: Gatewa
         await asyncio.wait_for(connection.is_closed.wait(), 5)
 
 
+@pytest.mark.parametrize("name", ["x-headgate-session", "x-claude-code-session-id"])
+async def test_the_session_that_a_header_names_is_on_record(gateway: Gateway, name: str) -> None:
+    """What the accounts are chosen by, and not only what the body says."""
+    answer = await fetch(gateway.url, request(body=ask(), headers={name: "conversation-7"}))
+    assert gateway.record_of(answer.id)["session"] == "conversation-7"
+
+
 @pytest.mark.parametrize("piece_bytes", [1, 37, 1_000_000])
 async def test_pipelined_requests_are_answered_in_order(
     provider: SimulatedProvider, gateway: Gateway, piece_bytes: int
