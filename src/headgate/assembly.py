@@ -25,7 +25,7 @@ from headgate.admin.owner import Owner
 from headgate.clock import Clock, SystemClock
 from headgate.config import environment
 from headgate.config.loading import Loaded
-from headgate.config.places import CONTROL_SOCKET
+from headgate.config.places import CONTROL_SOCKET, SECRET_KEY_VARIABLE
 from headgate.config.saving import save_setting, write_default_file
 from headgate.config.settings import Settings
 from headgate.errors import SettingsError
@@ -60,7 +60,6 @@ from headgate.upstream.client import UpstreamClient
 _log = logging.getLogger("headgate.server")
 _log_proxy = logging.getLogger("headgate.proxy")
 
-_KEY_VARIABLE = "HEADGATE_SECRET_KEY"
 _OBJECTS_IN_MEMORY = 100_000
 
 
@@ -107,7 +106,7 @@ class _Gateway:
         database = await self._open_database(closing)
         folder = self._state_folder(database)
         await catch_up(folder / "journal", database, clock)
-        secrets = SecretBox.open_or_create(folder, environment.current().get(_KEY_VARIABLE))
+        secrets = SecretBox.open_or_create(folder, environment.current().get(SECRET_KEY_VARIABLE))
         accounts = AccountStore(database, secrets, clock)
         await take_declared(accounts, settings.accounts)
 

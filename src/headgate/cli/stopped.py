@@ -13,6 +13,7 @@ from headgate.admin.owner import Owner
 from headgate.clock import Clock, SystemClock
 from headgate.config import environment
 from headgate.config.loading import Loaded
+from headgate.config.places import SECRET_KEY_VARIABLE
 from headgate.config.saving import save_setting
 from headgate.pool.living import LivingAccount
 from headgate.pool.pool import Pool
@@ -22,8 +23,6 @@ from headgate.storage.database import Database, open_database
 from headgate.storage.health import HealthStore
 from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
-
-KEY_VARIABLE = "HEADGATE_SECRET_KEY"
 
 
 @asynccontextmanager
@@ -57,7 +56,7 @@ async def _owner(
     """`changed` gathers the accounts whose health a command changes."""
     routing, provider = loaded.settings.routing, AnthropicProvider()
     folder = database.path.parent if database.path else loaded.data_folder
-    box = SecretBox.open_or_create(folder, environment.current().get(KEY_VARIABLE))
+    box = SecretBox.open_or_create(folder, environment.current().get(SECRET_KEY_VARIABLE))
     accounts = AccountStore(database, box, clock)
     pool = Pool(
         clock,

@@ -12,6 +12,8 @@ import platformdirs
 
 CONFIG_VARIABLE = "HEADGATE_CONFIG"
 DATA_VARIABLE = "HEADGATE_DATA_DIR"
+SECRET_KEY_VARIABLE = "HEADGATE_SECRET_KEY"
+"""The encryption key itself; without it the key lies in a file beside the database."""
 
 _LONGEST_SOCKET_PATH = 103
 """Bytes: macOS's limit, the smaller one."""

@@ -12,8 +12,6 @@ import msgspec
 
 from headgate.errors import HeadgateError, InvalidRequest
 
-NAME = "anthropic"
-
 
 class RequestFacts(msgspec.Struct, frozen=True, gc=False):
     """What the gateway reads from a body; everything else travels unread."""
