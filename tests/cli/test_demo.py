@@ -68,6 +68,7 @@ async def test_a_taken_port_is_said_once(headgate: Command) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         outcome = await headgate("demo", "--once", "--port", str(taken.getsockname()[1]))
     assert outcome.code == 1
+    assert len(outcome.err.splitlines()) == 3, outcome.err
     error, why, mend = outcome.err.splitlines()
     assert error == "error: The gateway did not start"
     assert why.startswith("  why: Address already in use")

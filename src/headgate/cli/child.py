@@ -39,6 +39,8 @@ class ChildGateway:
         self._tasks = TaskGroup()
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
         self._address: asyncio.Future[str] | None = None
+        self._is_ending = False
+        """It closed its output, which only its end does."""
         self.settings_file = folder / "config.yaml"
         self.url = ""
 
@@ -80,6 +82,7 @@ class ChildGateway:
             self._lines.append(line)
             if not address.done() and (found := _ADDRESS.search(line)):
                 address.set_result(found[1].rstrip("/"))
+        self._is_ending = True
         if not address.done():
             address.set_exception(EOFError())
 
@@ -92,7 +95,10 @@ class ChildGateway:
         """Ask it to end, insist after a while. Safe to call twice."""
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
-            process.terminate()
+            if not self._is_ending:
+                # Sending a signal looks for the exit code first: of a process that has just ended it would
+                # be taken away from asyncio, which then complains on standard error.
+                process.terminate()
             try:
                 await asyncio.wait_for(process.wait(), STOP_TIMEOUT_SECONDS)
             except TimeoutError:
