@@ -29,6 +29,7 @@ from headgate.config.places import CONTROL_SOCKET, SECRET_KEY_VARIABLE
 from headgate.config.saving import save_setting, write_default_file
 from headgate.config.settings import Settings
 from headgate.errors import SettingsError
+from headgate.outbox import Outbox
 from headgate.pool.living import LivingAccount
 from headgate.pool.objects import Objects
 from headgate.pool.pool import Pool, Switch
@@ -118,11 +119,13 @@ class _Gateway:
         closing.callback(journal.close)  # before the recorder is asked to finish
 
         pool = await self._fill_pool(database, accounts, journal)
-        upstream = UpstreamClient(clock, keepalive_seconds=settings.upstream.keepalive_seconds)
+        outbox = Outbox(journal.commit)
+        upstream = UpstreamClient(clock, outbox, keepalive_seconds=settings.upstream.keepalive_seconds)
         closing.push_async_callback(upstream.close)
         lane = FastLane(
             await self._relay(pool, upstream, journal, database),
             self._callers(),
+            outbox=outbox,
             clock=clock,
             limits=settings.server,
         )

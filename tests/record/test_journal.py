@@ -57,6 +57,46 @@ def test_what_is_appended_is_on_the_disk_at_once(tmp_path: Path, clock: SetClock
     assert not segment.is_being_written()
 
 
+def test_what_is_added_is_on_the_disk_with_the_commit(tmp_path: Path, clock: SetClock) -> None:
+    """All of it at once and in order; `append` takes along what waits, `close` too."""
+    journal = Journal(tmp_path, "g", clock)
+    journal.add(request("a"))
+    journal.add(request("b"))
+    assert ids(tmp_path) == []
+    journal.commit()
+    journal.commit()
+    assert ids(tmp_path) == ["a", "b"]
+    journal.add(request("c"))
+    journal.append(request("d"))
+    assert ids(tmp_path) == ["a", "b", "c", "d"]
+    journal.add(request("e"))
+    journal.close()
+    assert ids(tmp_path) == ["a", "b", "c", "d", "e"]
+
+
+def test_what_waits_is_bounded(tmp_path: Path, clock: SetClock) -> None:
+    """Without any commit the buffer is written when it is large."""
+    journal = Journal(tmp_path, "g", clock)
+    for number in range(3000):
+        journal.add(request(f"r{number}"))
+    assert 3000 - 2000 < len(ids(tmp_path)) < 3000
+    journal.close()
+    assert ids(tmp_path) == [f"r{number}" for number in range(3000)]
+
+
+def test_a_record_that_cannot_be_added_leaves_the_others(tmp_path: Path, clock: SetClock) -> None:
+    """Too large, or of nothing that msgpack has: counted, and not half of it in the frames."""
+    journal = Journal(tmp_path, "g", clock)
+    journal.add(request("a"))
+    journal.add(HealthRecord(1, "x" * (1 << 20), 5, {}))
+    journal.add(HealthRecord(1, "work", 5, {"until": object()}))
+    journal.add(request("b"))
+    journal.commit()
+    assert ids(tmp_path) == ["a", "b"]
+    assert journal.dropped == 2
+    journal.close()
+
+
 def test_a_full_segment_is_followed_by_the_next(tmp_path: Path, clock: SetClock) -> None:
     journal = Journal(tmp_path, "g", clock, segment_bytes=1000)
     expected = [f"r{n}" for n in range(40)]

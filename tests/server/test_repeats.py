@@ -20,18 +20,19 @@ def repeat_of(
     data: bytes, *, keep_alive: bool = True, query: bytes = b"", extra: tuple[bytes, bytes] = (b"a", b"b")
 ) -> Repeat | None:
     client = ClientHead([(b"host", b"a"), (b"x-api-key", b"k"), extra], ANONYMOUS)
+    endpoint = find_endpoint(b"POST", b"/v1/messages")
+    assert endpoint is not None
     head = RequestHead(
         b"POST",
         b"/v1/messages",
         query,
         client,
+        endpoint,
         content_length=2,
         is_http_1_0=False,
         keep_alive=keep_alive,
     )
-    endpoint = find_endpoint(b"POST", b"/v1/messages")
-    assert endpoint is not None
-    return Repeat.of(data, head, endpoint)
+    return Repeat.of(data, head)
 
 
 def known() -> Repeat:

@@ -7,6 +7,7 @@ import pytest
 import uvloop
 
 from headgate.clock import SystemClock
+from headgate.outbox import Outbox
 from headgate.upstream.client import UpstreamClient
 from tests.upstream.scripted import PATIENCE_SECONDS
 
@@ -18,7 +19,7 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 @pytest.fixture
 async def client() -> AsyncIterator[UpstreamClient]:
     """Closed at the end, whatever the test left open; a leak would hang there and fail."""
-    client = UpstreamClient(SystemClock())
+    client = UpstreamClient(SystemClock(), Outbox())
     yield client
     async with asyncio.timeout(PATIENCE_SECONDS):
         await client.close()

@@ -9,6 +9,7 @@ import pytest
 
 from headgate.clock import SystemClock
 from headgate.errors import AnswerCut, ConnectFailed, UpstreamError, UpstreamTimedOut
+from headgate.outbox import Outbox
 from headgate.upstream.client import UpstreamClient
 from headgate.upstream.origin import Origin
 from headgate.upstream.timeouts import Timeouts
@@ -134,7 +135,7 @@ async def test_an_answer_to_nobody_closes_a_resting_connection(client: UpstreamC
 
 async def test_a_resting_connection_is_closed_when_its_time_is_up() -> None:
     """Before the provider's own limit, which would make it stale."""
-    client = UpstreamClient(SystemClock(), keepalive_seconds=0.05)
+    client = UpstreamClient(SystemClock(), Outbox(), keepalive_seconds=0.05)
     gone = asyncio.Event()
 
     async def script(talk: Talk) -> None:
@@ -154,7 +155,7 @@ async def test_a_resting_connection_is_closed_when_its_time_is_up() -> None:
 async def test_a_machine_that_slept_does_not_use_old_connections() -> None:
     """The time is asked for at each use: a timer may be late."""
     clock = SetClock()
-    client = UpstreamClient(clock, keepalive_seconds=30)
+    client = UpstreamClient(clock, Outbox(), keepalive_seconds=30)
     async with ScriptedServer(saying(answered(1), answered(2))) as server:
         assert await ask(client, server) == b"1"
         clock.ahead = 31.0
@@ -165,7 +166,7 @@ async def test_a_machine_that_slept_does_not_use_old_connections() -> None:
 
 async def test_no_connection_is_kept_with_a_keep_alive_of_zero() -> None:
     """The setting's way to switch it off."""
-    client = UpstreamClient(SystemClock(), keepalive_seconds=0)
+    client = UpstreamClient(SystemClock(), Outbox(), keepalive_seconds=0)
     async with ScriptedServer(saying(answered(1), answered(2))) as server:
         assert [await ask(client, server), await ask(client, server)] == [b"1", b"1"]
     await client.close()

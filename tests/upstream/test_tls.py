@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from headgate.clock import SystemClock
 from headgate.errors import AnswerCut, ConnectFailed
+from headgate.outbox import Outbox
 from headgate.upstream.client import UpstreamClient
 from headgate.upstream.timeouts import Timeouts
 from headgate.upstream.tls import ResumingContext, client_context
@@ -99,7 +100,7 @@ def authority() -> Authority:
 
 @pytest.fixture
 async def trusting(authority: Authority) -> AsyncIterator[UpstreamClient]:
-    client = UpstreamClient(SystemClock(), tls=client_context(authority.pem))
+    client = UpstreamClient(SystemClock(), Outbox(), tls=client_context(authority.pem))
     yield client
     await client.close()
 

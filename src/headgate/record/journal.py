@@ -1,4 +1,4 @@
-"""The gateway's side: one record, one write, never a wait.
+"""The gateway's side: records of one turn of the event loop, one write, never a wait.
 
 The bytes are handed to the kernel, so they survive the death of this process; a power cut may take
 the last seconds.
@@ -24,6 +24,9 @@ DEFAULT_SEGMENT_BYTES = 16 << 20
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 """While records are dropped: how often we look whether there is room again. A look lists a folder."""
+
+_MOST_WAITING_BYTES = 262_144
+"""Added and not committed: some hundred records."""
 
 _UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 
@@ -56,32 +59,54 @@ class Journal:
         # At least four segments to the whole, or deleting one would not make room enough.
         self._segment_bytes = min(segment_bytes, max_bytes // 4)
         self._encoder = msgspec.msgpack.Encoder()
-        self._frame = bytearray()
+        self._frames = bytearray()
+        self._waiting = 0
+        """Records in `_frames`."""
         self._descriptor = -1
         self._size = 0
         self._blocked_until = 0.0
         self._open()
 
     def append(self, record: Record) -> None:
-        """Never raises and never waits for the recorder."""
+        """On record when this returns, behind all that were added before. Never raises, never waits."""
+        self.add(record)
+        self.commit()
+
+    def add(self, record: Record) -> None:
+        """On record at the next `commit`: what must not be seen before has to wait for that."""
+        frames = self._frames
+        start = len(frames)
+        begin = start + HEADER.size
         try:
-            # The payload goes behind room for its header: one buffer, one write.
-            self._encoder.encode_into(record, self._frame, HEADER.size)
+            # The payload goes behind room for its header.
+            self._encoder.encode_into(record, frames, begin)
         except _UNENCODABLE as error:
-            if not self._encode_mended(record):
+            if not self._encode_mended(record, begin):
+                del frames[start:]
                 self._drop(f"a record could not be encoded: {error}")
                 return
-        frame = self._frame
-        length = len(frame)
-        payload = memoryview(frame)[HEADER.size :]
-        HEADER.pack_into(frame, 0, length - HEADER.size, zlib.crc32(payload))
-        payload.release()  # an exported buffer cannot be resized by the next encode
+        length = len(frames) - begin
         if length > MAX_PAYLOAD_BYTES:
+            del frames[start:]
             self._drop(f"a record of {length} bytes is too large")
             return
-        is_first_try = not self._blocked_until and self._size + length <= self._segment_bytes
-        if is_first_try or self._has_room(length):
-            self._write(frame, length)
+        with memoryview(frames) as view:  # an exported buffer cannot be resized by the next encode
+            HEADER.pack_into(frames, start, length, zlib.crc32(view[begin:]))
+        self._waiting += 1
+        if len(frames) > _MOST_WAITING_BYTES:
+            self.commit()
+
+    def commit(self) -> None:
+        """Hand what was added to the kernel, in one write: all of it, or none and counted as dropped."""
+        frames = self._frames
+        if not self._waiting:
+            return
+        length = len(frames)
+        fits = not self._blocked_until and self._size + length <= self._segment_bytes
+        if fits or self._has_room(length):
+            self._write(frames, length)
+        frames.clear()
+        self._waiting = 0
 
     def size(self) -> int:
         """Bytes in this journal's segments."""
@@ -89,6 +114,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the segment; the recorder may then read it to its end and delete it."""
+        self.commit()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -96,11 +122,11 @@ class Journal:
 
     # ---- the rare paths --------------------------------------------------------------------------
 
-    def _encode_mended(self, record: Record) -> bool:
+    def _encode_mended(self, record: Record, begin: int) -> bool:
         """A client may send half of a surrogate pair in a name; its record is kept, with a mark there."""
         values = {name: _mended(getattr(record, name)) for name in record.__struct_fields__}
         try:
-            self._encoder.encode_into(type(record)(**values), self._frame, HEADER.size)
+            self._encoder.encode_into(type(record)(**values), self._frames, begin)
         except _UNENCODABLE:
             return False
         return True
@@ -122,7 +148,7 @@ class Journal:
         """Start the next segment where this one is full; False, and counted, when there is no room."""
         now = self._clock.monotonic()
         if now < self._blocked_until:
-            self._drop(self.last_failure or "the journal is closed")
+            self._drop(self.last_failure or "the journal is closed", self._waiting)
             return False
         if self.size() + length > self._max_bytes:
             self._block(f"the journal is full: {self._max_bytes} bytes wait for the recorder")
@@ -145,9 +171,9 @@ class Journal:
         self._descriptor = descriptor
         self._size = 0
 
-    def _write(self, frame: bytearray, length: int) -> None:
+    def _write(self, frames: bytearray, length: int) -> None:
         try:
-            written = os.write(self._descriptor, frame)
+            written = os.write(self._descriptor, frames)
         except OSError as error:
             self._block(f"the journal cannot be written: {error.strerror}")
             return
@@ -158,7 +184,7 @@ class Journal:
         self._block("the journal cannot be written: the disk is full")
 
     def _roll_back(self) -> None:
-        """Take a half-written frame away; where that fails, leave the segment for a new one."""
+        """Take what was half-written away; where that fails, leave the segment for a new one."""
         try:
             os.ftruncate(self._descriptor, self._size)
         except OSError:
@@ -169,10 +195,10 @@ class Journal:
         if not self._blocked_until:
             _log.error("Records are being dropped: %s", failure)
         self._blocked_until = self._clock.monotonic() + _SECONDS_BETWEEN_LOOKS
-        self._drop(failure)
+        self._drop(failure, self._waiting)
 
-    def _drop(self, failure: str) -> None:
-        self.dropped += 1
+    def _drop(self, failure: str, records: int = 1) -> None:
+        self.dropped += records
         self.last_failure = failure
 
 

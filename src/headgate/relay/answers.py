@@ -1,7 +1,7 @@
 """What the client gets: a provider's answer, a provider's refusal kept for the end, or our own error.
 
-Every way out writes the request's record to the journal before the last byte is handed to the socket:
-an answer that a client saw finished is never missing from the records.
+Every way out adds the request's record to the journal before it finishes the answer; the outbox commits it
+before the last byte is handed to the socket: no answer that a client saw finished lacks its record.
 """
 
 from http import HTTPStatus
@@ -108,16 +108,19 @@ class Answers:
             return
         # A body of stated length, or a coded one, has no place for words: only the close tells.
         self._record(trail, exchange.status, error.code)
+        self._journal.commit()
         exchange.break_off()
 
     def left(self, exchange: Exchange, trail: Trail) -> None:
         """The client is gone: only the record is written."""
         self._record(trail, ClientLeft.status, ClientLeft.code)
+        self._journal.commit()
 
     def _record(self, trail: Trail, status: int, error: str | None, *, last_bytes: int = 0) -> None:
+        """Whoever calls it finishes the exchange next, or commits."""
         if not trail.is_recorded:
             trail.is_recorded = True
-            self._journal.append(trail.to_record(status, error, last_bytes=last_bytes))
+            self._journal.add(trail.to_record(status, error, last_bytes=last_bytes))
 
     def _head(self, exchange: Exchange, trail: Trail, headers: Headers) -> Headers:
         """The gateway's own headers, after the provider's."""

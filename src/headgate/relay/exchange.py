@@ -12,7 +12,9 @@ from collections.abc import Callable
 import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from headgate.access.callers import Caller
 from headgate.errors import HeadgateError
+from headgate.outbox import Outbox
 from headgate.relay.body import BodyBuffer, BodyStream
 from headgate.relay.endpoints import Endpoint
 from headgate.relay.heads import ClientHead
@@ -28,62 +30,59 @@ class RequestHead(msgspec.Struct, frozen=True):
     path: bytes
     query: bytes
     client: ClientHead
+    endpoint: Endpoint
     content_length: int | None
     """As announced; None for a chunked body, or none at all."""
     is_http_1_0: bool
     keep_alive: bool
 
 
-class Exchange:
+class ClientSide(msgspec.Struct, eq=False):
+    """The connection that exchanges answer on, one after the other."""
+
+    address: str
+    transport: asyncio.Transport
+    flow: FlowControl
+    outbox: Outbox
+    on_complete: "Callable[[Exchange], None]"
+    """Called when an answer is out."""
+
+
+class Exchange(msgspec.Struct, eq=False):
     """Lives from the end of a request's head to the last byte of its answer.
 
-    What most requests leave as it is stands as a default of the class.
+    Made for every request, so it is a struct, in which what most requests leave as it is costs nothing.
     """
 
     # The request
+    id: str
+    head: RequestHead
+    body: BodyBuffer | BodyStream
+    began: float
+    """Monotonic seconds, as all moments here but one."""
+    began_at: float
+    """Unix seconds."""
+    client: ClientSide
+    keep_alive: bool
     refusal: HeadgateError | None = None
     task: "asyncio.Task[None] | None" = None
-    client_left = False
-    # Times (monotonic seconds)
-    ready_at = 0.0
+    client_left: bool = False
+    ready_at: float = 0.0
+    """The request is whole, or streams, and it is its turn."""
     first_byte_at: float | None = None
     # The answer
-    status = 0
-    response_bytes = 0
-    has_started = False
-    is_complete = False
-    _pending = b""
-    _is_chunked = False
-    _has_stated_length = False
-    _has_body = True
+    status: int = 0
+    response_bytes: int = 0
+    has_started: bool = False
+    is_complete: bool = False
+    _pending: bytes = b""
+    _is_chunked: bool = False
+    _has_stated_length: bool = False
+    _has_body: bool = True
 
-    def __init__(
-        self,
-        head: RequestHead,
-        *,
-        id: str,
-        endpoint: Endpoint,
-        body: BodyBuffer | BodyStream,
-        began: float,
-        began_at: float,
-        client_address: str,
-        transport: asyncio.Transport,
-        flow: FlowControl,
-        on_complete: Callable[["Exchange"], None],
-    ) -> None:
-        self.head = head
-        self.id = id
-        self.endpoint = endpoint
-        self.client_address = client_address
-        self.caller = head.client.caller
-        self.body = body
-        self.began = began
-        self.began_at = began_at
-        """Unix seconds."""
-        self.keep_alive = head.keep_alive
-        self._transport = transport
-        self._flow = flow
-        self._on_complete = on_complete
+    @property
+    def caller(self) -> Caller:
+        return self.head.client.caller
 
     # ---- the answer --------------------------------------------------------------------------
 
@@ -116,11 +115,14 @@ class Exchange:
         if not self.has_started:
             self.has_started = True
             framed = self._pending + framed
-        self._send(framed)
+        transport = self.client.transport
+        # A client that has just gone is told to us a turn of the loop later, and uvloop refuses the write.
+        if framed and not transport.is_closing():
+            transport.write(framed)
         self.response_bytes += len(piece)
 
     def finish(self, last: bytes = b"") -> None:
-        """Send the last piece and the end. The request's record must be in the journal by now."""
+        """Send the last piece and the end, once the request's record is committed (`Outbox`)."""
         self.response_bytes += len(last)
         ending = self._framed(last)
         if self._is_chunked:
@@ -128,13 +130,8 @@ class Exchange:
         if not self.has_started:
             self.has_started = True
             ending = self._pending + ending
-        self._send(ending)
+        self.client.outbox.write(self.client.transport, ending)
         self._complete()
-
-    def _send(self, data: bytes) -> None:
-        # A client that has just gone is told to us a turn of the loop later, and uvloop refuses the write.
-        if data and not self._transport.is_closing():
-            self._transport.write(data)
 
     def _framed(self, piece: bytes) -> bytes:
         if not piece or not self._has_body:
@@ -146,14 +143,14 @@ class Exchange:
         self.keep_alive = False
         if not self._is_chunked and not self._has_stated_length:
             # A body that ends with the connection would look whole: only a reset tells.
-            sock = self._transport.get_extra_info("socket")
+            sock = self.client.transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self._transport.abort()
+            self.client.transport.abort()
         self._complete()
 
     def _complete(self) -> None:
         self.is_complete = True
-        self._on_complete(self)
+        self.client.on_complete(self)
 
     @property
     def can_be_ended(self) -> bool:
@@ -168,7 +165,7 @@ class Exchange:
     @property
     def is_backed_up(self) -> bool:
         """Whether the client reads more slowly than the provider writes."""
-        return self._flow.write_paused
+        return self.client.flow.write_paused
 
     async def drain(self) -> None:
-        await self._flow.drain()
+        await self.client.flow.drain()

@@ -56,14 +56,14 @@ class Planner:
 
     def plan(self, exchange: Exchange) -> Plan:
         """Raises InvalidRequest for a body that cannot be routed, UnknownAccount for a wrong wish."""
-        client = exchange.head.client
+        client, endpoint = exchange.head.client, exchange.head.endpoint
         session = client.session
         facts = None
-        if exchange.endpoint.reads_body and isinstance(exchange.body, BodyBuffer):
+        if endpoint.reads_body and isinstance(exchange.body, BodyBuffer):
             facts = read_request(exchange.body.whole(), with_session=session is None)
             session = session or facts.session
         deals = deals_in_objects(exchange, facts)
-        provider = self._providers[exchange.endpoint.provider]
+        provider = self._providers[endpoint.provider]
         return Plan(
             facts=facts,
             wanted=Wanted(

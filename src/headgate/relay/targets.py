@@ -72,7 +72,7 @@ def _framing(exchange: Exchange) -> bytes:
 def head_for(target: Target, exchange: Exchange, lines: bytes) -> bytes:
     """Request line, the account's lines, the client's lines (`ClientHead.lines_for`), framing."""
     head = exchange.head
-    path = exchange.endpoint.upstream_path or head.path
+    path = head.endpoint.upstream_path or head.path
     query = without_key(head.query)
     target_path = target.base_path + path + (b"?" + query if query else b"")
     return b"%b %b HTTP/1.1\r\n%b%b%b" % (

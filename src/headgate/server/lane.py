@@ -7,7 +7,6 @@ Everything here is synchronous and runs inside the parser's callbacks. A refusal
 import asyncio
 import itertools
 import os
-from collections.abc import Callable
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
@@ -15,10 +14,10 @@ from headgate.access.callers import Callers
 from headgate.clock import Clock
 from headgate.config.settings import ServerSettings
 from headgate.errors import HeadgateError, InvalidRequest
+from headgate.outbox import Outbox
 from headgate.relay.attempts import Relay
 from headgate.relay.body import BodyBuffer, BodyStream, BufferBudget, too_large
-from headgate.relay.endpoints import Endpoint
-from headgate.relay.exchange import Exchange, RequestHead
+from headgate.relay.exchange import ClientSide, Exchange, RequestHead
 from headgate.relay.heads import ClientHead
 from headgate.wire.headers import Headers
 
@@ -29,7 +28,10 @@ _BUFFERED_UPLOAD = 1_048_576
 class FastLane:
     """One for the whole server; holds what every exchange needs."""
 
-    def __init__(self, relay: Relay, callers: Callers, *, clock: Clock, limits: ServerSettings) -> None:
+    def __init__(
+        self, relay: Relay, callers: Callers, *, outbox: Outbox, clock: Clock, limits: ServerSettings
+    ) -> None:
+        self.outbox = outbox
         self._relay = relay
         self._callers = callers
         self._clock = clock
@@ -45,34 +47,23 @@ class FastLane:
             return known
         return ClientHead(headers, self._callers.identify(headers, query))
 
-    def open(
-        self,
-        head: RequestHead,
-        endpoint: Endpoint,
-        *,
-        client_address: str,
-        transport: asyncio.Transport,
-        flow: FlowControl,
-        on_complete: Callable[[Exchange], None],
-    ) -> Exchange:
+    def open(self, head: RequestHead, client: ClientSide) -> Exchange:
         """A new exchange; its body is kept or streamed as its endpoint and its size want."""
+        clock = self._clock
         exchange = Exchange(
-            head,
             id=next(self._ids),
-            endpoint=endpoint,
-            body=self._body_for(head, endpoint, flow),
-            began=self._clock.monotonic(),
-            began_at=self._clock.now(),
-            client_address=client_address,
-            transport=transport,
-            flow=flow,
-            on_complete=on_complete,
+            head=head,
+            body=self._body_for(head, client.flow),
+            began=clock.monotonic(),
+            began_at=clock.now(),
+            client=client,
+            keep_alive=head.keep_alive,
         )
         self.open_exchanges.add(exchange)
         return exchange
 
-    def _body_for(self, head: RequestHead, endpoint: Endpoint, flow: FlowControl) -> BodyBuffer | BodyStream:
-        if endpoint.reads_body:
+    def _body_for(self, head: RequestHead, flow: FlowControl) -> BodyBuffer | BodyStream:
+        if head.endpoint.reads_body:
             return BodyBuffer(self._budget, limit=self._limits.max_body_bytes)
         is_chunked = head.client.is_chunked
         if is_chunked or (head.content_length or 0) > _BUFFERED_UPLOAD:
@@ -88,7 +79,7 @@ class FastLane:
                 "The request's Transfer-Encoding is not understood.",
                 hint="Send `chunked` or a Content-Length.",
             )
-        is_read = exchange.endpoint.reads_body
+        is_read = head.endpoint.reads_body
         limit = self._limits.max_body_bytes if is_read else self._limits.max_upload_bytes
         if (head.content_length or 0) > limit:
             raise too_large(limit)

@@ -90,6 +90,7 @@ class Listener:
 
     def close(self) -> None:
         """Close what is still open. After `drain`."""
+        self._lane.outbox.flush()
         if self._date_timer is not None:
             self._date_timer.cancel()
         for connection in list(self._state.connections):

@@ -16,8 +16,8 @@ from uvicorn.server import ServerState
 
 from headgate.access.callers import ANONYMOUS
 from headgate.errors import HeadgateError, InvalidRequest
-from headgate.relay.endpoints import Endpoint, find_endpoint
-from headgate.relay.exchange import Exchange, RequestHead
+from headgate.relay.endpoints import find_endpoint
+from headgate.relay.exchange import ClientSide, Exchange, RequestHead
 from headgate.relay.heads import ClientHead
 from headgate.server.lane import FastLane
 from headgate.server.offers import without_offer
@@ -55,7 +55,7 @@ class GatewayProtocol(HttpToolsProtocol):
         # Per connection
         self._turns: deque[Exchange | RequestResponseCycle] = deque()
         """What was asked and is not answered yet, in order; the first one is being answered."""
-        self._client_address = ""
+        self._client_side: ClientSide
         self._is_discarding = False
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
@@ -76,7 +76,10 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._client_address = self.client[0] if self.client else "local"
+        address = self.client[0] if self.client else "local"
+        self._client_side = ClientSide(
+            address, transport, self.flow, self._lane.outbox, self._exchange_complete
+        )
         self._idle_since = self.loop.time()
         self._watch_idleness()
 
@@ -99,13 +102,13 @@ class GatewayProtocol(HttpToolsProtocol):
         if is_at_start and not self._turns and self._repeat is not None:
             body = self._repeat.body_of(data)
             if body is not None:
-                self._open_again(self._repeat, body)
+                self._open_again(self._repeat.head, body)
                 return
         heads_before = self._heads_seen
         self._parse(data)
         is_first_head_the_last = self._heads_seen == heads_before + 1
         if is_at_start and is_first_head_the_last and self._exchange is not None:
-            self._repeat = Repeat.of(data, self._exchange.head, self._exchange.endpoint)
+            self._repeat = Repeat.of(data, self._exchange.head)
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -127,6 +130,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def _give_up_reading(self, why: str) -> None:
         """What comes is no request. Those before it keep their answers; the connection ends behind them."""
         self._is_discarding = True
+        self._lane.outbox.flush()
         last = self._turns[-1] if self._turns else None
         if last is None:
             self.transport.write(b"%b%d\r\n\r\n%b" % (_BAD_REQUEST, len(why), why.encode()))
@@ -150,6 +154,7 @@ class GatewayProtocol(HttpToolsProtocol):
         The parser has stopped behind the head and taken the body for another protocol's bytes: a new one
         reads the head again, without the offer, and then the body (RFC 9110, section 7.8: may be ignored).
         """
+        self._lane.outbox.flush()
         if self._should_upgrade():
             if self._turns:  # two protocols would write to one connection
                 self._give_up_reading("A WebSocket was asked for behind another request.")
@@ -164,6 +169,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Drain: close when idle, else after the answers that are under way."""
+        self._lane.outbox.flush()
         if not self._turns:
             super().shutdown()
             return
@@ -224,11 +230,12 @@ class GatewayProtocol(HttpToolsProtocol):
             path,
             query,
             client,
+            endpoint,
             content_length=int(length) if length is not None else None,
             is_http_1_0=parser.get_http_version() == "1.0",
             keep_alive=parser.should_keep_alive(),
         )
-        self._open(head, endpoint, refusal)
+        self._open(head, refusal)
 
     def on_body(self, body: bytes) -> None:
         if self._is_discarding:
@@ -253,16 +260,9 @@ class GatewayProtocol(HttpToolsProtocol):
 
     # ---- the fast lane -------------------------------------------------------------------------
 
-    def _open(self, head: RequestHead, endpoint: Endpoint, refusal: HeadgateError | None) -> None:
+    def _open(self, head: RequestHead, refusal: HeadgateError | None) -> None:
         """Take the request into the queue of this connection, or refuse it before its body comes."""
-        exchange = self._lane.open(
-            head,
-            endpoint,
-            client_address=self._client_address,
-            transport=self.transport,
-            flow=self.flow,
-            on_complete=self._exchange_complete,
-        )
+        exchange = self._lane.open(head, self._client_side)
         self._exchange = exchange
         self.cycle = exchange  # type: ignore[assignment]
         self._turns.append(exchange)
@@ -274,24 +274,25 @@ class GatewayProtocol(HttpToolsProtocol):
             self._refuse(exchange, error)
             return
         if head.client.expects_continue and self._turns[0] is exchange:
+            self._lane.outbox.flush()
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if len(self._turns) > _MAX_WAITING:
             self.flow.pause_reading()
         self._start_if_ready(exchange)
 
-    def _open_again(self, repeat: Repeat, body: bytes) -> None:
-        """A whole request with a known head. The parser, which stands between two, never sees it."""
-        self._open(repeat.head, repeat.endpoint, None)
-        exchange = self._exchange
-        if exchange is None:
-            return
+    def _open_again(self, head: RequestHead, content: bytes) -> None:
+        """A whole request with a known head, and nothing before it. The parser, which stands between two,
+        never sees it; what was judged by the head need not be judged again."""
+        exchange = self._lane.open(head, self._client_side)
+        self.cycle = exchange  # type: ignore[assignment]
+        self._turns.append(exchange)
         try:
-            exchange.body.feed(body)
+            exchange.body.feed(content)
         except HeadgateError as error:
             self._refuse(exchange, error)
             return
         exchange.body.end()
-        self._start_if_ready(exchange)
+        self._lane.start(exchange)
 
     def _start_if_ready(self, exchange: Exchange) -> None:
         """Start the relay when it is this exchange's turn and its body is here, or is streamed."""
@@ -360,6 +361,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _close_gently(self) -> None:
         """Closing while the client still sends would reset the connection and lose the answer."""
+        self._lane.outbox.flush()
         if not self._is_discarding:
             self.transport.close()
             return

@@ -7,7 +7,6 @@ judgement. Anything else, down to one byte, goes to the parser.
 
 import re
 
-from headgate.relay.endpoints import Endpoint
 from headgate.relay.exchange import RequestHead
 
 _LENGTH = re.compile(rb"\r\n(?i:content-length):[ \t]*(\d+)[ \t]*\r\n")
@@ -17,25 +16,24 @@ _MOST_DIGITS = 9
 class Repeat:
     """One head, cut round the digits."""
 
-    __slots__ = ("_before", "_behind", "endpoint", "head")
+    __slots__ = ("_before", "_behind", "head")
 
-    def __init__(self, before: bytes, behind: bytes, head: RequestHead, endpoint: Endpoint) -> None:
+    def __init__(self, before: bytes, behind: bytes, head: RequestHead) -> None:
         self._before = before
         self._behind = behind
         self.head = head
-        self.endpoint = endpoint
 
     @classmethod
-    def of(cls, data: bytes, head: RequestHead, endpoint: Endpoint) -> "Repeat | None":
+    def of(cls, data: bytes, head: RequestHead) -> "Repeat | None":
         """The repeat of a request that began with `data`; None for one that is no pattern for others."""
         is_plain = head.keep_alive and not head.is_http_1_0 and not head.client.expects_continue
         end = data.find(b"\r\n\r\n")
-        if not is_plain or not endpoint.reads_body or end < 0 or b"key=" in head.query:
+        if not is_plain or not head.endpoint.reads_body or end < 0 or b"key=" in head.query:
             return None
         length = _LENGTH.search(data, 0, end + 2)
         if length is None:
             return None
-        return cls(data[: length.start(1)], data[length.end(1) : end + 4], head, endpoint)
+        return cls(data[: length.start(1)], data[length.end(1) : end + 4], head)
 
     def body_of(self, data: bytes) -> bytes | None:
         """The body of a whole request whose head is this one; None when it is not, or not whole."""

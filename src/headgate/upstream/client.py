@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from headgate.clock import Clock
 from headgate.errors import ConnectFailed, UpstreamTimedOut
+from headgate.outbox import Outbox
 from headgate.tasks import TaskGroup
 from headgate.upstream.answer import Answer
 from headgate.upstream.connection import Connection, WholeBody
@@ -29,9 +30,15 @@ class UpstreamClient:
     """Any number of requests at once; connections are kept per origin and used again."""
 
     def __init__(
-        self, clock: Clock, *, keepalive_seconds: float = 60.0, tls: ssl.SSLContext | None = None
+        self,
+        clock: Clock,
+        outbox: Outbox,
+        *,
+        keepalive_seconds: float = 60.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`tls` replaces the verifying context on the system's store; see `tls.client_context`."""
+        self._outbox = outbox
         self._monotonic = clock.monotonic
         self._keepalive_seconds = keepalive_seconds
         self._tls = tls
@@ -101,7 +108,9 @@ class UpstreamClient:
         if origin.scheme == "https":
             options |= {"ssl": self._context(), "server_hostname": origin.host}
         _, connection = await loop.create_connection(
-            lambda: Connection(origin, self._pool, self._tasks, self._monotonic, self._keepalive_seconds),
+            lambda: Connection(
+                origin, self._pool, self._outbox, self._tasks, self._monotonic, self._keepalive_seconds
+            ),
             origin.host,
             origin.port,
             **options,

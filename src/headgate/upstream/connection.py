@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import NoReturn, cast
 
 from headgate.errors import AnswerCut, BadAnswer, UpstreamError, UpstreamTimedOut
+from headgate.outbox import Outbox
 from headgate.tasks import TaskGroup
 from headgate.upstream.answer import Answer, Sink
 from headgate.upstream.deadline import NEVER, Deadline
@@ -33,6 +34,7 @@ class Connection(asyncio.Protocol):
         self,
         origin: Origin,
         pool: ConnectionPool,
+        outbox: Outbox,
         tasks: TaskGroup,
         monotonic: Callable[[], float],
         keepalive_seconds: float,
@@ -43,6 +45,7 @@ class Connection(asyncio.Protocol):
         self.is_stale = False
         """It was used before and ended before any byte of this answer: nobody has acted on the request."""
         self._pool = pool
+        self._outbox = outbox
         self._tasks = tasks
         self._monotonic = monotonic
         self._keepalive_seconds = keepalive_seconds
@@ -80,10 +83,11 @@ class Connection(asyncio.Protocol):
         self._framing.expect(is_head_request=head.startswith(b"HEAD "))
         waiter = self._waiter = self._loop.create_future()
         if isinstance(body, WholeBody):
-            self._write(head, body)
+            is_short = len(body) <= MAX_JOINED_BODY_BYTES
+            self._outbox.write(self._socket, head + body if is_short else (head, body))
             self._watch(timeouts.first_byte)
         else:
-            self._write(head, b"")
+            self._socket.write(head)
             self._deadline.set(ends_at, self._monotonic())
             self._sender = self._tasks.spawn(self._send_pieces(body), name="upstream request body")
         return waiter
@@ -203,12 +207,6 @@ class Connection(asyncio.Protocol):
     def _socket(self) -> asyncio.Transport:
         assert self._transport is not None, "a connection is used after connection_made"
         return self._transport
-
-    def _write(self, head: bytes, body: WholeBody) -> None:
-        if len(body) <= MAX_JOINED_BODY_BYTES:
-            self._socket.write(head + body)
-        else:
-            self._socket.writelines((head, body))
 
     def _watch(self, seconds: float | None) -> None:
         now = self._monotonic()
