@@ -4,7 +4,7 @@ import pytest
 
 from headgate.pool.accounts import Credential
 from headgate.pool.faults import Fault
-from headgate.pool.living import Status
+from headgate.pool.living import LivingAccount, Status
 from headgate.wire.headers import Headers
 from tests.pool.sample import MODEL, START, StillClock, Told, account, named, pool_of
 
@@ -15,11 +15,15 @@ def status_headers(status: bytes, *more: tuple[bytes, bytes]) -> Headers:
     return [(b"date", b"x"), (PREFIX + b"status", status), *((PREFIX + name, value) for name, value in more)]
 
 
+def note(living: LivingAccount, headers: Headers) -> None:
+    living.note_headers(headers, dict(headers), START)
+
+
 def test_a_soft_status_is_told_once_and_does_not_take_the_account_out(clock: StillClock) -> None:
     told = Told()
     living = named(pool_of(account(1), clock=clock, told=told), "a1")
     for status in (b"allowed", b"allowed_warning", b"allowed_warning", b"allowed_warning"):
-        living.note_headers(status_headers(status, (b"5h-utilization", b"0.91")), START)
+        note(living, status_headers(status, (b"5h-utilization", b"0.91")))
     assert told.soft == [("a1", "allowed_warning")]
     assert living.can_serve(MODEL, START)
     assert living.rate_limit_status == "allowed_warning"
@@ -30,14 +34,14 @@ def test_a_warning_that_comes_back_is_told_again(clock: StillClock) -> None:
     told = Told()
     living = named(pool_of(account(1), clock=clock, told=told), "a1")
     for status in (b"queueing_soft", b"allowed", b"queueing_soft"):
-        living.note_headers(status_headers(status), START)
+        note(living, status_headers(status))
     assert len(told.soft) == 2
 
 
 @pytest.mark.parametrize("status", [b"rejected", b"rate_limited", b"blocked", b"queueing_hard"])
 def test_a_hard_status_on_a_good_answer_takes_the_account_out(clock: StillClock, status: bytes) -> None:
     living = named(pool_of(account(1), clock=clock), "a1")
-    living.note_headers(status_headers(status, (b"reset", str(int(START + 300)).encode())), START)
+    note(living, status_headers(status, (b"reset", str(int(START + 300)).encode())))
     assert living.status is Status.RATE_LIMITED
     assert (living.rate_limit_status, living.rate_limit_reset) == ("limited", START + 300)
     clock.at = START + 300
@@ -46,20 +50,20 @@ def test_a_hard_status_on_a_good_answer_takes_the_account_out(clock: StillClock,
 
 def test_payment_required_waits_for_a_check(clock: StillClock) -> None:
     living = named(pool_of(account(1), clock=clock), "a1")
-    living.note_headers(status_headers(b"payment_required"), START)
+    note(living, status_headers(b"payment_required"))
     assert living.status is Status.DISABLED
     assert living.health.unavailable_until(MODEL, START) == START + 1800
 
 
 def test_a_used_up_plan_that_goes_on_with_paid_overage_goes_on(clock: StillClock) -> None:
     living = named(pool_of(account(1), clock=clock), "a1")
-    living.note_headers(status_headers(b"rejected", (b"overage-status", b"allowed")), START)
+    note(living, status_headers(b"rejected", (b"overage-status", b"allowed")))
     assert living.can_serve(MODEL, START)
 
 
 def test_a_used_up_window_of_other_models_does_not_take_the_account_out(clock: StillClock) -> None:
     living = named(pool_of(account(1), clock=clock), "a1")
-    living.note_headers(status_headers(b"rejected", (b"7d_opus-status", b"rejected")), START)
+    note(living, status_headers(b"rejected", (b"7d_opus-status", b"rejected")))
     assert living.can_serve(MODEL, START)
 
 
@@ -115,7 +119,7 @@ def test_a_secret_that_cannot_stand_in_a_header_disables_its_account_only(clock:
 def test_an_account_of_an_unknown_provider_is_shown_and_never_used(clock: StillClock) -> None:
     pool = pool_of(replace(account(1), provider="elsewhere"), clock=clock)
     living = named(pool, "a1")
-    living.note_headers([(b"date", b"x")], START)
+    note(living, [(b"date", b"x")])
     assert (living.status, living.windows) == (Status.DISABLED, ())
     assert pool.explain("elsewhere", None) == {"a1": "unknown provider elsewhere"}
 

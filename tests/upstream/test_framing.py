@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from headgate.errors import BadAnswer
 from headgate.upstream.framing import MAX_INTERIM_ANSWERS, MAX_SILENT_BYTES, AnswerFraming
+from headgate.upstream.plain import PlainReader
 
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -18,7 +19,7 @@ TRANSCRIPTS = [CHUNKED, SIZED, INTERIM + CHUNKED, INTERIM + SIZED, TO_THE_END]
 
 
 def framing(*, is_head_request: bool = False) -> AnswerFraming:
-    made = AnswerFraming()
+    made = AnswerFraming(PlainReader())
     made.expect(is_head_request=is_head_request)
     return made
 

@@ -1,6 +1,6 @@
 """An account at work: what the owner put in, with its health, its windows and its counters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from random import Random
 
@@ -77,7 +77,7 @@ class LivingAccount:
         """Why no request can be built for it, in words; None: one can."""
         self._models = frozenset(account.models)
         self._windows = Windows(provider) if provider else None
-        self._status_header = provider.status_header if provider else None
+        self._status_header = provider.status_header or b"" if provider else b""
         self._calm_status = provider.calm_status if provider else b""
         self._check(account, provider)
         self.is_open = not account.paused and self.unusable_because is None
@@ -143,23 +143,20 @@ class LivingAccount:
 
     # ---- limits ------------------------------------------------------------------------------------
 
-    def note_headers(self, headers: Headers, now: float) -> None:
-        """Take in the limit headers of an answer that serves the request: one scan, unless the
-        provider's status changed. A refused attempt goes through `note_limits` and `Health.apply`.
+    def note_headers(self, headers: Headers, fields: Mapping[bytes, bytes], now: float) -> None:
+        """Take in the limit headers of an answer that serves the request (`fields`: the same by name): one
+        look, unless the provider's status changed. A refused attempt goes through `note_limits` and
+        `Health.apply`.
 
         A hard status on a good answer takes the account out as a refusal would.
         """
-        windows = self._windows
-        if windows is None:
+        if self._windows is None:
             return
-        wanted = self._status_header
-        for name, value in headers:
-            if name == wanted:
-                if value != self._noted_status:
-                    self._note_status(value, headers, now)
-                    return
-                break
-        windows.put_aside(headers, now)
+        status = fields.get(self._status_header)
+        if status is None or status == self._noted_status:
+            self._windows.put_aside(headers, now)
+        else:
+            self._note_status(status, headers, now)
 
     def note_limits(self, limits: Limits) -> None:
         """Take in the windows of a refused attempt, whose headers the caller has read already."""

@@ -4,6 +4,7 @@ Every way out adds the request's record to the journal before it finishes the an
 before the last byte is handed to the socket: no answer that a client saw finished lacks its record.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +19,7 @@ from headgate.relay.exchange import Exchange
 from headgate.relay.patience import timed_out
 from headgate.relay.reply import KeepAlive, pump
 from headgate.relay.trail import KeptAnswer, Trail
-from headgate.wire.headers import HOP_BY_HOP, Headers, find, forwardable
+from headgate.wire.headers import HOP_BY_HOP, find, forwardable, write_lines
 from headgate.wire.sse import interrupt
 
 _NOT_RETURNED = HOP_BY_HOP | {b"set-cookie", b"alt-svc"}
@@ -33,29 +34,43 @@ class Answers:
         self._clock = clock
         self.routing = routing
 
+    def relay_whole(self, exchange: Exchange, trail: Trail, opened: Opened) -> None:
+        """Hand on a good answer that is here to its last byte."""
+        self._begin(exchange, trail, opened)
+        self._record(trail, opened.answer.status, None, last_bytes=len(opened.first))
+        exchange.finish(opened.first)
+
     async def relay(self, exchange: Exchange, trail: Trail, opened: Opened) -> None:
-        """Hand a good answer on, byte for byte. Raises UpstreamError when the provider breaks off."""
-        answer, meter = opened.answer, opened.meter
-        headers = self._head(exchange, trail, forwardable(answer.headers, _NOT_RETURNED))
-        keepalive = None
-        if isinstance(meter, StreamMeter):
-            headers += _unbuffered(headers)
-            if self.routing.sse_keepalive_seconds and not find(headers, b"content-encoding"):
-                keepalive = KeepAlive(exchange, meter, seconds=self.routing.sse_keepalive_seconds)
-        length = None if answer.is_chunked else answer.content_length
-        exchange.begin(answer.status, answer.reason, headers, content_length=length)
-        last = opened.first
-        if not answer.is_complete:
-            last = await pump(exchange, answer, meter, last, clock=self._clock.monotonic, keepalive=keepalive)
+        """Hand on a good answer that still comes. Raises UpstreamError when the provider breaks off."""
+        answer, meter, keepalive = opened.answer, opened.meter, None
+        self._begin(exchange, trail, opened)
+        if isinstance(meter, StreamMeter) and self.routing.sse_keepalive_seconds and meter.is_plain:
+            keepalive = KeepAlive(exchange, meter, seconds=self.routing.sse_keepalive_seconds)
+        last = await pump(
+            exchange, answer, meter, opened.first, clock=self._clock.monotonic, keepalive=keepalive
+        )
         self._record(trail, answer.status, None, last_bytes=len(last))
         exchange.finish(last)
+
+    def _begin(self, exchange: Exchange, trail: Trail, opened: Opened) -> None:
+        """The provider's head, as it came where every line of it may travel on."""
+        answer = opened.answer
+        lines = answer.lines
+        if lines is None or not _NOT_RETURNED.isdisjoint(answer.fields):
+            lines = write_lines(forwardable(answer.headers, _NOT_RETURNED))
+        if isinstance(opened.meter, StreamMeter):
+            lines += _unbuffered(answer.fields)
+        length = None if answer.is_chunked else answer.content_length
+        exchange.begin(
+            answer.status, answer.reason, lines + self._own_lines(exchange, trail), content_length=length
+        )
 
     def kept(
         self, exchange: Exchange, trail: Trail, kept: KeptAnswer, *, error: HeadgateError | None
     ) -> None:
         """A provider's refusal, verbatim. `error` says that every account was tried."""
         trail.note_provider_id(dict(kept.headers))
-        headers = self._head(exchange, trail, forwardable(kept.headers, _NOT_RETURNED))
+        headers = forwardable(kept.headers, _NOT_RETURNED)
         if error is not None:
             headers.append((b"x-headgate-error", error.code.encode()))
             headers.append((b"x-headgate-attempts", b"%d" % len(trail.attempts)))
@@ -63,7 +78,8 @@ class Answers:
             headers.append((b"x-should-retry", b"false"))
         headers = [header for header in headers if header[0] != b"content-length"]
         headers.append((b"content-length", b"%d" % len(kept.body)))
-        exchange.begin(kept.status, kept.reason, headers, content_length=len(kept.body))
+        lines = write_lines(headers) + self._own_lines(exchange, trail)
+        exchange.begin(kept.status, kept.reason, lines, content_length=len(kept.body))
         self._record(trail, kept.status, error.code if error is not None else None, last_bytes=len(kept.body))
         exchange.finish(kept.body)
 
@@ -94,7 +110,8 @@ class Answers:
         if not should_retry:
             headers.append((b"x-should-retry", b"false"))
         phrase = HTTPStatus(error.status).phrase.encode()
-        exchange.begin(error.status, phrase, self._head(exchange, trail, headers), content_length=len(body))
+        lines = write_lines(headers) + self._own_lines(exchange, trail)
+        exchange.begin(error.status, phrase, lines, content_length=len(body))
         self._record(trail, error.status, error.code, last_bytes=len(body))
         exchange.finish(body)
 
@@ -122,20 +139,20 @@ class Answers:
             trail.is_recorded = True
             self._journal.add(trail.to_record(status, error, last_bytes=last_bytes))
 
-    def _head(self, exchange: Exchange, trail: Trail, headers: Headers) -> Headers:
+    def _own_lines(self, exchange: Exchange, trail: Trail) -> bytes:
         """The gateway's own headers, after the provider's."""
-        headers.append((b"x-headgate-request-id", exchange.id.encode()))
+        lines = b"x-headgate-request-id: %b\r\n" % exchange.id.encode()
         if self.routing.expose_account and trail.serving is not None:
-            headers.append((b"x-headgate-account", trail.serving.account.name.encode()))
+            lines += b"x-headgate-account: %b\r\n" % trail.serving.account.name.encode()
         if self.routing.expose_timing:
-            headers.append((b"server-timing", b"headgate;dur=%.3f" % (trail.own_seconds() * 1000)))
-        return headers
+            lines += b"server-timing: headgate;dur=%.3f\r\n" % (trail.own_seconds() * 1000)
+        return lines
 
 
-def _unbuffered(headers: Headers) -> Headers:
+def _unbuffered(fields: Mapping[bytes, bytes]) -> bytes:
     """What tells reverse proxies in front of us to hand events on at once (nginx; RFC 9111, 5.2)."""
-    wanted: Headers = [(b"x-accel-buffering", b"no"), (b"cache-control", b"no-cache")]
-    return [header for header in wanted if find(headers, header[0]) is None]
+    lines = b"" if b"x-accel-buffering" in fields else b"x-accel-buffering: no\r\n"
+    return lines if b"cache-control" in fields else lines + b"cache-control: no-cache\r\n"
 
 
 def _attempts_of(trail: Trail) -> dict[str, Any]:

@@ -45,23 +45,19 @@ async def open_answer(
     content = body.whole() if isinstance(body, BodyBuffer) else body.framed()
     answer = await upstream.send(target.origin, head_for(target, exchange, lines), content, timeouts=timeouts)
     try:
-        return await _look(answer, on_text)
+        meter = meter_for(answer.fields)
+        meter.on_text = on_text
+        # A short answer comes with its head: nothing to wait for.
+        first = answer.take()
+        if not first and not answer.is_complete:
+            first = await answer.read()
+        meter.feed(first)
+        opened = Opened(answer, first, meter)
+        if answer.status >= 400 or not meter.has_event:
+            await _look_on(opened)
     except BaseException:
         answer.close()
         raise
-
-
-async def _look(answer: Answer, on_text: Callable[[bytes], None] | None) -> Opened:
-    meter = meter_for(answer.fields)
-    meter.on_text = on_text
-    # A short answer comes with its head: nothing to wait for.
-    first = answer.take()
-    if not first and not answer.is_complete:
-        first = await answer.read()
-    meter.feed(first)
-    opened = Opened(answer, first, meter)
-    if answer.status >= 400 or not meter.has_event:
-        await _look_on(opened)
     return opened
 
 

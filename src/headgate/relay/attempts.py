@@ -58,7 +58,15 @@ class Relay:
         """The whole way of one request whose body is here, or is streamed. Never raises but to cancel."""
         trail = Trail(exchange, self._clock)
         try:
-            await self._serve(exchange, trail)
+            plan = self._planner.plan(exchange)
+            trail.facts, trail.session = plan.facts, plan.wanted.session
+            while plan.uses_pool and not exchange.body.is_spent:
+                living = self._pool.pick(plan.wanted, trail.tried) or await self._again(exchange, trail)
+                if living is None:
+                    break
+                if await self._attempt(exchange, trail, plan, living):
+                    return
+            await self._ending.serve(exchange, trail, plan)
         except asyncio.CancelledError:
             if exchange.client_left:
                 self._answers.left(exchange, trail)
@@ -81,17 +89,6 @@ class Relay:
         self._answers.left(exchange, Trail(exchange, self._clock))
 
     # ---- the loop ------------------------------------------------------------------------------
-
-    async def _serve(self, exchange: Exchange, trail: Trail) -> None:
-        plan = self._planner.plan(exchange)
-        trail.facts, trail.session = plan.facts, plan.wanted.session
-        while plan.uses_pool and not exchange.body.is_spent:
-            living = self._pool.pick(plan.wanted, trail.tried) or await self._again(exchange, trail)
-            if living is None:
-                break
-            if await self._attempt(exchange, trail, plan, living):
-                return
-        await self._ending.serve(exchange, trail, plan)
 
     async def _again(self, exchange: Exchange, trail: Trail) -> LivingAccount | None:
         """When all were tried: one that failed in passing, after the delay of its next try."""
@@ -130,22 +127,31 @@ class Relay:
                 self._note_failure(trail, plan, living, UNREACHABLE, began, error.code, in_words(error))
                 return False
             try:
-                return await self._settle(exchange, trail, plan, living, opened, began)
+                if not self._is_good(trail, plan, living, opened, began):
+                    return False
+                if opened.answer.is_complete:
+                    self._answers.relay_whole(exchange, trail, opened)
+                else:
+                    # No other account will be asked: a stream of hours need not hold its request.
+                    exchange.body.release()
+                    await self._relay_on(exchange, trail, living, opened)
+                return True
             finally:
                 opened.answer.close()
         finally:
             living.in_flight -= 1
 
-    async def _settle(
-        self,
-        exchange: Exchange,
-        trail: Trail,
-        plan: Plan,
-        living: LivingAccount,
-        opened: Opened,
-        began: float,
-    ) -> bool:
-        """The answer has begun: is it good, or does the next account do better?"""
+    async def _relay_on(
+        self, exchange: Exchange, trail: Trail, living: LivingAccount, opened: Opened
+    ) -> None:
+        try:
+            await self._answers.relay(exchange, trail, opened)
+        except UpstreamError:
+            living.error_count += 1
+            raise
+
+    def _is_good(self, trail: Trail, plan: Plan, living: LivingAccount, opened: Opened, began: float) -> bool:
+        """The answer has begun: do we relay it, or does the next account do better?"""
         answer, now = opened.answer, self._clock.now()
         verdict, reason = self._judge(plan, living, opened, now)
         if verdict.step is not Step.SERVE:
@@ -153,20 +159,12 @@ class Relay:
             error = opened.meter.error_type or f"http_{answer.status}"
             self._note_failure(trail, plan, living, verdict, began, error, reason, status=answer.status)
             return False
-        living.note_headers(answer.headers, now)
+        living.note_headers(answer.headers, answer.fields, now)
         if answer.status < 400:
             living.health.succeeded(plan.model, now)
         trail.note_attempt(living.account.id, living.account.name, began=began, status=answer.status)
         trail.serving, trail.meter = living, opened.meter
         trail.note_provider_id(answer.fields)
-        if not answer.is_complete:
-            # No other account will be asked: a stream of hours need not hold its request.
-            exchange.body.release()
-        try:
-            await self._answers.relay(exchange, trail, opened)
-        except UpstreamError:
-            living.error_count += 1
-            raise
         return True
 
     def _judge(self, plan: Plan, living: LivingAccount, opened: Opened, now: float) -> tuple[Verdict, str]:

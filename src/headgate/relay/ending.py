@@ -51,7 +51,7 @@ class Ending:
 
     async def serve(self, exchange: Exchange, trail: Trail, plan: Plan) -> None:
         """Answers the exchange, always."""
-        can_forward = exchange.caller.own_credential is not None and not exchange.body.is_spent
+        can_forward = exchange.head.client.caller.own_credential is not None and not exchange.body.is_spent
         if can_forward:
             await self._forward_own(exchange, trail, plan)
         elif self._returns_at(trail, plan) is not None:
@@ -97,8 +97,8 @@ class Ending:
                 "No active accounts available - forwarding request without authentication",
                 extra={"request_id": exchange.id},
             )
-        assert exchange.caller.own_credential is not None
-        target = self._targets.of_own(exchange.caller.own_credential, plan.provider)
+        assert exchange.head.client.caller.own_credential is not None
+        target = self._targets.of_own(exchange.head.client.caller.own_credential, plan.provider)
         began = self._clock.monotonic()
         try:
             opened = await open_answer(
@@ -115,7 +115,10 @@ class Ending:
             trail.note_attempt(0, "own-credential", began=began, status=opened.answer.status)
             trail.meter = opened.meter
             trail.note_provider_id(opened.answer.fields)
-            await self._answers.relay(exchange, trail, opened)
+            if opened.answer.is_complete:
+                self._answers.relay_whole(exchange, trail, opened)
+            else:
+                await self._answers.relay(exchange, trail, opened)
         finally:
             opened.answer.close()
 

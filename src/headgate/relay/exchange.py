@@ -12,13 +12,11 @@ from collections.abc import Callable
 import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from headgate.access.callers import Caller
 from headgate.errors import HeadgateError
 from headgate.outbox import Outbox
 from headgate.relay.body import BodyBuffer, BodyStream
 from headgate.relay.endpoints import Endpoint
 from headgate.relay.heads import ClientHead
-from headgate.wire.headers import Headers
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -80,49 +78,43 @@ class Exchange(msgspec.Struct, eq=False):
     _has_stated_length: bool = False
     _has_body: bool = True
 
-    @property
-    def caller(self) -> Caller:
-        return self.head.client.caller
-
     # ---- the answer --------------------------------------------------------------------------
 
-    def begin(self, status: int, reason: bytes, headers: Headers, *, content_length: int | None) -> None:
-        """Settle the head. `headers` must hold no framing of their own but `content-length`.
+    def begin(self, status: int, reason: bytes, lines: bytes, *, content_length: int | None) -> None:
+        """Settle the head. `lines` are header lines with their line ends; they must hold no framing of
+        their own but `content-length`.
 
         Without a length the body goes out chunked, or to an HTTP/1.0 client until the close.
         """
         self.status = status
+        head, framing = self.head, b""
         self._has_stated_length = content_length is not None
         self.keep_alive = self.keep_alive and self.body.is_complete
-        self._has_body = self.head.method != b"HEAD" and status not in (204, 304)
-        framing = b""
+        self._has_body = head.method != b"HEAD" and status not in (204, 304)
         if content_length is None and self._has_body:
-            if self.head.is_http_1_0:
+            if head.is_http_1_0:
                 self.keep_alive = False
             else:
                 self._is_chunked = True
                 framing = b"transfer-encoding: chunked\r\n"
         if not self.keep_alive:
             framing += b"connection: close\r\n"
-        elif self.head.is_http_1_0:
+        elif head.is_http_1_0:
             framing += b"connection: keep-alive\r\n"
-        lines = b"\r\n".join(map(b": ".join, headers))
-        self._pending = b"HTTP/1.1 %d %b\r\n%b\r\n%b\r\n" % (status, reason, lines, framing)
+        self._pending = b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (status, reason, lines, framing)
 
     def write(self, piece: bytes) -> None:
-        """Send a piece of the body now, with the head if it still waits."""
+        """Send a piece of the body, with the head if it still waits."""
         framed = self._framed(piece)
         if not self.has_started:
             self.has_started = True
             framed = self._pending + framed
-        transport = self.client.transport
-        # A client that has just gone is told to us a turn of the loop later, and uvloop refuses the write.
-        if framed and not transport.is_closing():
-            transport.write(framed)
         self.response_bytes += len(piece)
+        self.client.outbox.write(self.client.transport, framed)
 
     def finish(self, last: bytes = b"") -> None:
-        """Send the last piece and the end, once the request's record is committed (`Outbox`)."""
+        """Send the last piece and the end. The request's record must be in the journal by now: it is
+        committed before these bytes leave (`Outbox`)."""
         self.response_bytes += len(last)
         ending = self._framed(last)
         if self._is_chunked:
@@ -134,15 +126,16 @@ class Exchange(msgspec.Struct, eq=False):
         self._complete()
 
     def _framed(self, piece: bytes) -> bytes:
-        if not piece or not self._has_body:
-            return b""
-        return b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece
+        if not self._is_chunked:
+            return piece if self._has_body else b""
+        return b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
 
     def break_off(self) -> None:
         """End an answer that cannot be completed: the client sees the connection close."""
         self.keep_alive = False
         if not self._is_chunked and not self._has_stated_length:
             # A body that ends with the connection would look whole: only a reset tells.
+            self.client.outbox.flush()
             sock = self.client.transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.client.transport.abort()

@@ -6,7 +6,7 @@ long as the lines are the same. `content-length` changes with each body and is t
 
 from headgate.access.callers import CREDENTIAL_HEADERS, Caller
 from headgate.providers.provider import Provider
-from headgate.wire.headers import HOP_BY_HOP, Headers, forwardable
+from headgate.wire.headers import HOP_BY_HOP, Headers, forwardable, write_lines
 
 _NOT_SENT = (
     HOP_BY_HOP
@@ -57,7 +57,7 @@ class ClientHead:
         name, lines = self._lines
         if name != provider.name:
             kept = forwardable(self.headers, _NOT_SENT) + provider.required_headers(self.headers)
-            lines = b"".join([b"%b: %b\r\n" % header for header in kept])
+            lines = write_lines(kept)
             self._lines = (provider.name, lines)
         return lines
 

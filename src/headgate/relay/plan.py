@@ -74,7 +74,7 @@ class Planner:
             ),
             lines=client.lines_for(provider),
             provider=provider,
-            uses_pool=exchange.caller.uses_pool,
+            uses_pool=client.caller.uses_pool,
             deals_in_objects=deals,
         )
 

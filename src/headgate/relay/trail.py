@@ -125,7 +125,7 @@ class Trail:
             provider=head.endpoint.provider,
             method=head.method.decode("latin-1"),
             path=head.path[:_LONGEST_PATH].decode("latin-1"),
-            caller=_caller_name(exchange.caller, serving, self.attempts),
+            caller=_caller_name(exchange.head.client.caller, serving, self.attempts),
             client_address=exchange.client.address,
             user_agent=head.client.user_agent,
             session=self.session,

@@ -48,6 +48,7 @@ class Answer:
         "headers",
         "is_chunked",
         "is_complete",
+        "lines",
         "reason",
         "status",
     )
@@ -58,9 +59,11 @@ class Answer:
         self.status = framing.status
         self.reason = framing.reason
         self.headers = framing.headers
+        """Names lower case; trailers are left out."""
         self.fields = framing.fields
         """The headers by name, for look-ups; of a repeated one the last."""
-        """Names lower case; trailers are left out."""
+        self.lines = framing.lines
+        """The header lines as they came, each with its line end; None where that is not known."""
         self.content_length = framing.content_length
         """As the field says, also where no body follows (HEAD, 304)."""
         self.is_chunked = framing.is_chunked

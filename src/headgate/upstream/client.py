@@ -14,6 +14,7 @@ from headgate.upstream.connection import Connection, WholeBody
 from headgate.upstream.deadline import NEVER
 from headgate.upstream.failures import connect_failed
 from headgate.upstream.origin import Origin
+from headgate.upstream.plain import PlainReader
 from headgate.upstream.pool import ConnectionPool
 from headgate.upstream.timeouts import Timeouts
 from headgate.upstream.tls import client_context
@@ -43,6 +44,7 @@ class UpstreamClient:
         self._keepalive_seconds = keepalive_seconds
         self._tls = tls
         self._pool = ConnectionPool()
+        self._plain = PlainReader()
         self._tasks = TaskGroup()
 
     async def send(self, origin: Origin, head: bytes, body: Body, *, timeouts: Timeouts) -> Answer:
@@ -109,7 +111,13 @@ class UpstreamClient:
             options |= {"ssl": self._context(), "server_hostname": origin.host}
         _, connection = await loop.create_connection(
             lambda: Connection(
-                origin, self._pool, self._outbox, self._tasks, self._monotonic, self._keepalive_seconds
+                origin,
+                self._pool,
+                self._outbox,
+                self._plain,
+                self._tasks,
+                self._monotonic,
+                self._keepalive_seconds,
             ),
             origin.host,
             origin.port,

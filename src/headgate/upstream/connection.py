@@ -12,6 +12,7 @@ from headgate.upstream.deadline import NEVER, Deadline
 from headgate.upstream.failures import answer_cut
 from headgate.upstream.framing import AnswerFraming
 from headgate.upstream.origin import Origin
+from headgate.upstream.plain import PlainReader
 from headgate.upstream.pool import ConnectionPool
 from headgate.upstream.timeouts import Timeouts
 from headgate.upstream.tls import remember_session
@@ -35,6 +36,7 @@ class Connection(asyncio.Protocol):
         origin: Origin,
         pool: ConnectionPool,
         outbox: Outbox,
+        plain: PlainReader,
         tasks: TaskGroup,
         monotonic: Callable[[], float],
         keepalive_seconds: float,
@@ -50,7 +52,7 @@ class Connection(asyncio.Protocol):
         self._monotonic = monotonic
         self._keepalive_seconds = keepalive_seconds
         self._loop = asyncio.get_running_loop()
-        self._framing = AnswerFraming()
+        self._framing = AnswerFraming(plain)
         self._deadline = Deadline(self._loop, monotonic, self._expired)
         self._transport: asyncio.Transport | None = None
         self._is_lost = False

@@ -3,6 +3,7 @@
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from headgate.errors import BadAnswer
+from headgate.upstream.plain import Plain, PlainReader
 from headgate.wire.headers import Headers
 
 MAX_SILENT_BYTES = 65_536
@@ -28,6 +29,7 @@ class AnswerFraming:
         "_is_head_request",
         "_is_http_1_1",
         "_parser",
+        "_plain",
         "_silent_bytes",
         "can_be_followed",
         "content_length",
@@ -37,13 +39,15 @@ class AnswerFraming:
         "headers",
         "is_chunked",
         "is_done",
+        "lines",
         "on_body",
         "pieces",
         "reason",
         "status",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, plain: PlainReader) -> None:
+        self._plain = plain
         self.pieces: list[bytes] = []
         """Body bytes not yet taken; the same list for ever, emptied by whoever takes them."""
         # The parser calls the list itself: no frame of ours per chunk.
@@ -66,6 +70,8 @@ class AnswerFraming:
         self.reason = b""
         self.headers: Headers = []
         self.fields: dict[bytes, bytes] = {}
+        self.lines: bytes | None = None
+        """The header lines as they came, where that is known."""
         self.content_length: int | None = None
         self.is_chunked = False
         self._headers: Headers = []
@@ -78,6 +84,9 @@ class AnswerFraming:
         """Raises BadAnswer; bytes after the end only make the connection unfit for another request."""
         if not self.has_started:
             self.has_started = True
+            if not self._is_head_request and (plain := self._plain.read(data)) is not None:
+                self._adopt(plain)
+                return
             self._is_http_1_1 = data.startswith(b"HTTP/1.1 ")
         self._silent_bytes += len(data)
         try:
@@ -91,6 +100,18 @@ class AnswerFraming:
                 self._drop_what_follows()
         elif self._silent_bytes > MAX_SILENT_BYTES:
             raise BadAnswer(_too_much("header bytes"), reason="EBADANSWER")
+
+    def _adopt(self, plain: Plain) -> None:
+        """The parser, which stands between two answers, never sees this one."""
+        self.status = plain.status
+        self.reason = plain.reason
+        self.headers = plain.headers
+        self.fields = plain.fields
+        self.lines = plain.lines
+        self.content_length = len(plain.body)
+        if plain.body:
+            self.pieces.append(plain.body)
+        self.has_head = self.is_done = self.can_be_followed = True
 
     def end(self) -> bool:
         """The far side closed: whether that is the answer's end (RFC 9112, section 6.3, rule 8)."""

@@ -30,6 +30,11 @@ def find(headers: Headers, name: bytes) -> bytes | None:
     return None
 
 
+def write_lines(headers: Headers) -> bytes:
+    """As they stand in a head, each with its line end."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
 def forwardable(headers: Headers, drop: frozenset[bytes]) -> Headers:
     """`headers` without the names in `drop` and without those that `Connection` itself names.
 
