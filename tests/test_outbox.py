@@ -64,6 +64,16 @@ async def test_nothing_leaves_before_the_commit(pairs: list[Pair]) -> None:
     assert commits == [0]
 
 
+async def test_a_long_piece_does_not_wait(pairs: list[Pair]) -> None:
+    """Else one turn could take in megabytes for a reader that is too slow, and nobody would know."""
+    outbox, pair = Outbox(), pairs[0]
+    outbox.write(pair.transport, b"first")
+    assert pair.has_nothing()
+    outbox.write(pair.transport, b"x" * 20_000)
+    assert not pair.has_nothing()
+    assert await pair.received(20_005) == b"first" + b"x" * 20_000
+
+
 async def test_a_flush_is_now(pairs: list[Pair]) -> None:
     """For who writes to the transport himself afterwards; the turn's end finds nothing left."""
     outbox, pair = Outbox(), pairs[0]

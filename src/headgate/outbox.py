@@ -11,6 +11,10 @@ from collections.abc import Callable
 Data = bytes | tuple[bytes | bytearray | memoryview, ...]
 """A tuple is for `writelines`: a large body need not be copied to its head."""
 
+_LONG_BYTES = 16_384
+"""A piece longer than this does not wait: within one turn a fast far side is read many times, and only a
+transport that has the bytes can say that its reader is too slow."""
+
 _log = logging.getLogger("headgate.server")
 
 
@@ -36,6 +40,8 @@ class Outbox:
             self._is_due = True
             self._loop.call_soon(self._turn_is_over)
         self._writes.append((transport, data))
+        if len(data) > _LONG_BYTES:
+            self.flush()
 
     def flush(self) -> None:
         """Do it now."""

@@ -31,7 +31,7 @@ async def _read(stream: BodyStream) -> bytes:
 
 def test_a_kept_body_is_whole_as_often_as_it_is_wanted() -> None:
     """For the decode and for every attempt."""
-    body = BodyBuffer(BufferBudget(100), limit=10)
+    body = BodyBuffer(BufferBudget(100), 10)
     for piece in (b"ab", b"", b"cd"):
         body.feed(piece)
     assert not body.is_ready
@@ -42,7 +42,7 @@ def test_a_kept_body_is_whole_as_often_as_it_is_wanted() -> None:
 
 def test_a_body_beyond_its_limit_is_refused() -> None:
     """The message says which limit; what came before stays counted."""
-    body = BodyBuffer(BufferBudget(100), limit=3)
+    body = BodyBuffer(BufferBudget(100), 3)
     body.feed(b"abc")
     with pytest.raises(RequestTooLarge, match="3 bytes"):
         body.feed(b"d")
@@ -51,7 +51,7 @@ def test_a_body_beyond_its_limit_is_refused() -> None:
 def test_all_bodies_share_one_budget_and_give_it_back_once() -> None:
     """Who is released twice gives back once, and is still counted for the record."""
     budget = BufferBudget(10)
-    first, second = BodyBuffer(budget, limit=100), BodyBuffer(budget, limit=100)
+    first, second = BodyBuffer(budget, 100), BodyBuffer(budget, 100)
     first.feed(b"12345678")
     with pytest.raises(BuffersFull):
         second.feed(b"123")

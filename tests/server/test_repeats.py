@@ -28,6 +28,7 @@ def repeat_of(
         query,
         client,
         endpoint,
+        endpoint.target(b"/v1/messages", query),
         content_length=2,
         is_http_1_0=False,
         keep_alive=keep_alive,

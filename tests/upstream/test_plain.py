@@ -47,14 +47,16 @@ def test_a_plain_answer_never_meets_the_parser() -> None:
     """Its lines come back as they were, its names in lower case."""
     plain = PlainReader().read(PLAIN)
     assert plain is not None
-    assert (plain.status, plain.reason, plain.body) == (200, b"OK", b"h\r\nlo")
-    assert plain.headers == [
+    status, reason, headers, fields, lines, body = plain
+    assert (status, reason, body) == (200, b"OK", b"h\r\nlo")
+    assert headers == [
         (b"content-type", b"application/json"),
         (b"request-id", b"req_1"),
         (b"x-odd", b"a: b, \xff c"),
         (b"content-length", b"5"),
     ]
-    assert b"HTTP/1.1 200 OK\r\n" + plain.lines + b"\r\nh\r\nlo" == PLAIN
+    assert fields == dict(headers)
+    assert b"HTTP/1.1 200 OK\r\n" + lines + b"\r\nh\r\nlo" == PLAIN
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,6 @@ def test_what_it_remembers_is_bounded() -> None:
     reader = PlainReader()
     for number in range(5000):
         plain = reader.read(PLAIN.replace(b"req_1", b"req_%d" % number).replace(b"OK", b"Fine %d" % number))
-        assert plain is not None and plain.fields[b"request-id"] == b"req_%d" % number
+        assert plain is not None and plain[3][b"request-id"] == b"req_%d" % number
     assert len(reader._young) + len(reader._old) <= 1024
     assert len(reader._status_lines) <= 512

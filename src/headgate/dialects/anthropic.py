@@ -52,10 +52,10 @@ def read_request(body: bytes | bytearray, *, with_session: bool = True) -> Reque
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         fields = _decode_leniently(body, error)
     return RequestFacts(
-        model=fields.model,
-        stream=bool(fields.stream),
-        session=_session_of(fields) if with_session else None,
-        container=_container_of(fields.container),
+        fields.model,
+        bool(fields.stream),
+        _session_of(fields) if with_session else None,
+        _container_of(fields.container) if fields.container is not None else None,
     )
 
 

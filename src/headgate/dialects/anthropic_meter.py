@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from headgate.dialects.usage import Usage
-from headgate.wire.coding import CodingError, Decoder, decoder_for, is_identity
+from headgate.wire.coding import IDENTITY, CodingError, Decoder, decoder_for
 from headgate.wire.sse import EventBuffer, read_events
 
 _MAX_JSON = 8 * 1_048_576
@@ -86,7 +86,8 @@ class Meter(Protocol):
 def meter_for(fields: Mapping[bytes, bytes]) -> Meter:
     """The meter that suits an answer's `content-type` and `content-encoding` (names lower case)."""
     content_type = fields.get(b"content-type", b"")
-    decoder = decoder_for(fields.get(b"content-encoding"))
+    coding = fields.get(b"content-encoding")
+    decoder = IDENTITY if coding is None else decoder_for(coding)
     if decoder is None:
         return _Deaf()
     if content_type.startswith(b"text/event-stream"):
@@ -111,29 +112,28 @@ class _Deaf:
         return None
 
 
-class JsonMeter:
+class JsonMeter(msgspec.Struct, eq=False):
     """Collects a JSON answer and reads `usage` or `error` when it is whole."""
 
-    has_event = True
-
-    def __init__(self, decoder: Decoder) -> None:
-        self._decoder = decoder
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self.error_data: bytes | None = None
-        self.error_type: str | None = None
-        self.on_text: Callable[[bytes], None] | None = None
+    _decoder: Decoder
+    has_event: bool = True
+    error_data: bytes | None = None
+    error_type: str | None = None
+    on_text: Callable[[bytes], None] | None = None
+    _size: int = 0
+    _pieces: list[bytes] = []
 
     def feed(self, data: bytes) -> None:
         if self._size > _MAX_JSON:
             return
-        try:
-            plain = self._decoder.feed(data)
-        except CodingError:
-            self._size = _MAX_JSON + 1
-            return
-        self._pieces.append(plain)
-        self._size += len(plain)
+        if self._decoder is not IDENTITY:
+            try:
+                data = self._decoder.feed(data)
+            except CodingError:
+                self._size = _MAX_JSON + 1
+                return
+        self._pieces.append(data)
+        self._size += len(data)
 
     def finish(self) -> Usage | None:
         if self._size > _MAX_JSON:
@@ -153,7 +153,7 @@ class StreamMeter:
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder: Decoder | None = decoder
-        self.is_plain = is_identity(decoder)
+        self.is_plain = decoder is IDENTITY
         """Whether words of our own may join the stream."""
         self._events = EventBuffer()
         self._usage: Usage | None = None
@@ -231,11 +231,7 @@ def _usage(counts: _Counts) -> Usage:
     else:
         write_5m, write_1h = split.ephemeral_5m_input_tokens, split.ephemeral_1h_input_tokens
     return Usage(
-        input_tokens=counts.input_tokens,
-        output_tokens=counts.output_tokens,
-        cache_read_tokens=counts.cache_read_input_tokens,
-        cache_write_5m_tokens=write_5m,
-        cache_write_1h_tokens=write_1h,
+        counts.input_tokens, counts.output_tokens, counts.cache_read_input_tokens, write_5m, write_1h
     )
 
 

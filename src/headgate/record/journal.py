@@ -74,24 +74,20 @@ class Journal:
 
     def add(self, record: Record) -> None:
         """On record at the next `commit`: what must not be seen before has to wait for that."""
-        frames = self._frames
-        start = len(frames)
-        begin = start + HEADER.size
         try:
-            # The payload goes behind room for its header.
-            self._encoder.encode_into(record, frames, begin)
+            payload = self._encoder.encode(record)
         except _UNENCODABLE as error:
-            if not self._encode_mended(record, begin):
-                del frames[start:]
+            try:
+                payload = self._encoder.encode(_without_surrogates(record))
+            except _UNENCODABLE:
                 self._drop(f"a record could not be encoded: {error}")
                 return
-        length = len(frames) - begin
-        if length > MAX_PAYLOAD_BYTES:
-            del frames[start:]
-            self._drop(f"a record of {length} bytes is too large")
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            self._drop(f"a record of {len(payload)} bytes is too large")
             return
-        with memoryview(frames) as view:  # an exported buffer cannot be resized by the next encode
-            HEADER.pack_into(frames, start, length, zlib.crc32(view[begin:]))
+        frames = self._frames
+        frames += HEADER.pack(len(payload), zlib.crc32(payload))
+        frames += payload
         self._waiting += 1
         if len(frames) > _MOST_WAITING_BYTES:
             self.commit()
@@ -121,15 +117,6 @@ class Journal:
         self._blocked_until = float("inf")
 
     # ---- the rare paths --------------------------------------------------------------------------
-
-    def _encode_mended(self, record: Record, begin: int) -> bool:
-        """A client may send half of a surrogate pair in a name; its record is kept, with a mark there."""
-        values = {name: _mended(getattr(record, name)) for name in record.__struct_fields__}
-        try:
-            self._encoder.encode_into(type(record)(**values), self._frames, begin)
-        except _UNENCODABLE:
-            return False
-        return True
 
     def _open(self) -> None:
         try:
@@ -200,6 +187,12 @@ class Journal:
     def _drop(self, failure: str, records: int = 1) -> None:
         self.dropped += records
         self.last_failure = failure
+
+
+def _without_surrogates(record: Record) -> Record:
+    """A client may send half of a surrogate pair in a name; its record is kept, with a mark there."""
+    values = {name: _mended(getattr(record, name)) for name in record.__struct_fields__}
+    return type(record)(**values)
 
 
 def _mended(value: Any) -> Any:

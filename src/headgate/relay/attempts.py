@@ -56,7 +56,7 @@ class Relay:
 
     async def serve(self, exchange: Exchange) -> None:
         """The whole way of one request whose body is here, or is streamed. Never raises but to cancel."""
-        trail = Trail(exchange, self._clock)
+        trail = Trail(exchange, self._clock.monotonic)
         try:
             plan = self._planner.plan(exchange)
             trail.facts, trail.session = plan.facts, plan.wanted.session
@@ -82,11 +82,11 @@ class Relay:
 
     def refuse(self, exchange: Exchange, error: HeadgateError) -> None:
         """Answer a request that was not admitted."""
-        self._answers.fail(exchange, Trail(exchange, self._clock), error)
+        self._answers.fail(exchange, Trail(exchange, self._clock.monotonic), error)
 
     def abandon(self, exchange: Exchange) -> None:
         """Record a request whose client left before it was whole."""
-        self._answers.left(exchange, Trail(exchange, self._clock))
+        self._answers.left(exchange, Trail(exchange, self._clock.monotonic))
 
     # ---- the loop ------------------------------------------------------------------------------
 
@@ -153,7 +153,10 @@ class Relay:
     def _is_good(self, trail: Trail, plan: Plan, living: LivingAccount, opened: Opened, began: float) -> bool:
         """The answer has begun: do we relay it, or does the next account do better?"""
         answer, now = opened.answer, self._clock.now()
-        verdict, reason = self._judge(plan, living, opened, now)
+        if answer.status >= 400 or opened.meter.error_data is not None:
+            verdict, reason = self._judge(plan, living, opened, now)
+        else:
+            verdict, reason = SERVE, ""
         if verdict.step is not Step.SERVE:
             trail.keep(keep(opened))
             error = opened.meter.error_type or f"http_{answer.status}"
@@ -168,11 +171,9 @@ class Relay:
         return True
 
     def _judge(self, plan: Plan, living: LivingAccount, opened: Opened, now: float) -> tuple[Verdict, str]:
-        """The verdict and, for the log, the provider's words."""
-        status, error_data = opened.answer.status, opened.meter.error_data
-        if status < 400 and error_data is None:
-            return SERVE, ""
-        error = plan.provider.read_error(status, error_data or b"", now)
+        """The verdict on an answer that reports an error and, for the log, the provider's words."""
+        status = opened.answer.status
+        error = plan.provider.read_error(status, opened.meter.error_data or b"", now)
         limits = plan.provider.read_limits(opened.answer.headers, now)
         verdict = judge(error, limits)
         if verdict.step is not Step.SERVE:

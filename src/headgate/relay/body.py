@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from headgate.errors import BuffersFull, RequestTooLarge
@@ -27,23 +28,19 @@ class BufferBudget:
             )
         self.used += size
 
-    def give_back(self, size: int) -> None:
-        self.used -= size
 
-
-class BodyBuffer:
+class BodyBuffer(msgspec.Struct, eq=False):
     """Kept whole, so that routing can read it and an attempt can be made again."""
 
-    is_spent = False
-
-    def __init__(self, budget: BufferBudget, *, limit: int) -> None:
-        self._budget = budget
-        self._limit = limit
-        self._pieces: list[bytes] = []
-        self._held = 0
-        self.received = 0
-        """Bytes, for the record too, which may be written after the release."""
-        self.is_complete = False
+    _budget: BufferBudget
+    _limit: int
+    received: int = 0
+    """Bytes, for the record too, which may be written after the release."""
+    is_complete: bool = False
+    is_spent: bool = False
+    """Never: it can be read again."""
+    _held: int = 0
+    _pieces: list[bytes] = []
 
     @property
     def is_ready(self) -> bool:
@@ -65,13 +62,14 @@ class BodyBuffer:
 
     def whole(self) -> bytes:
         """The body in one piece; joined once, most bodies come in one anyway."""
-        if len(self._pieces) > 1:
-            self._pieces = [b"".join(self._pieces)]
-        return self._pieces[0] if self._pieces else b""
+        pieces = self._pieces
+        if len(pieces) != 1:
+            pieces = self._pieces = [b"".join(pieces)]
+        return pieces[0]
 
     def release(self) -> None:
         """Nobody will read it again. Safe to call twice."""
-        self._budget.give_back(self._held)
+        self._budget.used -= self._held
         self._held = 0
         self._pieces.clear()
 

@@ -19,6 +19,11 @@ class Endpoint:
     upstream_path: bytes | None = None
     """The provider's path where it differs from the client's."""
 
+    def target(self, path: bytes, query: bytes) -> bytes:
+        """What the provider is asked for, below its base path."""
+        asked = self.upstream_path or path
+        return asked + b"?" + query if query else asked
+
 
 _MESSAGES = Endpoint("anthropic", "anthropic", reads_body=True, upstream_path=b"/v1/messages")
 _PASS_THROUGH = Endpoint("anthropic", "anthropic", reads_body=False)

@@ -29,6 +29,8 @@ class RequestHead(msgspec.Struct, frozen=True):
     query: bytes
     client: ClientHead
     endpoint: Endpoint
+    target: bytes
+    """Path and query as the provider gets them."""
     content_length: int | None
     """As announced; None for a chunked body, or none at all."""
     is_http_1_0: bool
@@ -116,14 +118,16 @@ class Exchange(msgspec.Struct, eq=False):
         """Send the last piece and the end. The request's record must be in the journal by now: it is
         committed before these bytes leave (`Outbox`)."""
         self.response_bytes += len(last)
-        ending = self._framed(last)
+        ending = last if self._has_body else b""
         if self._is_chunked:
-            ending += b"0\r\n\r\n"
+            ending = self._framed(last) + b"0\r\n\r\n"
         if not self.has_started:
             self.has_started = True
             ending = self._pending + ending
-        self.client.outbox.write(self.client.transport, ending)
-        self._complete()
+        client = self.client
+        client.outbox.write(client.transport, ending)
+        self.is_complete = True
+        client.on_complete(self)
 
     def _framed(self, piece: bytes) -> bytes:
         if not self._is_chunked:
@@ -139,9 +143,6 @@ class Exchange(msgspec.Struct, eq=False):
             sock = self.client.transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.client.transport.abort()
-        self._complete()
-
-    def _complete(self) -> None:
         self.is_complete = True
         self.client.on_complete(self)
 

@@ -64,18 +64,17 @@ class Planner:
             session = session or facts.session
         deals = deals_in_objects(exchange, facts)
         provider = self._providers[endpoint.provider]
+        model = facts.model if facts is not None else None
+        pinned_id = None
+        if deals or client.wanted_account is not None:
+            pinned_id = self._pinned(exchange, facts, searches=deals)
         return Plan(
-            facts=facts,
-            wanted=Wanted(
-                provider=provider.name,
-                model=facts.model if facts is not None else None,
-                session=session,
-                pinned_id=self._pinned(exchange, facts, searches=deals),
-            ),
-            lines=client.lines_for(provider),
-            provider=provider,
-            uses_pool=client.caller.uses_pool,
-            deals_in_objects=deals,
+            facts,
+            Wanted(provider.name, model, session, pinned_id),
+            client.lines_for(provider),
+            provider,
+            client.caller.uses_pool,
+            deals,
         )
 
     def _pinned(self, exchange: Exchange, facts: RequestFacts | None, *, searches: bool) -> int | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headgate.access.callers import OwnCredential, without_key
+from headgate.access.callers import OwnCredential
 from headgate.pool.accounts import Account
 from headgate.pool.living import LivingAccount
 from headgate.providers.provider import Provider
@@ -72,12 +72,10 @@ def _framing(exchange: Exchange) -> bytes:
 def head_for(target: Target, exchange: Exchange, lines: bytes) -> bytes:
     """Request line, the account's lines, the client's lines (`ClientHead.lines_for`), framing."""
     head = exchange.head
-    path = head.endpoint.upstream_path or head.path
-    query = without_key(head.query)
-    target_path = target.base_path + path + (b"?" + query if query else b"")
-    return b"%b %b HTTP/1.1\r\n%b%b%b" % (
+    return b"%b %b%b HTTP/1.1\r\n%b%b%b" % (
         head.method,
-        target_path,
+        target.base_path,
+        head.target,
         target.own_lines,
         lines,
         _framing(exchange),

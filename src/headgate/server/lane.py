@@ -36,6 +36,7 @@ class FastLane:
         self._callers = callers
         self._clock = clock
         self._limits = limits
+        self._max_body_bytes = limits.max_body_bytes
         self._loop = asyncio.get_running_loop()
         self._budget = BufferBudget(limits.max_buffered_bytes)
         self._ids = map(f"hgr_{os.urandom(5).hex()}{{:08x}}".format, itertools.count())
@@ -50,25 +51,28 @@ class FastLane:
     def open(self, head: RequestHead, client: ClientSide) -> Exchange:
         """A new exchange; its body is kept or streamed as its endpoint and its size want."""
         clock = self._clock
+        body = (
+            BodyBuffer(self._budget, self._max_body_bytes)
+            if head.endpoint.reads_body
+            else self._unread_body(head, client.flow)
+        )
         exchange = Exchange(
-            id=next(self._ids),
-            head=head,
-            body=self._body_for(head, client.flow),
-            began=clock.monotonic(),
-            began_at=clock.now(),
-            client=client,
-            keep_alive=head.keep_alive,
+            next(self._ids),
+            head,
+            body,
+            clock.monotonic(),
+            clock.now(),
+            client,
+            head.keep_alive,
         )
         self.open_exchanges.add(exchange)
         return exchange
 
-    def _body_for(self, head: RequestHead, flow: FlowControl) -> BodyBuffer | BodyStream:
-        if head.endpoint.reads_body:
-            return BodyBuffer(self._budget, limit=self._limits.max_body_bytes)
+    def _unread_body(self, head: RequestHead, flow: FlowControl) -> BodyBuffer | BodyStream:
         is_chunked = head.client.is_chunked
         if is_chunked or (head.content_length or 0) > _BUFFERED_UPLOAD:
             return BodyStream(flow, limit=self._limits.max_upload_bytes, is_chunked=is_chunked)
-        return BodyBuffer(self._budget, limit=_BUFFERED_UPLOAD)
+        return BodyBuffer(self._budget, _BUFFERED_UPLOAD)
 
     def admit(self, exchange: Exchange) -> None:
         """Is what the caller announces small enough, and can it be read? Before a byte of the body is."""
@@ -80,7 +84,7 @@ class FastLane:
                 hint="Send `chunked` or a Content-Length.",
             )
         is_read = head.endpoint.reads_body
-        limit = self._limits.max_body_bytes if is_read else self._limits.max_upload_bytes
+        limit = self._max_body_bytes if is_read else self._limits.max_upload_bytes
         if (head.content_length or 0) > limit:
             raise too_large(limit)
         if is_read and head.client.is_content_coded:

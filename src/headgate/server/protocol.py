@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from headgate.access.callers import ANONYMOUS
+from headgate.access.callers import ANONYMOUS, without_key
 from headgate.errors import HeadgateError, InvalidRequest
 from headgate.relay.endpoints import find_endpoint
 from headgate.relay.exchange import ClientSide, Exchange, RequestHead
@@ -231,6 +231,7 @@ class GatewayProtocol(HttpToolsProtocol):
             query,
             client,
             endpoint,
+            endpoint.target(path, without_key(query)),
             content_length=int(length) if length is not None else None,
             is_http_1_0=parser.get_http_version() == "1.0",
             keep_alive=parser.should_keep_alive(),
@@ -348,7 +349,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _next_turn(self) -> None:
         self._idle_since = self.loop.time()
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if not self._turns:
             return
         turn = self._turns[0]

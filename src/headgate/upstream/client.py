@@ -3,14 +3,14 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any
 
 from headgate.clock import Clock
 from headgate.errors import ConnectFailed, UpstreamTimedOut
 from headgate.outbox import Outbox
 from headgate.tasks import TaskGroup
 from headgate.upstream.answer import Answer
-from headgate.upstream.connection import Connection, WholeBody
+from headgate.upstream.connection import WHOLE_BODIES, Connection, WholeBody
 from headgate.upstream.deadline import NEVER
 from headgate.upstream.failures import connect_failed
 from headgate.upstream.origin import Origin
@@ -43,7 +43,7 @@ class UpstreamClient:
         self._monotonic = clock.monotonic
         self._keepalive_seconds = keepalive_seconds
         self._tls = tls
-        self._pool = ConnectionPool()
+        self._pool: ConnectionPool[Connection] = ConnectionPool()
         self._plain = PlainReader()
         self._tasks = TaskGroup()
 
@@ -57,12 +57,12 @@ class UpstreamClient:
         """
         now = self._monotonic()
         ends_at = now + timeouts.total if timeouts.total else NEVER
-        if isinstance(body, WholeBody):
-            resting = cast("Connection | None", self._pool.take(origin, now))
+        if isinstance(body, WHOLE_BODIES):
+            resting = self._pool.take(origin, now)
             if resting is not None:
                 try:
                     if (answer := await resting.begin(head, body, timeouts, ends_at)) is not None:
-                        return cast(Answer, answer)
+                        return answer
                 except asyncio.CancelledError:
                     resting.abort()
                     raise
@@ -71,7 +71,7 @@ class UpstreamClient:
         connection = await self._connect(origin, timeouts, ends_at)
         try:
             if (answer := await connection.begin(head, body, timeouts, ends_at)) is not None:
-                return cast(Answer, answer)
+                return answer
         except asyncio.CancelledError:
             connection.abort()
             raise

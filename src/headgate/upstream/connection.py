@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from headgate.errors import AnswerCut, BadAnswer, UpstreamError, UpstreamTimedOut
 from headgate.outbox import Outbox
@@ -18,6 +18,7 @@ from headgate.upstream.timeouts import Timeouts
 from headgate.upstream.tls import remember_session
 
 WholeBody = bytes | bytearray | memoryview
+WHOLE_BODIES = (bytes, bytearray, memoryview)
 
 MAX_UNREAD_BYTES = 262_144
 """An answer that nobody reads stops being read off the socket here; the next read takes it all."""
@@ -34,7 +35,7 @@ class Connection(asyncio.Protocol):
     def __init__(
         self,
         origin: Origin,
-        pool: ConnectionPool,
+        pool: "ConnectionPool[Connection]",
         outbox: Outbox,
         plain: PlainReader,
         tasks: TaskGroup,
@@ -54,13 +55,14 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._framing = AnswerFraming(plain)
         self._deadline = Deadline(self._loop, monotonic, self._expired)
-        self._transport: asyncio.Transport | None = None
+        self._socket: asyncio.Transport
+        """From `connection_made` on."""
         self._is_lost = False
         self._in_exchange = False
         self._has_carried_one = False
         self._session_is_known = origin.scheme != "https"
         # of the exchange
-        self._waiter: asyncio.Future[object] | None = None
+        self._waiter: asyncio.Future[Any] | None = None
         self._sink: Sink | None = None
         self._failure: BaseException | None = None
         self._timeouts = _NO_TIMEOUTS
@@ -76,7 +78,7 @@ class Connection(asyncio.Protocol):
         body: "WholeBody | AsyncIterator[bytes]",
         timeouts: Timeouts,
         ends_at: float,
-    ) -> "asyncio.Future[object]":
+    ) -> "asyncio.Future[Answer | None]":
         """Send one request. The future has the Answer when its head is in, None when there is none:
         `raise_failure` tells why. Whoever gives up waiting for it calls `abort`."""
         self._in_exchange = True
@@ -84,7 +86,7 @@ class Connection(asyncio.Protocol):
         self._ends_at = ends_at
         self._framing.expect(is_head_request=head.startswith(b"HEAD "))
         waiter = self._waiter = self._loop.create_future()
-        if isinstance(body, WholeBody):
+        if isinstance(body, WHOLE_BODIES):
             is_short = len(body) <= MAX_JOINED_BODY_BYTES
             self._outbox.write(self._socket, head + body if is_short else (head, body))
             self._watch(timeouts.first_byte)
@@ -140,7 +142,7 @@ class Connection(asyncio.Protocol):
     # ---- called by the transport ---------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._socket = cast(asyncio.Transport, transport)
         self._pool.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -205,11 +207,6 @@ class Connection(asyncio.Protocol):
 
     # ---- inside --------------------------------------------------------------------------------------
 
-    @property
-    def _socket(self) -> asyncio.Transport:
-        assert self._transport is not None, "a connection is used after connection_made"
-        return self._transport
-
     def _watch(self, seconds: float | None) -> None:
         now = self._monotonic()
         at = now + seconds if seconds else NEVER
@@ -243,8 +240,7 @@ class Connection(asyncio.Protocol):
         if self._sender is not None:
             self._sender.cancel()
             self._sender = None
-        if self._transport is not None:
-            self._transport.abort()
+        self._socket.abort()
         self._wake(None)
 
     def _pause(self) -> None:

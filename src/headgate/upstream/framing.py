@@ -3,7 +3,7 @@
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from headgate.errors import BadAnswer
-from headgate.upstream.plain import Plain, PlainReader
+from headgate.upstream.plain import PlainReader
 from headgate.wire.headers import Headers
 
 MAX_SILENT_BYTES = 65_536
@@ -53,6 +53,12 @@ class AnswerFraming:
         # The parser calls the list itself: no frame of ours per chunk.
         self.on_body = self.pieces.append
         self._parser: HttpResponseParser | None = None
+        # These hold from `has_head` on.
+        self.status = 0
+        self.reason = b""
+        self.headers: Headers = []
+        self.fields: dict[bytes, bytes] = {}
+        self._headers: Headers = []
         self.expect(is_head_request=False)
 
     def expect(self, *, is_head_request: bool) -> None:
@@ -66,15 +72,10 @@ class AnswerFraming:
         self.is_done = False
         self.can_be_followed = False
         """The connection is sound for another request once the answer is done."""
-        self.status = 0
-        self.reason = b""
-        self.headers: Headers = []
-        self.fields: dict[bytes, bytes] = {}
         self.lines: bytes | None = None
         """The header lines as they came, where that is known."""
         self.content_length: int | None = None
         self.is_chunked = False
-        self._headers: Headers = []
         self._is_head_request = is_head_request
         self._is_http_1_1 = False
         self._interim_count = 0
@@ -85,7 +86,12 @@ class AnswerFraming:
         if not self.has_started:
             self.has_started = True
             if not self._is_head_request and (plain := self._plain.read(data)) is not None:
-                self._adopt(plain)
+                # The parser, which stands between two answers, never sees this one.
+                self.status, self.reason, self.headers, self.fields, self.lines, body = plain
+                self.content_length = len(body)
+                if body:
+                    self.pieces.append(body)
+                self.has_head = self.is_done = self.can_be_followed = True
                 return
             self._is_http_1_1 = data.startswith(b"HTTP/1.1 ")
         self._silent_bytes += len(data)
@@ -100,18 +106,6 @@ class AnswerFraming:
                 self._drop_what_follows()
         elif self._silent_bytes > MAX_SILENT_BYTES:
             raise BadAnswer(_too_much("header bytes"), reason="EBADANSWER")
-
-    def _adopt(self, plain: Plain) -> None:
-        """The parser, which stands between two answers, never sees this one."""
-        self.status = plain.status
-        self.reason = plain.reason
-        self.headers = plain.headers
-        self.fields = plain.fields
-        self.lines = plain.lines
-        self.content_length = len(plain.body)
-        if plain.body:
-            self.pieces.append(plain.body)
-        self.has_head = self.is_done = self.can_be_followed = True
 
     def end(self) -> bool:
         """The far side closed: whether that is the answer's end (RFC 9112, section 6.3, rule 8)."""

@@ -7,8 +7,7 @@ is looked up, a new one judged by a strict pattern. Whatever is not beyond all d
 """
 
 import re
-
-import msgspec
+from typing import cast
 
 from headgate.wire.headers import Headers
 
@@ -27,17 +26,9 @@ _MOST_KNOWN = 512
 _MOST_DIGITS = 12
 
 
-class Plain(msgspec.Struct, gc=False):
-    """An answer of which nothing more will come."""
-
-    status: int
-    reason: bytes
-    headers: Headers
-    """Names lower case. The pairs are shared with other answers, the list is not."""
-    fields: dict[bytes, bytes]
-    lines: bytes
-    """The header lines as they came, each with its line end."""
-    body: bytes
+Plain = tuple[int, bytes, Headers, dict[bytes, bytes], bytes, bytes]
+"""Status, reason, headers (names lower case), the same by name, their lines as they came (each with its line
+end), body. The pairs of the headers are shared with other answers, the list is not."""
 
 
 class PlainReader:
@@ -75,7 +66,7 @@ class PlainReader:
         )
         if not is_plain:
             return None
-        return Plain(*status, headers, fields, data[len(first) + 2 : end + 2], body)  # type: ignore[arg-type]
+        return *status, cast(Headers, headers), fields, data[len(first) + 2 : end + 2], body
 
     def _learn_status(self, line: bytes) -> tuple[int, bytes] | None:
         match = _STATUS_LINE.fullmatch(line) if len(line) <= _LONGEST_LINE else None

@@ -1,7 +1,7 @@
 """The connections of one client: those at rest, by origin, and all that are open."""
 
 import asyncio
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from headgate.upstream.origin import Origin
 
@@ -18,12 +18,15 @@ class Pooled(Protocol):
     def abort(self) -> None: ...
 
 
-class ConnectionPool:
+Kept = TypeVar("Kept", bound=Pooled)
+
+
+class ConnectionPool(Generic[Kept]):
     """Last in, first out: under a falling load the surplus grows old and closes itself."""
 
     def __init__(self) -> None:
-        self._resting: dict[Origin, list[Pooled]] = {}
-        self._open: set[Pooled] = set()
+        self._resting: dict[Origin, list[Kept]] = {}
+        self._open: set[Kept] = set()
         self._emptied: asyncio.Event | None = None
         self.is_closed = False
 
@@ -35,7 +38,7 @@ class ConnectionPool:
     def resting_count(self) -> int:
         return sum(map(len, self._resting.values()))
 
-    def take(self, origin: Origin, now: float) -> Pooled | None:
+    def take(self, origin: Origin, now: float) -> Kept | None:
         stack = self._resting.get(origin)
         while stack:
             connection = stack.pop()
@@ -44,16 +47,16 @@ class ConnectionPool:
             connection.abort()
         return None
 
-    def put(self, connection: Pooled) -> None:
+    def put(self, connection: Kept) -> None:
         stack = self._resting.get(connection.origin)
         if stack is None:
             stack = self._resting[connection.origin] = []
         stack.append(connection)
 
-    def opened(self, connection: Pooled) -> None:
+    def opened(self, connection: Kept) -> None:
         self._open.add(connection)
 
-    def withdraw(self, connection: Pooled) -> None:
+    def withdraw(self, connection: Kept) -> None:
         """A resting connection is no longer to be handed out."""
         stack = self._resting.get(connection.origin, [])
         if connection in stack:
@@ -61,7 +64,7 @@ class ConnectionPool:
         if not stack:
             self._resting.pop(connection.origin, None)
 
-    def lost(self, connection: Pooled) -> None:
+    def lost(self, connection: Kept) -> None:
         self._open.discard(connection)
         if not self._open and self._emptied is not None:
             self._emptied.set()

@@ -104,20 +104,15 @@ class _Zstd:
         return b"".join(pieces)
 
 
-_IDENTITY = _Identity()
+IDENTITY: Decoder = _Identity()
+"""No coding: whoever meets it may take the bytes as they are."""
 
 
-def is_identity(decoder: Decoder) -> bool:
-    return decoder is _IDENTITY
-
-
-def decoder_for(coding: bytes | None) -> Decoder | None:
+def decoder_for(coding: bytes) -> Decoder | None:
     """A decoder for a Content-Encoding header; None when we cannot undo that coding."""
-    if coding is None:
-        return _IDENTITY
     match coding.strip().lower():
         case b"" | b"identity":
-            return _IDENTITY
+            return IDENTITY
         case b"gzip" | b"x-gzip":
             return _Swelling(_Zlib(window_bits=zlib.MAX_WBITS | 16))
         case b"deflate":
