@@ -94,6 +94,20 @@ async def test_what_is_for_somebody_gone_keeps_nobody_waiting(pairs: list[Pair])
     assert await other.received(4) == b"kept"
 
 
+async def test_a_failing_commit_keeps_no_bytes_back(
+    pairs: list[Pair], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Traffic goes on when records cannot be kept."""
+
+    def commit() -> None:
+        raise OSError("no room")
+
+    outbox = Outbox(commit)
+    outbox.write(pairs[0].transport, b"kept")
+    assert await pairs[0].received(4) == b"kept"
+    assert "Records could not be committed" in caplog.text
+
+
 async def test_a_failing_write_costs_its_own_connection_only(
     pairs: list[Pair], caplog: pytest.LogCaptureFixture
 ) -> None:

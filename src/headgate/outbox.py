@@ -45,7 +45,11 @@ class Outbox:
 
     def flush(self) -> None:
         """Do it now."""
-        self._commit()
+        try:
+            self._commit()
+        except Exception:
+            # The edge: traffic goes on when records cannot be kept.
+            _log.exception("Records could not be committed")
         writes, self._writes = self._writes, []
         for transport, data in writes:
             # A far side that has just gone is told to us a turn later, and uvloop refuses the write.

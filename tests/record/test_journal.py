@@ -182,6 +182,48 @@ def test_a_disk_that_is_full_costs_records_and_never_half_a_frame(
     journal.close()
 
 
+def test_of_a_batch_that_fits_in_part_the_whole_records_stay(
+    tmp_path: Path, clock: SetClock, file_size_limit: Any
+) -> None:
+    """The recorder may have read them between the write and its mending: they are neither taken back nor
+    counted as dropped."""
+    journal = Journal(tmp_path, "g", clock)
+    for number in range(20):
+        journal.add(request(f"r{number}"))
+    file_size_limit(1000)
+    journal.commit()
+    file_size_limit(None)
+    kept = ids(tmp_path)
+    assert kept == [f"r{n}" for n in range(len(kept))]
+    assert 0 < len(kept) < 20
+    assert journal.dropped == 20 - len(kept)
+    clock.seconds += 1
+    journal.append(request("after"))
+    assert ids(tmp_path) == [*kept, "after"]
+    journal.close()
+
+
+def test_a_folder_that_cannot_be_read_costs_records_and_raises_nothing(
+    tmp_path: Path, clock: SetClock
+) -> None:
+    """No descriptor is left at a change of segments: dropped, counted, and recording goes on later."""
+    journal = Journal(tmp_path, "g", clock, segment_bytes=1000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        for number in range(20):
+            journal.append(request(f"r{number}"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    kept = ids(tmp_path)
+    assert 0 < len(kept) < 20
+    assert (journal.dropped, kept) == (20 - len(kept), [f"r{n}" for n in range(len(kept))])
+    clock.seconds += 1
+    journal.append(request("after"))
+    assert ids(tmp_path) == [*kept, "after"]
+    journal.close()
+
+
 def test_a_record_that_cannot_be_encoded_is_counted(tmp_path: Path, clock: SetClock) -> None:
     journal = Journal(tmp_path, "g", clock)
     journal.append(HealthRecord(1, "a", 1, {"bad": object()}))

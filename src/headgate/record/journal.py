@@ -7,6 +7,7 @@ the last seconds.
 import logging
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +94,14 @@ class Journal:
             self.commit()
 
     def commit(self) -> None:
-        """Hand what was added to the kernel, in one write: all of it, or none and counted as dropped."""
-        frames = self._frames
+        """Hand what was added to the kernel, in one write. What finds no room is dropped and counted."""
         if not self._waiting:
             return
+        frames, self._frames = self._frames, bytearray()
         length = len(frames)
         fits = not self._blocked_until and self._size + length <= self._segment_bytes
         if fits or self._has_room(length):
             self._write(frames, length)
-        frames.clear()
         self._waiting = 0
 
     def size(self) -> int:
@@ -137,10 +137,10 @@ class Journal:
         if now < self._blocked_until:
             self._drop(self.last_failure or "the journal is closed", self._waiting)
             return False
-        if self.size() + length > self._max_bytes:
-            self._block(f"the journal is full: {self._max_bytes} bytes wait for the recorder")
-            return False
         try:
+            if self.size() + length > self._max_bytes:
+                self._block(f"the journal is full: {self._max_bytes} bytes wait for the recorder")
+                return False
             if self._size or self._descriptor < 0:
                 self._start_segment()
         except OSError as error:
@@ -167,15 +167,25 @@ class Journal:
         if written == length:
             self._size += length
             return
-        self._roll_back()
+        self._keep_whole_frames(frames, written)
         self._block("the journal cannot be written: the disk is full")
 
-    def _roll_back(self) -> None:
-        """Take what was half-written away; where that fails, leave the segment for a new one."""
+    def _keep_whole_frames(self, frames: bytearray, written: int) -> None:
+        """Only part was written. The recorder may have read the whole frames of it already: they stay. The
+        half one is taken away; where that fails, the segment is left for a new one."""
+        end = 0
+        while end + HEADER.size <= written:
+            next_end = end + HEADER.size + HEADER.unpack_from(frames, end)[0]
+            if next_end > written:
+                break
+            end = next_end
+            self._waiting -= 1
+        self._size += end
         try:
             os.ftruncate(self._descriptor, self._size)
         except OSError:
-            os.close(self._descriptor)
+            with suppress(OSError):
+                os.close(self._descriptor)
             self._descriptor = -1
 
     def _block(self, failure: str) -> None:

@@ -44,8 +44,9 @@ class Answers:
         """Hand on a good answer that still comes. Raises UpstreamError when the provider breaks off."""
         answer, meter, keepalive = opened.answer, opened.meter, None
         self._begin(exchange, trail, opened)
-        if isinstance(meter, StreamMeter) and self.routing.sse_keepalive_seconds and meter.is_plain:
-            keepalive = KeepAlive(exchange, meter, seconds=self.routing.sse_keepalive_seconds)
+        seconds = self.routing.sse_keepalive_seconds
+        if seconds and isinstance(meter, StreamMeter) and meter.is_plain and exchange.can_be_ended:
+            keepalive = KeepAlive(exchange, meter, seconds=seconds)
         last = await pump(
             exchange, answer, meter, opened.first, clock=self._clock.monotonic, keepalive=keepalive
         )

@@ -94,6 +94,13 @@ class GatewayProtocol(HttpToolsProtocol):
         self._turns.clear()
         self.cycle = None  # type: ignore[assignment]
         super().connection_lost(exc)
+        # What they hold leads back here: without them the memory is free at once.
+        self._exchange = None
+        del self._client_side
+
+    def eof_received(self) -> None:
+        """The client says no more, and the transport closes behind this: what is finished goes out."""
+        self._lane.outbox.flush()
 
     def data_received(self, data: bytes) -> None:
         if self._is_discarding:
