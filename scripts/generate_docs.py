@@ -24,7 +24,8 @@ One YAML file: `config.yaml` in the platform's config folder (`~/.config/headgat
 names another, as does `HEADGATE_CONFIG`. Data (database, encryption key, journal, control socket) is kept in
 the platform's data folder (`~/.local/share/headgate` on Linux), or where `HEADGATE_DATA_DIR` says.
 
-A flag wins over the environment, the environment over the file, the file over the default. In the file
+A flag wins over the environment, the environment over the file, the file over the default. In the
+environment a setting is `HEADGATE_` and its name, with `__` for the dot: `HEADGATE_SERVER__PORT=9000`. In the file
 `${NAME}` is replaced from the environment (`$${NAME}` stays as `${NAME}`); a secret may be written as
 `file:/path`, which reads it from there. An unknown key in the file is an error that names the nearest
 valid one; an unknown `HEADGATE_` variable is a warning.
@@ -33,7 +34,7 @@ valid one; an unknown `HEADGATE_` variable is a warning.
 _ALIASES_HEAD = """
 ## Names that other gateways' guides use
 
-A `HEADGATE_` name from above wins over these. `CLAUDE_API_TIMEOUT` sets two settings at once.
+The names of the settings themselves (`HEADGATE_SERVER__PORT`) win over these. `CLAUDE_API_TIMEOUT` sets two settings at once.
 `DEBUG=1` asks for the level debug; other values of it are left alone.
 
 | variable | setting |
