@@ -25,16 +25,18 @@ names another, as does `HEADGATE_CONFIG`. Data (database, encryption key, journa
 the platform's data folder (`~/.local/share/headgate` on Linux), or where `HEADGATE_DATA_DIR` says.
 
 A flag wins over the environment, the environment over the file, the file over the default. In the
-environment a setting is `HEADGATE_` and its name, with `__` for the dot: `HEADGATE_SERVER__PORT=9000`. In the file
-`${NAME}` is replaced from the environment (`$${NAME}` stays as `${NAME}`); a secret may be written as
-`file:/path`, which reads it from there. An unknown key in the file is an error that names the nearest
-valid one; an unknown `HEADGATE_` variable is a warning.
+environment a setting is `HEADGATE_` and its name, with `__` for the dot: `HEADGATE_SERVER__PORT=9000`.
+
+In the file `${NAME}` is replaced from the environment (`$${NAME}` stays as `${NAME}`); a secret may be
+written as `file:/path`, which reads it from there. An unknown key in the file is an error that names the
+nearest valid one; an unknown `HEADGATE_` variable is a warning.
 """
 
 _ALIASES_HEAD = """
 ## Names that other gateways' guides use
 
-The names of the settings themselves (`HEADGATE_SERVER__PORT`) win over these. `CLAUDE_API_TIMEOUT` sets two settings at once.
+The names of the settings themselves (`HEADGATE_SERVER__PORT`) win over these. `CLAUDE_API_TIMEOUT` sets two
+settings at once.
 `DEBUG=1` asks for the level debug; other values of it are left alone.
 
 | variable | setting |

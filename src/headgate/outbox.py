@@ -34,6 +34,8 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._writes: list[tuple[asyncio.Transport, Data]] = []
         self._is_due = False
+        self.flushes = 0
+        """Counts them: what was written at a count has left when the count is higher."""
 
     def write(self, transport: asyncio.Transport, data: Data) -> None:
         if not self._is_due:
@@ -51,6 +53,7 @@ class Outbox:
             # The edge: traffic goes on when records cannot be kept.
             _log.exception("Records could not be committed")
         writes, self._writes = self._writes, []
+        self.flushes += 1
         for transport, data in writes:
             # A far side that has just gone is told to us a turn later, and uvloop refuses the write.
             if not data or transport.is_closing():

@@ -24,11 +24,11 @@ def test_nothing_but_the_offer_is_missing(connection: bytes, kept: bytes) -> Non
         (b"x", b"1"),
         (b"x", b"2"),
     ]
-    assert without_offer(b"GET", b"/a?b", headers, None) == (
+    assert without_offer(b"GET", b"/a?b", "1.1", headers, None) == (
         b"GET /a?b HTTP/1.1\r\nhost: a\r\nconnection: " + kept + b"\r\nx: 1\r\nx: 2\r\n\r\n"
     )
 
 
 def test_the_bodys_length_is_kept() -> None:
-    """The protocol holds it beside the other lines."""
-    assert without_offer(b"POST", b"/", [], b"7") == b"POST / HTTP/1.1\r\ncontent-length: 7\r\n\r\n"
+    """The protocol holds it beside the other lines. So is the version: an old client stays one."""
+    assert without_offer(b"POST", b"/", "1.0", [], b"7") == b"POST / HTTP/1.0\r\ncontent-length: 7\r\n\r\n"

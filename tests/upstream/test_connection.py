@@ -350,3 +350,15 @@ async def test_waiting_costs_no_cpu(client: UpstreamClient) -> None:
         with pytest.raises(UpstreamTimedOut):
             await client.send(server.origin, HEAD, BODY, timeouts=Timeouts(first_byte=0.4))
         assert time.process_time() - before < 0.2
+
+
+async def test_an_answer_before_the_request_left_is_not_its_answer(client: UpstreamClient) -> None:
+    """Else every later request of the connection would get the answer of the one before."""
+    async with ScriptedServer(saying(OK, OK)) as server:
+        await read_all(await client.send(server.origin, HEAD, BODY, timeouts=NO_LIMITS))
+        (resting,) = client._pool._open
+        sending = asyncio.ensure_future(client.send(server.origin, HEAD, BODY, timeouts=NO_LIMITS))
+        await asyncio.sleep(0)  # the request is said to the outbox, which waits for the turn's end
+        resting.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        assert await read_all(await sending) == b"ok"
+        assert len(server.talks) == 2

@@ -71,7 +71,7 @@ class Relay:
             if exchange.client_left:
                 self._answers.left(exchange, trail)
             else:
-                self._answers.fail(exchange, trail, _shutting_down())
+                self._answers.fail(exchange, trail, shutting_down())
             raise
         except HeadgateError as error:
             self._answers.fail(exchange, trail, error)
@@ -208,7 +208,7 @@ class Relay:
         )
 
 
-def _shutting_down() -> ShuttingDown:
+def shutting_down() -> ShuttingDown:
     return ShuttingDown("The gateway is shutting down.", hint="Send the request again in a moment.")
 
 

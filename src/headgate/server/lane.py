@@ -5,6 +5,7 @@ Everything here is synchronous and runs inside the parser's callbacks. A refusal
 """
 
 import asyncio
+import inspect
 import itertools
 import os
 
@@ -15,7 +16,7 @@ from headgate.clock import Clock
 from headgate.config.settings import ServerSettings
 from headgate.errors import HeadgateError, InvalidRequest
 from headgate.outbox import Outbox
-from headgate.relay.attempts import Relay
+from headgate.relay.attempts import Relay, shutting_down
 from headgate.relay.body import BodyBuffer, BodyStream, BufferBudget, too_large
 from headgate.relay.exchange import ClientSide, Exchange, RequestHead
 from headgate.relay.heads import ClientHead
@@ -109,12 +110,25 @@ class FastLane:
     def client_left(self, exchange: Exchange) -> None:
         """The connection is gone: stop the relay, which cancels the provider's request, and record it."""
         exchange.client_left = True
-        if exchange.task is not None:
-            exchange.task.cancel()
-        elif not exchange.is_complete:
-            exchange.ready_at = self._clock.monotonic()
+        is_served = self._cancel(exchange)
+        if not is_served and not exchange.is_complete:
+            exchange.ready_at = exchange.ready_at or self._clock.monotonic()
             self._relay.abandon(exchange)
         self.release(exchange)
+
+    def cut(self) -> None:
+        """The time to end is over: what runs ends with an error, what was just about to is refused."""
+        for exchange in list(self.open_exchanges):
+            if exchange.task is not None and not self._cancel(exchange):
+                self._relay.refuse(exchange, shutting_down())
+
+    def _cancel(self, exchange: Exchange) -> bool:
+        """Whether the relay will know: a task that is cancelled before its first step runs no line."""
+        task = exchange.task
+        if task is None:
+            return False
+        task.cancel()
+        return inspect.getcoroutinestate(task.get_coro()) != inspect.CORO_CREATED  # type: ignore[arg-type]
 
     def release(self, exchange: Exchange) -> None:
         """The exchange is over. Safe to call twice."""

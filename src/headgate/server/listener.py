@@ -84,7 +84,8 @@ class Listener:
 
     async def _cut(self) -> None:
         running = self._running()
-        for task in running:
+        self._lane.cut()
+        for task in self._state.tasks:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 

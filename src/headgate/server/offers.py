@@ -8,9 +8,11 @@ from headgate.wire.headers import Headers
 _OFFER = frozenset({b"upgrade", b"http2-settings"})
 
 
-def without_offer(method: bytes, target: bytes, headers: Headers, content_length: bytes | None) -> bytes:
-    """The head of the same request, as bytes, with nothing offered. Only HTTP/1.1 knows such offers."""
-    lines = [b"%b %b HTTP/1.1\r\n" % (method, target)]
+def without_offer(
+    method: bytes, target: bytes, version: str, headers: Headers, content_length: bytes | None
+) -> bytes:
+    """The head of the same request, as bytes, with nothing offered."""
+    lines = [b"%b %b HTTP/%b\r\n" % (method, target, version.encode())]
     for name, value in headers:
         if name == b"connection":
             kept = [word.strip() for word in value.split(b",") if word.strip().lower() not in _OFFER]

@@ -19,6 +19,7 @@ from headgate.errors import HeadgateError, InvalidRequest
 from headgate.relay.endpoints import find_endpoint
 from headgate.relay.exchange import ClientSide, Exchange, RequestHead
 from headgate.relay.heads import ClientHead
+from headgate.server.idleness import Idleness
 from headgate.server.lane import FastLane
 from headgate.server.offers import without_offer
 from headgate.server.repeats import Repeat
@@ -32,6 +33,9 @@ _BAD_REQUEST = (
 
 _MAX_HEAD_BYTES = 131_072
 """Of a head that is not whole yet: anybody may send one, and all of it is held. Clients send some KiB."""
+
+_MOST_WAITING = 256
+"""What one read of the socket may bring beyond that: then the connection ends behind their answers."""
 
 _MAX_WAITING = 16
 """Pipelined requests of one client after which its socket is left unread. Not sooner: only who reads
@@ -57,8 +61,7 @@ class GatewayProtocol(HttpToolsProtocol):
         """What was asked and is not answered yet, in order; the first one is being answered."""
         self._client_side: ClientSide
         self._is_discarding = False
-        self._idle_timer: asyncio.TimerHandle | None = None
-        self._idle_since = 0.0
+        self._idleness: Idleness
         self._known_head: ClientHead | None = None
         """What the last request's header lines said: the next one's are most often the same."""
         self._repeat: Repeat | None = None
@@ -80,11 +83,10 @@ class GatewayProtocol(HttpToolsProtocol):
         self._client_side = ClientSide(
             address, transport, self.flow, self._lane.outbox, self._exchange_complete
         )
-        self._idle_since = self.loop.time()
-        self._watch_idleness()
+        self._idleness = Idleness(self.loop, self.timeout_keep_alive, self._turns, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_watching_idleness()
+        self._idleness.stop()
         for turn in list(self._turns):
             if isinstance(turn, Exchange):
                 self._lane.client_left(turn)
@@ -94,9 +96,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self._turns.clear()
         self.cycle = None  # type: ignore[assignment]
         super().connection_lost(exc)
-        # What they hold leads back here: without them the memory is free at once.
         self._exchange = None
-        del self._client_side
+        del self._client_side  # it leads back here: without it the memory is free at once
 
     def eof_received(self) -> None:
         """The client says no more, and the transport closes behind this: what is finished goes out."""
@@ -125,14 +126,11 @@ class GatewayProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._give_up_reading("Invalid HTTP request received.")
         else:
-            self._bound_head(len(data))
-
-    def _bound_head(self, size: int) -> None:
-        if self._is_between_requests or self._head_is_complete:
-            return
-        self._head_bytes += size
-        if self._head_bytes > _MAX_HEAD_BYTES:
-            self._give_up_reading("The head of the request is too large.")
+            if self._is_between_requests or self._head_is_complete:
+                return
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._give_up_reading("The head of the request is too large.")
 
     def _give_up_reading(self, why: str) -> None:
         """What comes is no request. Those before it keep their answers; the connection ends behind them."""
@@ -144,8 +142,8 @@ class GatewayProtocol(HttpToolsProtocol):
             self._close_gently()
         elif not isinstance(last, Exchange):
             last.keep_alive = False
-            if last.more_body:  # it waits for what never comes
-                self.transport.close()
+            if last.more_body:
+                self._drop_for_ever_waiting()
         elif last.body.is_complete:
             last.keep_alive = False
         elif last.task is None:
@@ -154,6 +152,15 @@ class GatewayProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             self.send_400_response(why)
+
+    def _drop_for_ever_waiting(self) -> None:
+        """The last turn, one of the app's, waits for a body that never comes; those before it do not."""
+        if len(self._turns) == 1:
+            self.transport.close()
+            return
+        self._turns.pop()
+        self.pipeline.popleft()
+        self._turns[-1].keep_alive = False
 
     def _upgrade(self, rest: bytes) -> None:
         """A WebSocket goes to uvicorn's own; what else is offered is answered as if it were not.
@@ -168,7 +175,10 @@ class GatewayProtocol(HttpToolsProtocol):
             else:
                 self.handle_websocket_upgrade()
         elif self._is_offer:
-            head = without_offer(self.parser.get_method(), self.url, self.headers, self._content_length)
+            parser = self.parser
+            head = without_offer(
+                parser.get_method(), self.url, parser.get_http_version(), self.headers, self._content_length
+            )
             self.parser = httptools.HttpRequestParser(self)
             self._parse(head + rest)
         else:
@@ -184,7 +194,7 @@ class GatewayProtocol(HttpToolsProtocol):
             turn.keep_alive = False
 
     def handle_websocket_upgrade(self) -> None:
-        self._stop_watching_idleness()
+        self._idleness.stop()
         super().handle_websocket_upgrade()
 
     # ---- the parser's callbacks ----------------------------------------------------------------
@@ -212,6 +222,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_is_complete = True
+        if len(self._turns) >= _MOST_WAITING:
+            self._give_up_reading("There are too many requests at once.")
         if self._is_discarding:
             return
         path, _, query = self.url.partition(b"?")
@@ -281,7 +293,7 @@ class GatewayProtocol(HttpToolsProtocol):
         except HeadgateError as error:
             self._refuse(exchange, error)
             return
-        if head.client.expects_continue and self._turns[0] is exchange:
+        if head.client.expects_continue and not head.is_http_1_0 and self._turns[0] is exchange:
             self._lane.outbox.flush()
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if len(self._turns) > _MAX_WAITING:
@@ -300,12 +312,19 @@ class GatewayProtocol(HttpToolsProtocol):
             self._refuse(exchange, error)
             return
         exchange.body.end()
-        self._lane.start(exchange)
+        self._start_if_ready(exchange)
 
     def _start_if_ready(self, exchange: Exchange) -> None:
-        """Start the relay when it is this exchange's turn and its body is here, or is streamed."""
-        if exchange.task is None and exchange.body.is_ready and self._turns[0] is exchange:
+        """Start the relay when it is this exchange's turn, its body is here, or is streamed, and the client
+        takes what was answered before."""
+        is_ready = exchange.task is None and exchange.body.is_ready
+        if is_ready and self._turns[0] is exchange and not self.flow.write_paused:
             self._lane.start(exchange)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._turns and isinstance(turn := self._turns[0], Exchange) and turn.refusal is None:
+            self._start_if_ready(turn)
 
     def _refuse(self, exchange: Exchange, error: HeadgateError) -> None:
         """Answer when it is this exchange's turn, without waiting for the rest of its body.
@@ -355,8 +374,8 @@ class GatewayProtocol(HttpToolsProtocol):
             self._next_turn()
 
     def _next_turn(self) -> None:
-        self._idle_since = self.loop.time()
-        if self.flow.read_paused:
+        self._idleness.since = self.loop.time()
+        if self.flow.read_paused and len(self._turns) <= _MAX_WAITING:
             self.flow.resume_reading()
         if not self._turns:
             return
@@ -377,19 +396,3 @@ class GatewayProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(_LINGER_SECONDS, self.transport.close)
-
-    # ---- idleness ------------------------------------------------------------------------------
-
-    def _watch_idleness(self) -> None:
-        """One timer per connection that looks again, instead of one per request."""
-        idle = 0.0 if self._turns else self.loop.time() - self._idle_since
-        left = self.timeout_keep_alive - idle
-        if left <= 0:
-            self.transport.close()
-            return
-        self._idle_timer = self.loop.call_later(left, self._watch_idleness)
-
-    def _stop_watching_idleness(self) -> None:
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None

@@ -1,6 +1,7 @@
 """The outbound client: one attempt of one request, over a resting connection or a new one."""
 
 import asyncio
+import errno
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
@@ -109,20 +110,19 @@ class UpstreamClient:
             options["happy_eyeballs_delay"] = _HAPPY_EYEBALLS_SECONDS
         if origin.scheme == "https":
             options |= {"ssl": self._context(), "server_hostname": origin.host}
-        _, connection = await loop.create_connection(
-            lambda: Connection(
-                origin,
-                self._pool,
-                self._outbox,
-                self._plain,
-                self._tasks,
-                self._monotonic,
-                self._keepalive_seconds,
-            ),
-            origin.host,
-            origin.port,
-            **options,
+        connection = Connection(
+            origin,
+            self._pool,
+            self._outbox,
+            self._plain,
+            self._tasks,
+            self._monotonic,
+            self._keepalive_seconds,
         )
+        await loop.create_connection(lambda: connection, origin.host, origin.port, **options)
+        # Not before: of a connection that is given up at this moment uvloop never says that it is lost.
+        if not self._pool.opened(connection):
+            raise ConnectionResetError(errno.ECONNRESET, "the far side closed at once")
         return connection
 
     def _context(self) -> ssl.SSLContext:

@@ -46,7 +46,8 @@ class Connection(asyncio.Protocol):
         self.unread_bytes = 0
         self.is_reading_paused = False
         self.is_stale = False
-        """It was used before and ended before any byte of this answer: nobody has acted on the request."""
+        """Nobody has acted on the request: it was used before and ended before any byte of this answer, or
+        the far side spoke before the request had left."""
         self._pool = pool
         self._outbox = outbox
         self._tasks = tasks
@@ -57,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._deadline = Deadline(self._loop, monotonic, self._expired)
         self._socket: asyncio.Transport
         """From `connection_made` on."""
-        self._is_lost = False
+        self.is_lost = False
         self._in_exchange = False
         self._has_carried_one = False
         self._session_is_known = origin.scheme != "https"
@@ -67,6 +68,8 @@ class Connection(asyncio.Protocol):
         self._failure: BaseException | None = None
         self._timeouts = _NO_TIMEOUTS
         self._ends_at = NEVER
+        self._leaves_with = 0
+        """The flush of the outbox that takes the request along."""
         self._sender: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
 
@@ -88,6 +91,7 @@ class Connection(asyncio.Protocol):
         waiter = self._waiter = self._loop.create_future()
         if isinstance(body, WHOLE_BODIES):
             is_short = len(body) <= MAX_JOINED_BODY_BYTES
+            self._leaves_with = self._outbox.flushes + 1
             self._outbox.write(self._socket, head + body if is_short else (head, body))
             self._watch(timeouts.first_byte)
         else:
@@ -111,11 +115,11 @@ class Connection(asyncio.Protocol):
 
     def resume(self) -> None:
         self.is_reading_paused = False
-        if not self._is_lost:
+        if not self.is_lost:
             self._socket.resume_reading()
 
     def release(self) -> None:
-        is_sound = self._framing.is_done and self._framing.can_be_followed and not self._is_lost
+        is_sound = self._framing.is_done and self._framing.can_be_followed and not self.is_lost
         if not is_sound or self._socket.get_write_buffer_size() or not self._keepalive_seconds:
             self.abort()
             return
@@ -143,7 +147,6 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._socket = cast(asyncio.Transport, transport)
-        self._pool.opened(self)
 
     def data_received(self, data: bytes) -> None:
         if not self._in_exchange:
@@ -152,6 +155,11 @@ class Connection(asyncio.Protocol):
             self._stop()
             return
         framing = self._framing
+        if not framing.has_started and self._outbox.flushes < self._leaves_with:
+            # No answer to us, for the request has not left: what the far side sent by itself in between.
+            self.is_stale = True
+            self._fail(AnswerCut("There was an answer before the request", reason="EBADANSWER"))
+            return
         had_head = framing.has_head
         try:
             framing.feed(data)
@@ -187,12 +195,13 @@ class Connection(asyncio.Protocol):
             self._wake(None)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._is_lost = True
+        self.is_lost = True
         self._pool.lost(self)
         if self._in_exchange:
             if not self._framing.is_done:
                 was_ours = self._failure is not None  # a timeout, say: the far side may be at work
-                self.is_stale = self._has_carried_one and not self._framing.has_started and not was_ours
+                is_stale = self._has_carried_one and not self._framing.has_started and not was_ours
+                self.is_stale = self.is_stale or is_stale
                 self._fail(answer_cut(error, answered=self._framing.has_head))
         else:
             self._pool.withdraw(self)

@@ -11,6 +11,8 @@ class Pooled(Protocol):
 
     origin: Origin
 
+    is_lost: bool
+
     def is_fit(self, now: float) -> bool:
         """Open, and not past its keep-alive time."""
         ...
@@ -53,8 +55,11 @@ class ConnectionPool(Generic[Kept]):
             stack = self._resting[connection.origin] = []
         stack.append(connection)
 
-    def opened(self, connection: Kept) -> None:
-        self._open.add(connection)
+    def opened(self, connection: Kept) -> bool:
+        """Whether it is still open; then `lost` is told when it no longer is."""
+        if not connection.is_lost:
+            self._open.add(connection)
+        return not connection.is_lost
 
     def withdraw(self, connection: Kept) -> None:
         """A resting connection is no longer to be handed out."""
