@@ -30,6 +30,17 @@ environment a setting is `HEADGATE_` and its name, with `__` for the dot: `HEADG
 In the file `${NAME}` is replaced from the environment (`$${NAME}` stays as `${NAME}`); a secret may be
 written as `file:/path`, which reads it from there. An unknown key in the file is an error that names the
 nearest valid one; an unknown `HEADGATE_` variable is a warning.
+
+## The encryption key
+
+Accounts' secrets are stored sealed. The key that opens them is in `HEADGATE_SECRET_KEY`, or else in the file
+`secret.key` beside the database, which is made with the first secret. Any text of 16 characters or more is a
+key (`openssl rand -base64 32`). To change it put the new one in front and keep the old one behind: separated
+by commas in the variable, one to a line in the file. The first seals, all open.
+
+Back it up, but not with the database: who has both has the secrets. Without the key the gateway starts with a
+warning, an account that it sealed is `needs_reauth`, and the others serve. Put the key back, or give the
+secret again with `headgate account reauth NAME`. A command on a stopped gateway needs the variable as well.
 """
 
 _ALIASES_HEAD = """

@@ -137,7 +137,8 @@ class _Gateway:
         await self._listen_locally(listener, closing)
         self._take_signals()  # before the start line: whoever waits for it may stop us at once
         folder_warnings = _mode_warnings(self._loaded.data_folder)
-        self._announce(tcp, [*self._loaded.warnings, *folder_warnings, *database.warnings, *secrets.warnings])
+        file_warnings = [*folder_warnings, *database.warnings, *secrets.warnings]
+        self._announce(tcp, [*self._loaded.warnings, *file_warnings, *await accounts.warnings()])
         return listener, process
 
     async def _open_database(self, closing: AsyncExitStack) -> Database:

@@ -178,3 +178,29 @@ def test_d7_usage_from_json_and_sse(tmp_path: Path, provider: SimulatedProvider)
                 written = usage["cache_write_5m_tokens"]
                 assert written == told["cache_creation"]["ephemeral_5m_input_tokens"]
                 assert (written > 0) is not stream
+
+
+def test_d10_a_missing_key_is_explained_at_start(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`secret.key` lost: said with the mend; what needs no secret works, other accounts serve."""
+    with Gateway(tmp_path, provider=provider.url, accounts=("declared",)) as gateway:
+        for name in ("one", "two"):
+            new = {"name": name, "api_key": f"sk-ant-sim-{name}", "base_url": provider.url}
+            gateway.admin("/api/accounts", method="POST", body=new)
+        gateway.stop(expect_code=0)
+        (gateway.data / "secret.key").unlink()
+        listed = gateway.command("account", "list")
+        assert (listed.returncode, listed.stdout.count("needs_reauth")) == (0, 3)
+        assert "The encryption key is missing" in listed.stderr
+        for command in (("requests",), ("strategy", "get"), ("account", "pause", "two")):
+            assert gateway.command(*command).returncode == 0
+        assert not (gateway.data / "secret.key").exists()
+        gateway.start()
+        assert "one, two" in logged(gateway, "WARN.*encryption key was missing.*headgate account reauth NAME")
+        assert message(gateway).status_code == 200
+        assert "does not open" in gateway.account("one")["skipped_because"]
+        mended = gateway.command("account", "reauth", "one", "--api-key-stdin", stdin="sk-ant-sim-one\n")
+        assert (mended.returncode, gateway.account("one")["status"]) == (0, "active"), mended.stderr
+        assert gateway.command("account", "remove", "two", "--yes").returncode == 0
+        gateway.stop(expect_code=0)
+        gateway.start()
+        assert gateway.account("one")["status"] == "active"

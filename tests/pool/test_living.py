@@ -130,3 +130,15 @@ def test_a_typo_is_not_a_model_the_account_knows(clock: StillClock) -> None:
     assert not named(pool, "a2").knows(MODEL)
     named(pool, "a2").health.succeeded(MODEL, START)
     assert named(pool, "a2").knows(MODEL)
+
+
+def test_an_account_whose_secret_does_not_open_waits_for_a_new_one(clock: StillClock) -> None:
+    """Its key was lost: it is passed by with the reason, and serves as soon as it has a secret again."""
+    pool = pool_of(account(1, credential=None), account(2), clock=clock)
+    closed = named(pool, "a1")
+    assert closed.status is Status.NEEDS_REAUTH
+    assert not closed.can_serve(MODEL, START)
+    assert "does not open" in pool.explain("anthropic", MODEL)["a1"]
+    pool.put(account(1))
+    assert closed.status is Status.ACTIVE
+    assert closed.can_serve(MODEL, START)

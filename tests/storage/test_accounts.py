@@ -136,8 +136,38 @@ async def test_accounts_of_the_settings_file_are_told_apart(store: AccountStore)
     assert await store.names(origin=OWNER) == ("typed",)
 
 
-async def test_a_wrong_key_names_the_account(store: AccountStore, database: Database, tmp_path: Path) -> None:
+@pytest.fixture
+def keyless(database: Database, tmp_path: Path) -> AccountStore:
+    """The same accounts, without the key that sealed them."""
+    return AccountStore(database, SecretBox.open_or_create(tmp_path / "other"), SystemClock())
+
+
+async def test_an_account_outlives_its_key(store: AccountStore, keyless: AccountStore) -> None:
+    """What needs no secret works on it, and a new secret makes it whole; the others' stay as they are."""
+    for name in ("work", "home", "old"):
+        await store.add(draft(name))
+    assert [one.credential for one in await keyless.list()] == [None, None, None]
+    assert (await keyless.update("work", {"paused": True})).credential is None
+    assert (await keyless.remove("old")).credential is None
+    renewed = await keyless.update("work", {"secret": Credential("sk-new")})
+    assert renewed.credential == Credential("sk-new")
+    assert [one.credential for one in await store.list()] == [None, Credential("sk-home")]
+
+
+async def test_who_lost_a_secret_is_told_which(store: AccountStore, keyless: AccountStore) -> None:
+    """By name, but for those whose secret stands in the settings: a start seals it anew."""
+    await store.add(draft("declared", origin=SETTINGS))
+    assert await keyless.warnings() == ()
     await store.add(draft("work"))
-    other = AccountStore(database, SecretBox.open_or_create(tmp_path / "other"), SystemClock())
+    assert await store.warnings() == ()
+    (warning,) = await keyless.warnings()
+    assert "serve: work. Mend:" in warning
+
+
+async def test_a_secret_that_must_be_opened_names_the_account(
+    store: AccountStore, keyless: AccountStore
+) -> None:
+    """Another provider wants the secret compared anew."""
+    await store.add(draft("work"))
     with pytest.raises(SecretUnreadable, match="the secret of account work"):
-        await other.list()
+        await keyless.update("work", {"provider": "other"})

@@ -19,7 +19,41 @@ def test_a_key_is_made_once_for_the_owner_alone(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["secret.key"]
 
 
+def test_a_look_makes_no_key(tmp_path: Path) -> None:
+    """Else a new one would stand in the lost one's place, and nobody would know why nothing opens."""
+    box = SecretBox.open_or_create(tmp_path / "data")
+    with pytest.raises(SecretUnreadable, match="no encryption key that opens the secret of account work"):
+        box.open("gAAAA", of="the secret of account work")
+    assert not (tmp_path / "data").exists()
+    assert "is missing: there is no" in box.explain_closed(["work"])
+
+
+def test_a_key_made_beside_closed_secrets_does_not_hide_the_loss(tmp_path: Path) -> None:
+    """Neither in the process that made it nor in a later one."""
+    sealed = SecretBox.open_or_create(tmp_path / "old").seal("x")
+    box = SecretBox.open_or_create(tmp_path / "new")
+    box.seal("y")
+    assert "was missing and a new one was made" in box.explain_closed(["work", "home"])
+    assert "work, home" in box.explain_closed(["work", "home"])
+    later = SecretBox.open_or_create(tmp_path / "new")
+    assert f"in force ({tmp_path / 'new' / 'secret.key'}) is another one" in later.explain_closed(["work"])
+    with (tmp_path / "new" / "secret.key").open("a") as file:
+        file.write((tmp_path / "old" / "secret.key").read_text())
+    assert SecretBox.open_or_create(tmp_path / "new").open(sealed) == "x"
+
+
+def test_a_key_that_came_back_meanwhile_is_used(tmp_path: Path) -> None:
+    """The owner puts it back beside a running gateway; another process may be first as well."""
+    sealed = SecretBox.open_or_create(tmp_path).seal("x")
+    (tmp_path / "secret.key").rename(tmp_path / "backup")
+    box = SecretBox.open_or_create(tmp_path)
+    (tmp_path / "backup").rename(tmp_path / "secret.key")
+    box.seal("y")
+    assert box.open(sealed) == "x"
+
+
 def test_a14_a_wider_mode_is_warned_about(tmp_path: Path) -> None:
+    SecretBox.open_or_create(tmp_path).seal("x")
     assert SecretBox.open_or_create(tmp_path).warnings == ()
     (tmp_path / "secret.key").chmod(0o640)
     assert "chmod 600" in SecretBox.open_or_create(tmp_path).warnings[0]
@@ -27,6 +61,7 @@ def test_a14_a_wider_mode_is_warned_about(tmp_path: Path) -> None:
 
 def test_a_wrong_key_says_what_mends_it(tmp_path: Path) -> None:
     sealed = SecretBox.open_or_create(tmp_path / "a").seal("x")
+    SecretBox.open_or_create(tmp_path / "b").seal("y")
     with pytest.raises(SecretUnreadable, match="the secret of account work") as caught:
         SecretBox.open_or_create(tmp_path / "b").open(sealed, of="the secret of account work")
     assert "HEADGATE_SECRET_KEY" in caught.value.hint

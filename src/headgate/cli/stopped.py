@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from headgate.admin.app import build_app
 from headgate.admin.doors import as_local_owner
 from headgate.admin.owner import Owner
+from headgate.cli.terminal import err
 from headgate.clock import Clock, SystemClock
 from headgate.config import environment
 from headgate.config.loading import Loaded
@@ -43,7 +44,10 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
         await database.upgrade()
         changed: dict[int, LivingAccount] = {}
         clock = SystemClock()
-        yield await _owner(loaded, database, clock, changed)
+        owner = await _owner(loaded, database, clock, changed)
+        for warning in await owner.accounts.warnings():
+            err.print(f"warning: {warning}", style="yellow", soft_wrap=True, markup=False)
+        yield owner
         states = {account_id: living.health.to_state() for account_id, living in changed.items()}
         await HealthStore(database).save(states, at_ms=round(clock.now() * 1000))
     finally:

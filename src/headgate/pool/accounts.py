@@ -19,7 +19,8 @@ class Account:
     name: str
     provider: str
     kind: Kind
-    credential: "Credential"
+    credential: "Credential | None"
+    """None: stored, but the encryption key in force does not open it."""
     priority: int = 0
     """Lower goes first; all accounts of a better priority come before the strategy is asked."""
     weight: int = 1
@@ -35,7 +36,7 @@ class Account:
     """Unix seconds."""
 
     @property
-    def place(self) -> tuple["Credential", str | None, str]:
+    def place(self) -> tuple["Credential | None", str | None, str]:
         """Whom a provider's words are about: with another key, address or provider they are void."""
         return self.credential, self.base_url, self.provider
 

@@ -87,6 +87,9 @@ class LivingAccount:
         if provider is None:
             self.unusable_because = f"unknown provider {account.provider}"
             return
+        if account.credential is None:
+            self.unusable_because = "needs re-auth: its secret does not open with the encryption key in force"
+            return
         try:
             self.credential_header = provider.credential_header(account.credential.secret)
         except SettingsError as error:
@@ -136,6 +139,8 @@ class LivingAccount:
     def status(self) -> Status:
         if self.account.paused:
             return Status.PAUSED
+        if self.account.credential is None:
+            return Status.NEEDS_REAUTH
         if self.unusable_because is not None:
             return Status.DISABLED
         rest = self.health.open_rest(None, self._clock.now())

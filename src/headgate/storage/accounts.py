@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.clock import Clock
-from headgate.errors import Conflict, NotFound
+from headgate.errors import Conflict, NotFound, SecretUnreadable
 from headgate.pool.accounts import Account, Credential, Kind
 from headgate.storage.database import Database
 from headgate.storage.schema import account_health, accounts, objects
@@ -61,7 +61,7 @@ class AccountStore:
         self._clock = clock
 
     async def list(self) -> tuple[Account, ...]:
-        """In order of id. SecretUnreadable when the key in force does not open one of them."""
+        """In order of id. One whose secret the key in force does not open comes without a credential."""
         async with self._database.read() as connection:
             rows = (await connection.execute(sa.select(accounts).order_by(accounts.c.id))).mappings().all()
         return tuple(self._account(row) for row in rows)
@@ -69,6 +69,13 @@ class AccountStore:
     async def get(self, name: str) -> Account:
         async with self._database.read() as connection:
             return self._account(await _row(connection, name))
+
+    async def warnings(self) -> tuple[str, ...]:
+        """For the owner: which accounts cannot serve because their secret does not open, and why. What
+        the settings declare is not among them: a start seals it anew."""
+        owned = await self.names(origin=OWNER)
+        closed = [one.name for one in await self.list() if one.credential is None and one.name in owned]
+        return (self._secrets.explain_closed(closed),) if closed else ()
 
     async def names(self, *, origin: str) -> tuple[str, ...]:
         """For telling which accounts the settings file once declared and no longer does."""
@@ -111,9 +118,7 @@ class AccountStore:
             await self._lock(connection)
             row = await _row(connection, name)
             if "secret" in changes or "provider" in changes:
-                secret = (
-                    changes["secret"].secret if "secret" in changes else self._account(row).credential.secret
-                )
+                secret = changes["secret"].secret if "secret" in changes else self._opened(row)
                 provider = changes.get("provider", row["provider"])
                 values |= await self._sealed(connection, provider, secret, but=row["id"])
             return self._account(await self._change(connection, row["id"], values))
@@ -166,13 +171,12 @@ class AccountStore:
         return {"secret": self._secrets.seal(secret), "secret_digest": digests[0]}
 
     def _account(self, row: sa.RowMapping) -> Account:
-        secret = self._secrets.open(row["secret"], of=f"the secret of account {row['name']}")
         return Account(
             id=row["id"],
             name=row["name"],
             provider=row["provider"],
             kind=Kind(row["kind"]),
-            credential=Credential(secret),
+            credential=self._credential(row),
             priority=row["priority"],
             weight=row["weight"],
             tier=row["account_tier"],
@@ -183,6 +187,16 @@ class AccountStore:
             paused=row["paused"],
             created_at=row["created_at"] / 1000,
         )
+
+    def _credential(self, row: sa.RowMapping) -> Credential | None:
+        try:
+            return Credential(self._opened(row))
+        except SecretUnreadable:
+            # One lost key must not take the accounts away that do not need it, nor the way to mend it.
+            return None
+
+    def _opened(self, row: sa.RowMapping) -> str:
+        return self._secrets.open(row["secret"], of=f"the secret of account {row['name']}")
 
 
 async def _row(connection: AsyncConnection, name: str) -> sa.RowMapping:

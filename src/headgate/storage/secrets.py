@@ -1,7 +1,8 @@
 """The box that stored secrets are sealed in, and the key that opens it.
 
 Sealing is Fernet (AES-128-CBC with HMAC-SHA-256). The first key seals, every key opens: a key is
-changed by putting a new one in front.
+changed by putting a new one in front. A missing key is made when something is sealed, not before:
+a look must neither need one nor make one that hides the loss of the old.
 """
 
 import base64
@@ -9,12 +10,13 @@ import hashlib
 import hmac
 import os
 import stat
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from headgate.config.places import SECRET_KEY_VARIABLE
 from headgate.errors import SecretUnreadable, SettingsError, StorageError
 from headgate.storage.location import permission_denied
 
@@ -22,38 +24,53 @@ FILE_NAME = "secret.key"
 MIN_PASSPHRASE_LENGTH = 16
 
 _MEND = (
-    "Put back the key that sealed it: the environment variable HEADGATE_SECRET_KEY, or the file "
-    "secret.key beside the database. Without it the account's secret must be given again."
+    f"Put back the key that sealed it: the environment variable {SECRET_KEY_VARIABLE}, or the file "
+    f"{FILE_NAME} beside the database. Without it the account's secret must be given again."
 )
 
 
 class SecretBox:
     """Seals and opens strings, and tells equal secrets apart without opening them."""
 
-    def __init__(self, keys: Sequence[bytes], warnings: Sequence[str] = ()) -> None:
-        """`keys`: Fernet keys (32 bytes, URL-safe base64), the sealing one first."""
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
+    def __init__(self, keys: Sequence[bytes], *, file: Path | None) -> None:
+        """`keys`: Fernet keys (32 bytes, URL-safe base64), the sealing one first. `file`: where they
+        stand, or one will be made when there is none yet; None: the environment gave them."""
+        self._file = file
+        self._is_new = False
+        self._take(keys)
+
+    def _take(self, keys: Sequence[bytes]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
         self._digest_keys = [_digest_key(key) for key in keys]
-        self.warnings = tuple(warnings)
 
     @classmethod
     def open_or_create(cls, folder: Path, key: str | None = None) -> "SecretBox":
-        """With `key` (one or more, separated by commas) nothing is read or written; else `secret.key`."""
+        """With `key` (one or more, separated by commas) nothing is read or written; else `secret.key`,
+        which is made, where it is missing, with the first thing that is sealed."""
         if key is not None and key.strip():
-            return cls([_usable(part) for part in key.split(",")])
+            return cls([_usable(part) for part in key.split(",")], file=None)
         path = folder / FILE_NAME
-        try:
-            return _from_file(path)
-        except PermissionError as error:
-            raise permission_denied(path) from error
-        except OSError as error:
-            raise StorageError(f"Cannot read the encryption key: {path}: {error.strerror}") from error
+        with _failing_as_storage(path):
+            return cls(_read(path) if path.exists() else (), file=path)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """For the owner: the file may be read by others."""
+        if self._file is None or not self._file.exists():
+            return ()
+        mode = stat.S_IMODE(self._file.stat().st_mode)
+        said = f"{self._file} is readable by others (mode {mode:04o}). Mend: chmod 600 {self._file}"
+        return (said,) if mode & 0o077 else ()
 
     def seal(self, secret: str) -> str:
+        self._need_key()
+        assert self._fernet is not None
         return self._fernet.encrypt(secret.encode()).decode()
 
     def open(self, sealed: str, *, of: str = "a stored secret") -> str:
         """`of` says in the message whose secret it was."""
+        if self._fernet is None:
+            raise SecretUnreadable(f"There is no encryption key that opens {of}.", hint=_MEND)
         try:
             return self._fernet.decrypt(sealed).decode()
         except (InvalidToken, UnicodeDecodeError) as error:
@@ -61,23 +78,53 @@ class SecretBox:
 
     def digests(self, secret: str) -> list[str]:
         """The secret's keyed digests, the current key's first: equal secrets share one."""
+        self._need_key()
         return [hmac.new(key, secret.encode(), hashlib.sha256).hexdigest() for key in self._digest_keys]
 
+    def explain_closed(self, names: Sequence[str]) -> str:
+        """What the owner is told about accounts whose secret does not open."""
+        if self._fernet is None:
+            why = f"The encryption key is missing: there is no {self._file}"
+        elif self._is_new:
+            why = f"The encryption key was missing and a new one was made: {self._file}"
+        else:
+            why = f"The encryption key in force ({self._file or SECRET_KEY_VARIABLE}) is another one"
+        return (
+            f"{why}. The secrets of these accounts do not open, the others serve: {', '.join(names)}. "
+            f"Mend: put back the key that sealed them, as another line of {FILE_NAME} or after a comma in "
+            f"{SECRET_KEY_VARIABLE}, and restart; or give each its secret again: headgate account reauth NAME"
+        )
 
-def _from_file(path: Path) -> SecretBox:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        _create(path)
-    mode = stat.S_IMODE(path.stat().st_mode)
-    warnings = [f"{path} is readable by others (mode {mode:04o}). Mend: chmod 600 {path}"]
+    def _need_key(self) -> None:
+        """A key that another process has made since, or the owner has put back, counts."""
+        if self._fernet is not None or self._file is None:
+            return
+        with _failing_as_storage(self._file):
+            if not self._file.exists():
+                self._is_new = _create(self._file)
+            self._take(_read(self._file))
+
+
+@contextmanager
+def _failing_as_storage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise permission_denied(path) from error
+    except OSError as error:
+        raise StorageError(f"Cannot read the encryption key: {path}: {error.strerror}") from error
+
+
+def _read(path: Path) -> list[bytes]:
     keys = [_usable(line) for line in path.read_text().splitlines() if line.strip()]
     if not keys:
         raise StorageError(f"The encryption key file is empty: {path}", hint=_MEND)
-    return SecretBox(keys, warnings if mode & 0o077 else ())
+    return keys
 
 
-def _create(path: Path) -> None:
-    """All of the file or none of it; whoever comes second keeps the first one's key."""
+def _create(path: Path) -> bool:
+    """All of the file or none of it; False: another came first, and its key stays."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -85,10 +132,12 @@ def _create(path: Path) -> None:
             file.write(Fernet.generate_key() + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            path.hardlink_to(draft)
+        path.hardlink_to(draft)
+    except FileExistsError:
+        return False
     finally:
         draft.unlink()
+    return True
 
 
 def _usable(text: str) -> bytes:
