@@ -41,6 +41,7 @@ by commas in the variable, one to a line in the file. The first seals, all open.
 Back it up, but not with the database: who has both has the secrets. Without the key the gateway starts with a
 warning, an account that it sealed is `needs_reauth`, and the others serve. Put the key back, or give the
 secret again with `headgate account reauth NAME`. A command on a stopped gateway needs the variable as well.
+A key that cannot be one (too short, no text) stops the start: restore the backup before making another.
 """
 
 _ALIASES_HEAD = """

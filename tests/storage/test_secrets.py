@@ -78,8 +78,26 @@ def test_any_long_text_is_a_key(tmp_path: Path) -> None:
     """A passphrase gives the same key every time; a short one is refused."""
     sealed = SecretBox.open_or_create(tmp_path, "correct horse battery").seal("x")
     assert SecretBox.open_or_create(tmp_path, " correct horse battery ").open(sealed) == "x"
-    with pytest.raises(SettingsError, match="too short"):
+    with pytest.raises(SettingsError, match="too short: HEADGATE_SECRET_KEY"):
         SecretBox.open_or_create(tmp_path, "hunter2")
+
+
+def test_a_variable_may_hold_any_bytes(tmp_path: Path) -> None:
+    """What is no text arrives from the environment in this form."""
+    box = SecretBox.open_or_create(tmp_path, "sixteen bytes \udcff\udcfe")
+    assert box.open(box.seal("x")) == "x"
+
+
+@pytest.mark.parametrize("content", [b"garbage\n", b"\xff\xfe" * 20, b" \n"])
+def test_a_broken_key_file_is_named_and_kept(tmp_path: Path, content: bytes) -> None:
+    """The first mend is a backup: a new key would leave every stored secret closed."""
+    path = tmp_path / "secret.key"
+    path.write_bytes(content)
+    with pytest.raises((SettingsError, StorageError), match=str(path)) as caught:
+        SecretBox.open_or_create(tmp_path)
+    assert caught.value.hint.startswith("Restore the key from a backup first")
+    assert "garbage" not in caught.value.message
+    assert path.read_bytes() == content
 
 
 def test_a_new_key_in_front_seals_and_the_old_one_still_opens(tmp_path: Path) -> None:
@@ -95,10 +113,3 @@ def test_digests_tell_equal_secrets_without_showing_them(tmp_path: Path) -> None
     box, other = SecretBox.open_or_create(tmp_path / "a"), SecretBox.open_or_create(tmp_path / "b")
     assert box.digests("x") == box.digests("x") != box.digests("y")
     assert box.digests("x") != other.digests("x")
-
-
-def test_an_empty_key_file_is_not_replaced(tmp_path: Path) -> None:
-    """A new key would make every stored secret unreadable for good."""
-    (tmp_path / "secret.key").touch(mode=0o600)
-    with pytest.raises(StorageError, match="is empty"):
-        SecretBox.open_or_create(tmp_path)

@@ -28,6 +28,11 @@ _MEND = (
     f"{FILE_NAME} beside the database. Without it the account's secret must be given again."
 )
 
+_RESTORE = (
+    "Restore the key from a backup first: with any other no stored secret opens. Only where no account is "
+    "stored yet, or the key is lost for good, make a new one: `openssl rand -base64 32`, and keep a copy."
+)
+
 
 class SecretBox:
     """Seals and opens strings, and tells equal secrets apart without opening them."""
@@ -48,7 +53,7 @@ class SecretBox:
         """With `key` (one or more, separated by commas) nothing is read or written; else `secret.key`,
         which is made, where it is missing, with the first thing that is sealed."""
         if key is not None and key.strip():
-            return cls([_usable(part) for part in key.split(",")], file=None)
+            return cls([_usable(part, SECRET_KEY_VARIABLE) for part in key.split(",")], file=None)
         path = folder / FILE_NAME
         with _failing_as_storage(path):
             return cls(_read(path) if path.exists() else (), file=path)
@@ -116,9 +121,13 @@ def _failing_as_storage(path: Path) -> Iterator[None]:
 
 
 def _read(path: Path) -> list[bytes]:
-    keys = [_usable(line) for line in path.read_text().splitlines() if line.strip()]
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        keys = [_usable(line, str(path)) for line in lines if line.strip()]
+    except UnicodeDecodeError as error:
+        raise StorageError(f"The encryption key is not UTF-8 text: {path}", hint=_RESTORE) from error
     if not keys:
-        raise StorageError(f"The encryption key file is empty: {path}", hint=_MEND)
+        raise StorageError(f"The encryption key file is empty: {path}", hint=_RESTORE)
     return keys
 
 
@@ -140,24 +149,27 @@ def _create(path: Path) -> bool:
     return True
 
 
-def _usable(text: str) -> bytes:
-    """A Fernet key as it is; any other text long enough is stretched to one."""
+def _usable(text: str, place: str) -> bytes:
+    """A Fernet key as it is; any other text long enough is stretched to one. `place` is for the message."""
     text = text.strip()
     try:
         Fernet(text)
     except ValueError:
-        return _stretched(text)
+        return _stretched(text, place)
     return text.encode()
 
 
-def _stretched(passphrase: str) -> bytes:
+def _stretched(passphrase: str, place: str) -> bytes:
     if len(passphrase) < MIN_PASSPHRASE_LENGTH:
         raise SettingsError(
-            f"The encryption key is too short: {MIN_PASSPHRASE_LENGTH} characters or more are wanted.",
-            hint="Make one: `openssl rand -base64 32`, and keep it: without it no stored secret opens.",
+            f"The encryption key is too short: {place}: "
+            f"{MIN_PASSPHRASE_LENGTH} characters or more are wanted.",
+            hint=_RESTORE,
         )
-    # The salt is fixed because the same passphrase must give the same key on every machine.
-    key = hashlib.scrypt(passphrase.encode(), salt=b"headgate secret key", n=2**14, r=8, p=1, dklen=32)
+    # A variable may hold bytes that are no text. The salt is fixed because the same passphrase must give
+    # the same key on every machine.
+    secret = passphrase.encode("utf-8", "surrogateescape")
+    key = hashlib.scrypt(secret, salt=b"headgate secret key", n=2**14, r=8, p=1, dklen=32)
     return base64.urlsafe_b64encode(key)
 
 
