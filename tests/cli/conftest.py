@@ -43,10 +43,11 @@ class Command:
             "HEADGATE_DATA_DIR": str(self.data),
         }
 
-    async def __call__(self, *arguments: str, stdin: str = "", **environment: str) -> Outcome:
+    async def __call__(self, *arguments: str, stdin: str | bytes = "", **environment: str) -> Outcome:
         process = await self.start(*arguments, **environment)
+        given = stdin if isinstance(stdin, bytes) else stdin.encode()
         try:
-            out, err = await asyncio.wait_for(process.communicate(stdin.encode()), TIMEOUT_SECONDS)
+            out, err = await asyncio.wait_for(process.communicate(given), TIMEOUT_SECONDS)
         finally:
             if process.returncode is None:
                 process.kill()

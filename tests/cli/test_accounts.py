@@ -1,11 +1,12 @@
 """`headgate account …` on a stopped gateway and on a running one."""
 
 import os
+import subprocess
 
 import pytest
 
 from headgate.cli.child import ChildGateway
-from tests.cli.conftest import Command
+from tests.cli.conftest import PROGRAM, TIMEOUT_SECONDS, Command
 
 
 async def test_accounts_are_kept_without_a_running_gateway(headgate: Command) -> None:
@@ -75,6 +76,40 @@ async def test_a_command_that_cannot_work_says_what_why_and_mend(
     assert "Traceback" not in outcome.err
     if arguments[1] == "list":
         assert not headgate.data.exists()
+
+
+NO_TEXT = "Cannot read the API key\n  why: what was read is not UTF-8 text\n mend: Save the key as plain text"
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C", ""])
+@pytest.mark.parametrize("doing", ["add", "reauth"])
+async def test_a_key_that_is_no_text_is_refused_in_words(headgate: Command, doing: str, locale: str) -> None:
+    """UTF-16, say; what Python makes of the bytes depends on the locale."""
+    outcome = await headgate(
+        "account", doing, "work", "--api-key-stdin", stdin=b"\xff\xfes\x00k\x00", LC_ALL=locale
+    )
+    assert (outcome.code, outcome.out) == (1, "")
+    assert NO_TEXT in outcome.err
+
+
+def test_a_typed_key_that_is_no_text_is_refused_in_words(headgate: Command) -> None:
+    """The same at the prompt, which reads the terminal itself."""
+    terminal, its_end = os.openpty()
+    command = [str(PROGRAM), "account", "add", "work", "--config", str(headgate.config)]
+    with subprocess.Popen(
+        command, stdin=its_end, stderr=subprocess.PIPE, env=headgate.environment, start_new_session=True
+    ) as asked:
+        os.close(its_end)
+        try:
+            assert asked.stderr is not None
+            prompt = asked.stderr.read(len("API key (not shown): "))  # what is typed earlier is thrown away
+            os.write(terminal, b"\xff\xfe\n")
+            _, said = asked.communicate(timeout=TIMEOUT_SECONDS)
+        finally:
+            asked.kill()
+            os.close(terminal)
+    assert (prompt, asked.returncode) == (b"API key (not shown): ", 1)
+    assert NO_TEXT in said.decode()
 
 
 async def test_duplicates_and_unknown_names_are_refused(headgate: Command) -> None:

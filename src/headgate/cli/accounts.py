@@ -144,24 +144,30 @@ def read_key(command: str, *, from_stdin: bool) -> str:
 
     `command` is what was typed, for the message that says how to type it.
     """
-    if sys.stdin.isatty():
-        return str(typer.prompt("API key (not shown)", hide_input=True, err=True))
-    if not from_stdin:
+    doing = "Cannot read the API key"
+    try:
+        if sys.stdin.isatty():
+            key = str(typer.prompt("API key (not shown)", hide_input=True, err=True))
+        else:
+            key = _piped_key(doing, command, from_stdin=from_stdin)
+        key.encode()  # in some locales bytes that are no text are read as lone surrogates
+    except UnicodeError as error:
         raise CommandFailed(
-            "Cannot read the API key",
-            "standard input is no terminal and --api-key-stdin was not given",
-            f"{command} --api-key-stdin < FILE",
-            exit_code=2,
-        )
-    key = sys.stdin.read().strip()
-    if not key:
-        raise CommandFailed(
-            "Cannot read the API key",
-            "standard input was empty",
-            f"{command} --api-key-stdin < FILE",
-            exit_code=2,
-        )
+            doing,
+            "what was read is not UTF-8 text",
+            f"Save the key as plain text (PowerShell writes UTF-16), then {command} --api-key-stdin < FILE",
+        ) from error
     return key
+
+
+def _piped_key(doing: str, command: str, *, from_stdin: bool) -> str:
+    mend = f"{command} --api-key-stdin < FILE"
+    if not from_stdin:
+        why = "standard input is no terminal and --api-key-stdin was not given"
+        raise CommandFailed(doing, why, mend, exit_code=2)
+    if key := sys.stdin.read().strip():
+        return key
+    raise CommandFailed(doing, "standard input was empty", mend, exit_code=2)
 
 
 async def _look(config: Path | None, path: str, *, doing: str) -> Any:
