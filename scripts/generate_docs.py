@@ -22,7 +22,8 @@ Generated from `src/headgate/config/` by `make docs`.
 
 One YAML file: `config.yaml` in the platform's config folder (`~/.config/headgate` on Linux). `--config PATH`
 names another, as does `HEADGATE_CONFIG`. Data (database, encryption key, journal, control socket) is kept in
-the platform's data folder (`~/.local/share/headgate` on Linux), or where `HEADGATE_DATA_DIR` says.
+the platform's data folder (`~/.local/share/headgate` on Linux), or where `HEADGATE_DATA_DIR` says; with
+`storage.url` elsewhere the control socket still lies there, so the folder must be one that can be made.
 
 A flag wins over the environment, the environment over the file, the file over the default. In the
 environment a setting is `HEADGATE_` and its name, with `__` for the dot: `HEADGATE_SERVER__PORT=9000`.

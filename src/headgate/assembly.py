@@ -53,6 +53,7 @@ from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database, open_database
 from headgate.storage.declared import take_declared
 from headgate.storage.health import HealthStore
+from headgate.storage.location import make_data_folder
 from headgate.storage.objects import ObjectStore
 from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
@@ -105,6 +106,7 @@ class _Gateway:
         closing.callback(tcp.close)
 
         database = await self._open_database(closing)
+        make_data_folder(self._loaded.data_folder)
         folder = self._state_folder(database)
         await catch_up(folder / "journal", database, clock)
         secrets = SecretBox.open_or_create(folder, environment.current().get(SECRET_KEY_VARIABLE))
@@ -153,9 +155,7 @@ class _Gateway:
 
     def _state_folder(self, database: Database) -> Path:
         """Journal, key and control socket lie beside the SQLite file, else in the data folder."""
-        folder = database.path.parent if database.path else self._loaded.data_folder
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder
+        return database.path.parent if database.path else self._loaded.data_folder
 
     async def _fill_pool(self, database: Database, accounts: AccountStore, journal: Journal) -> Pool:
         """The accounts with the health that an earlier life left them in."""
@@ -259,7 +259,6 @@ class _Gateway:
         if not hasattr(socket, "AF_UNIX"):
             return
         path = self._loaded.data_folder / CONTROL_SOCKET
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         control = open_control_socket(path)
         closing.callback(path.unlink, missing_ok=True)
         closing.callback(control.close)

@@ -27,6 +27,16 @@ async def test_wrong_settings_end_in_2_before_anything_is_made(headgate: Command
     assert not headgate.data.exists()
 
 
+async def test_a_data_folder_that_cannot_be_made_is_named(headgate: Command) -> None:
+    """With the database elsewhere too: the control socket has no other place."""
+    headgate.data.write_text("in the way")
+    headgate.config.write_text(f"server: {{port: 0}}\nstorage: {{url: {headgate.folder / 'x.db'}}}\n")
+    outcome = await headgate("serve")
+    assert outcome.code == 1
+    assert f"why: Cannot make the data folder: {headgate.data}: " in outcome.err
+    assert "HEADGATE_DATA_DIR" in outcome.err
+
+
 async def test_a_stop_signal_ends_it_in_order(gateway: ChildGateway) -> None:
     """SIGTERM: exit code 0."""
     code, _ = await asyncio.gather(gateway.ended(), gateway.stop())

@@ -104,7 +104,7 @@ async def open_database(
     file is an error and none is made.
     """
     location = locate(url, folder)
-    warnings = prepare_file(location.path, create=create) if location.path else []
+    warnings = prepare_file(location, create=create)
     database = Database(_engine(location), location, warnings)
     try:
         await database.check()

@@ -2,11 +2,12 @@
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from headgate.config.places import CONTROL_SOCKET, DATA_VARIABLE
 from headgate.errors import SettingsError, StorageError
 
 FILE_NAME = "headgate.db"
@@ -23,12 +24,14 @@ class Location:
     shown: str
     path: Path | None
     """The file of a SQLite database, absolute; None for PostgreSQL."""
+    named_by: str = "the setting storage.url"
+    """What its owner changes to have it elsewhere."""
 
 
 def locate(url: str | Path | None, folder: Path | None) -> Location:
     """`url` as a person writes it: a path, `sqlite:///path`, `postgresql://…`; None: a file in `folder`."""
     if url is None:
-        return _file((folder or Path()) / FILE_NAME)
+        return replace(_file((folder or Path()) / FILE_NAME), named_by=_DATA_FOLDER)
     if isinstance(url, Path) or "://" not in url:
         return _file(Path(url))
     try:
@@ -42,6 +45,7 @@ def locate(url: str | Path | None, folder: Path | None) -> Location:
     raise SettingsError(f"storage.url does not name a database we can use: {parsed}", hint=_FORMS)
 
 
+_DATA_FOLDER = f"the environment variable {DATA_VARIABLE}"
 _FORMS = "Give a file path, sqlite:///path or postgresql://user:password@host/database."
 
 
@@ -58,8 +62,23 @@ def _server(url: sa.URL) -> Location:
     return Location(url, shown, None)
 
 
-def prepare_file(path: Path, *, create: bool) -> list[str]:
+def make_data_folder(folder: Path) -> None:
+    """0700, where it is missing: the control socket lies in it wherever the database is."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except PermissionError as error:
+        raise permission_denied(folder / CONTROL_SOCKET, named_by=_DATA_FOLDER) from error
+    except OSError as error:
+        reason = f"{folder} is not a folder" if _is_in_the_way(error) else error.strerror
+        raise StorageError(
+            f"Cannot make the data folder: {folder}: {reason}", hint=_elsewhere(_DATA_FOLDER)
+        ) from error
+
+
+def prepare_file(location: Location, *, create: bool) -> list[str]:
     """Make the folder (0700) and the file (0600) where they are missing; warnings about wider modes."""
+    if (path := location.path) is None:
+        return []
     if not create and not path.exists():
         raise StorageError(
             f"Database file not found: {path}", hint="Start the gateway once: `headgate serve`."
@@ -69,21 +88,31 @@ def prepare_file(path: Path, *, create: bool) -> list[str]:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         mode = stat.S_IMODE(path.stat().st_mode)
     except PermissionError as error:
-        raise permission_denied(path) from error
+        raise permission_denied(path, named_by=location.named_by) from error
     except OSError as error:
-        is_in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
-        reason = f"{path.parent} is not a folder" if is_in_the_way else error.strerror
+        reason = f"{path.parent} is not a folder" if _is_in_the_way(error) else error.strerror
         raise StorageError(
-            f"Cannot create database: {path}: {reason}",
-            hint="Name another place in the setting storage.url, or clear the way to this one.",
+            f"Cannot create database: {path}: {reason}", hint=_elsewhere(location.named_by)
         ) from error
     return [f"{path} is readable by others (mode {mode:04o}). Mend: chmod 600 {path}"] if mode & 0o077 else []
 
 
-def permission_denied(path: Path) -> StorageError:
-    """Names the nearest thing on the way that exists and its owner, and the command that mends it."""
+def _is_in_the_way(error: OSError) -> bool:
+    return isinstance(error, FileExistsError | NotADirectoryError)
+
+
+def _elsewhere(named_by: str) -> str:
+    return f"Name another place in {named_by}, or clear the way to this one."
+
+
+def permission_denied(path: Path, *, named_by: str = "") -> StorageError:
+    """Names the nearest thing on the way that exists and its owner, and the command that mends it.
+
+    `named_by`: as in a Location, where another place would do as well.
+    """
     user = os.geteuid()
     mend = f"Mend: sudo install -d -o {user} -m 700 {path.parent}"
+    other = f"; or name another place in {named_by}" if named_by else ""
     for place in (path, *path.parents):
         try:
             owner = place.stat().st_uid
@@ -93,6 +122,6 @@ def permission_denied(path: Path) -> StorageError:
             mend = f"{mend} && sudo chown {user} {path}"
         return StorageError(
             f"Permission denied: {path} ({place} belongs to user {owner}, this process is user {user})",
-            hint=mend,
+            hint=mend + other,
         )
-    return StorageError(f"Permission denied: {path}", hint=mend)
+    return StorageError(f"Permission denied: {path}", hint=mend + other)
