@@ -30,7 +30,8 @@ environment a setting is `HEADGATE_` and its name, with `__` for the dot: `HEADG
 
 In the file `${NAME}` is replaced from the environment (`$${NAME}` stays as `${NAME}`); a secret may be
 written as `file:/path`, which reads it from there. An unknown key in the file is an error that names the
-nearest valid one; an unknown `HEADGATE_` variable is a warning.
+nearest valid one, and so is an unknown provider anywhere; an unknown `HEADGATE_` variable is a
+warning.
 
 ## The encryption key
 

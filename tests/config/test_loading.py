@@ -72,11 +72,27 @@ def test_all_that_is_wrong_is_said_at_once(path: Path) -> None:
             "providers: {anthropic: {url: x}}\n",
             "providers.anthropic.url: unknown setting; there are base_url",
         ),
+        (
+            "providers:\n  anthropc: {base_url: http://x}\n",
+            "line 2, column 3: providers.anthropc: unknown provider, did you mean anthropic?",
+        ),
+        (
+            "accounts:\n  - {name: a, api_key: k, provider: openai}\n",
+            "line 2, column 37: accounts.0.provider: unknown provider; there are anthropic",
+        ),
     ],
 )
 def test_an_unknown_key_is_pointed_out_with_the_nearest_name(path: Path, text: str, words: str) -> None:
     """F3: a misspelt key must not leave a default in force in silence."""
     assert words in complaint(path, text)
+
+
+def test_a_provider_that_a_variable_misspells_is_named_with_it(path: Path) -> None:
+    """Not with the section of the file, which is right."""
+    text, variable = "providers: {anthropic: {}}\n", "HEADGATE_PROVIDERS__ANTHROPC__BASE_URL"
+    message = complaint(path, text, {variable: "http://x"})
+    assert message.startswith("Invalid setting providers.anthropc: unknown provider, did you mean anthropic?")
+    assert variable in message
 
 
 def test_a_missing_part_is_named_where_it_should_stand(path: Path) -> None:

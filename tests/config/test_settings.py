@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from headgate.config.settings import STRATEGIES, Settings
+from headgate.config.settings import PROVIDERS, STRATEGIES, Settings
+from headgate.providers.anthropic import AnthropicProvider
 
 
 def test_everything_has_a_default() -> None:
@@ -33,6 +34,11 @@ def test_an_unknown_strategy_is_answered_with_the_valid_ones() -> None:
     words = str(caught.value)
     assert "Invalid strategy: foo" in words
     assert all(name in words for name in STRATEGIES)
+
+
+def test_every_provider_can_be_named() -> None:
+    """The table's names are those that the providers have."""
+    assert {AnthropicProvider.name} == set(PROVIDERS)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,10 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], path: Pa
     )
 
 
+_NAME_ITSELF = "[key]"
+"""Pydantic's step to the name of a map's entry, where that is what is wrong."""
+
+
 class _Merged:
     """Nested values, the stronger source over the weaker, each path with its source."""
 
@@ -94,7 +98,9 @@ class _Merged:
         self.sources[path] = source
 
     def source_of(self, path: str) -> Source | None:
-        """Of the path itself, else of the nearest group that holds it."""
+        """Of the path itself, else of what stands below it, else of the nearest group that holds it."""
+        if path not in self.sources:
+            path = next((known for known in self.sources if known.startswith(path + ".")), path)
         while path and path not in self.sources:
             path = path.rpartition(".")[0]
         return self.sources.get(path)
@@ -117,7 +123,7 @@ def _complaint(merged: _Merged, errors: list[ErrorDetails]) -> SettingsError:
     elsewhere: list[str] = []
     first: Position | None = None
     for error in errors:
-        path = ".".join(str(step) for step in error["loc"])
+        path = ".".join(str(step) for step in error["loc"] if step != _NAME_ITSELF)
         what = f"{path}: {_words(error)}"
         source = merged.source_of(path)
         if source and source.position:

@@ -3,9 +3,10 @@
 Names, defaults and meanings are public: `docs/settings.md` is generated from this file.
 """
 
+import difflib
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, field_validator
+from pydantic import AfterValidator, BeforeValidator, field_validator
 
 from headgate.config.fields import (
     AccountName,
@@ -21,6 +22,8 @@ from headgate.config.fields import (
 
 Strategy = Literal["session", "round-robin", "weighted", "least-requests"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
+PROVIDERS = ("anthropic",)
+"""Named here, below the room that speaks to them, so that a misspelt one is refused with its place."""
 
 
 def _check_strategy(value: object) -> object:
@@ -28,6 +31,17 @@ def _check_strategy(value: object) -> object:
     if word not in STRATEGIES:
         raise ValueError(f"Invalid strategy: {value}. Valid strategies: {', '.join(STRATEGIES)}")
     return word
+
+
+def _check_provider(name: str) -> str:
+    if name in PROVIDERS:
+        return name
+    near = difflib.get_close_matches(name, PROVIDERS, n=1)
+    meant = f", did you mean {near[0]}?" if near else f"; there are {', '.join(PROVIDERS)}"
+    raise ValueError("unknown provider" + meant)
+
+
+ProviderName = Annotated[str, AfterValidator(_check_provider)]
 
 
 def _check_client_auth(value: object) -> object:
@@ -141,7 +155,7 @@ class AccountSettings(Section):
     """An account declared in the settings; the others are kept in the database."""
 
     name: AccountName = required("Unique name.", unit="text")
-    provider: str = setting("anthropic", "Provider of the account.", unit="provider name", min_length=1)
+    provider: ProviderName = setting("anthropic", "Provider of the account.", unit=", ".join(PROVIDERS))
     api_key: Secret = required("The provider's API key, or file: with a path.", unit="secret")
     priority: int = setting(0, "Lower goes first.", unit="number")
     weight: int = setting(1, "Share under the strategy weighted.", unit="number", ge=1)
@@ -202,7 +216,9 @@ class Settings(Section):
     accounts: Annotated[tuple[AccountSettings, ...], Listed] = setting(
         (), "Accounts declared here; more can be added at run time.", unit="list"
     )
-    providers: dict[str, ProviderSettings] = setting({}, "Changes to providers, by name.", unit="map")
+    providers: dict[ProviderName, ProviderSettings] = setting(
+        {}, "Changes to providers, by name.", unit="map"
+    )
     storage: StorageSettings = StorageSettings()
     log: LogSettings = LogSettings()
 
