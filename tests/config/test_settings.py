@@ -62,6 +62,15 @@ def test_two_accounts_of_one_name_are_refused() -> None:
         Settings.model_validate({"accounts": [account, account]})
 
 
+def test_two_accounts_of_one_secret_are_refused() -> None:
+    """Both stand in the file, so both are named; the secret is not."""
+    accounts = [{"name": name, "api_key": key} for name, key in (("a", "sk-1"), ("b", "sk-2"), ("c", "sk-1"))]
+    with pytest.raises(ValidationError, match="the accounts 'a' and 'c' have the same api_key: ") as caught:
+        Settings.model_validate({"accounts": accounts})
+    assert "sk-1" not in str(caught.value)
+    assert len(Settings.model_validate({"accounts": accounts[:2]}).accounts) == 2
+
+
 @pytest.mark.parametrize("name", ["", "two words", "a/b", "ä", "-a", "a\n", "a" * 129])
 def test_an_account_has_a_name_that_fits_everywhere(name: str) -> None:
     """It stands in paths, in a header and in log lines; commands and API take the same names."""

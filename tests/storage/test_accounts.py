@@ -68,6 +68,17 @@ async def test_a16_the_same_secret_is_refused_with_the_accounts_name(store: Acco
     assert [account.name for account in await store.list()] == ["work", "elsewhere"]
 
 
+@pytest.mark.parametrize(("origin", "mend"), [(OWNER, "account remove work"), (SETTINGS, "in the settings")])
+async def test_the_mend_of_a_taken_secret_can_be_followed(
+    store: AccountStore, origin: str, mend: str
+) -> None:
+    """What the settings declare cannot be removed by command."""
+    await store.add(draft("work", "sk-1", origin=origin))
+    with pytest.raises(Conflict) as caught:
+        await store.add(draft("again", "sk-1"))
+    assert mend in caught.value.hint
+
+
 async def test_of_two_equal_accounts_added_at_once_one_is_refused(store: AccountStore) -> None:
     results = await asyncio.gather(
         *(store.add(draft(name, "sk-1")) for name in ("a", "b", "c")), return_exceptions=True

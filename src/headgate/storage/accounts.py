@@ -158,15 +158,15 @@ class AccountStore:
         self, connection: AsyncConnection, provider: str, secret: str, *, but: int | None = None
     ) -> dict[str, str]:
         digests = self._secrets.digests(secret)
-        same = sa.select(accounts.c.name).where(
+        same = sa.select(accounts.c.name, accounts.c.origin).where(
             accounts.c.provider == provider,
             accounts.c.secret_digest.in_(digests),
             accounts.c.id != (but or 0),
         )
-        if holder := (await connection.execute(same)).scalar():
+        if holder := (await connection.execute(same)).first():
             raise Conflict(
-                f"The same secret is already there, as account {holder}.",
-                hint=f"Use that account, or remove it first: `headgate account remove {holder}`.",
+                f"The same secret is already there, as account {holder.name}.",
+                hint=_mend_of_same(holder.name, is_declared=holder.origin == SETTINGS),
             )
         return {"secret": self._secrets.seal(secret), "secret_digest": digests[0]}
 
@@ -197,6 +197,12 @@ class AccountStore:
 
     def _opened(self, row: sa.RowMapping) -> str:
         return self._secrets.open(row["secret"], of=f"the secret of account {row['name']}")
+
+
+def _mend_of_same(holder: str, *, is_declared: bool) -> str:
+    if is_declared:
+        return f"Use that account, or give {holder} another `api_key` in the settings and restart."
+    return f"Use that account, or remove it first: `headgate account remove {holder}`."
 
 
 async def _row(connection: AsyncConnection, name: str) -> sa.RowMapping:
