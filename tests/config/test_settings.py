@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import pytest
+from argon2 import PasswordHasher, Type
 from pydantic import ValidationError
 
 from headgate.config.settings import PROVIDERS, STRATEGIES, Settings
@@ -93,3 +96,29 @@ def test_a_duration_is_a_number_that_ends() -> None:
     for word in (float("inf"), float("nan")):
         with pytest.raises(ValidationError):
             Settings.model_validate({"server": {"shutdown_grace_seconds": word}})
+
+
+@pytest.mark.parametrize("kind", list(Type))
+def test_an_admin_key_may_be_any_hash_that_argon2_writes(kind: Type) -> None:
+    """So may be a text that only looks like another kind of hash."""
+    hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1, type=kind).hash("key")
+    for key in (hashed, "$2b$12$plain", "plain"):
+        settings = Settings.model_validate({"admin": {"key": key}})
+        assert settings.admin.key is not None
+        assert settings.admin.key.get_secret_value() == key
+
+
+HASH = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRoZXJl$aGFzaGhhc2hoYXNoaGFzaA"
+
+
+@pytest.mark.parametrize(
+    "key", ["$argon2id$bad", "$argon2", HASH[:40], HASH[:-20], HASH + " ü", HASH.replace("$m=", "m=")]
+)
+def test_an_admin_key_that_is_half_a_hash_is_refused(tmp_path: Path, key: str) -> None:
+    """It would start, and nothing would open the door. Nothing of it is repeated."""
+    (tmp_path / "key").write_text(key)
+    for given in (key, f"file:{tmp_path / 'key'}"):
+        with pytest.raises(ValidationError, match="begins like an argon2 hash and is none") as caught:
+            Settings.model_validate({"admin": {"key": given}})
+        assert key not in str(caught.value) or key == "$argon2"
+    assert Settings.model_validate({"admin": {"key": HASH}}).admin.key is not None

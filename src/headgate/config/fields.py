@@ -15,6 +15,10 @@ ACCOUNT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$"
 """Fit for a path, a header value and a log line, wherever the account comes from."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_ARGON2_HASH = re.compile(
+    r"\$argon2(?:id|i|d)(?:\$v=\d+)?\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{6,}"
+)
+"""The form that argon2 itself writes and reads: at least 8 bytes of salt and 4 of hash."""
 _JSON_LIST: TypeAdapter[list[Any]] = TypeAdapter(list[Any])
 
 
@@ -80,6 +84,17 @@ def _digest_key(value: object) -> str:
     return text.lower()
 
 
+def _check_hash(secret: SecretStr) -> SecretStr:
+    """A broken hash is opened by no key at all: that is seen at the start, not at the first visit."""
+    text = secret.get_secret_value()
+    if text.startswith("$argon2") and not _ARGON2_HASH.fullmatch(text):
+        raise ValueError(
+            "begins like an argon2 hash and is none; wanted $argon2id$v=19$m=…,t=…,p=…$SALT$HASH, whole"
+            " (a shell or compose file takes each $ for a variable: single quotes, or $$)"
+        )
+    return secret
+
+
 def _check_url(value: str) -> str:
     """An HTTP origin, with a path if need be; `urlsplit` finds a bad port only when asked for it."""
     parts = urlsplit(value)
@@ -106,6 +121,8 @@ def _as_word(value: object) -> object:
 
 AccountName = Annotated[str, AfterValidator(_check_account_name)]
 Secret = Annotated[SecretStr, BeforeValidator(_read_secret)]
+SecretOrHash = Annotated[Secret, AfterValidator(_check_hash)]
+"""A secret to compare with, plain or as an argon2 hash."""
 ClientKeyDigest = Annotated[str, BeforeValidator(_digest_key)]
 """`sha256:` and 64 hexadecimal digits."""
 BaseUrl = Annotated[

@@ -14,6 +14,7 @@ from headgate.config.fields import (
     ClientKeyDigest,
     Listed,
     Secret,
+    SecretOrHash,
     Section,
     Words,
     required,
@@ -146,8 +147,10 @@ class AccessSettings(Section):
 class AdminSettings(Section):
     """The owner's side."""
 
-    key: Secret | None = setting(
-        None, "Key of the owner's routes: plain, an argon2 hash, or file: with a path.", unit="secret"
+    key: SecretOrHash | None = setting(
+        None,
+        "Key of the owner's routes: plain, a whole argon2 hash ($argon2…), or file: with a path.",
+        unit="secret",
     )
 
 
