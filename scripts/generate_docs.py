@@ -36,7 +36,7 @@ warning.
 ## The encryption key
 
 Accounts' secrets are stored sealed. The key that opens them is in `HEADGATE_SECRET_KEY`, or else in the file
-`secret.key` beside the database, which is made with the first secret. Any text of 16 characters or more is a
+`secret.key` beside the database, which is made at the first start. Any text of 16 characters or more is a
 key (`openssl rand -base64 32`). To change it put the new one in front and keep the old one behind: separated
 by commas in the variable, one to a line in the file. The first seals, all open.
 

@@ -112,6 +112,9 @@ class _Gateway:
         secrets = SecretBox.open_or_create(folder, environment.current().get(SECRET_KEY_VARIABLE))
         accounts = AccountStore(database, secrets, clock)
         await take_declared(accounts, settings.accounts)
+        closed_warnings = await accounts.warnings()
+        if not closed_warnings:
+            secrets.make_key()  # to be backed up from the first day; not where another one is missing
 
         journal = Journal(folder / "journal", "gateway", clock)
         url = str(database.path) if database.path else self._database_url() or ""
@@ -140,7 +143,7 @@ class _Gateway:
         self._take_signals()  # before the start line: whoever waits for it may stop us at once
         folder_warnings = _mode_warnings(self._loaded.data_folder)
         file_warnings = [*folder_warnings, *database.warnings, *secrets.warnings]
-        self._announce(tcp, [*self._loaded.warnings, *file_warnings, *await accounts.warnings()])
+        self._announce(tcp, [*self._loaded.warnings, *file_warnings, *closed_warnings])
         return listener, process
 
     async def _open_database(self, closing: AsyncExitStack) -> Database:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import stat
 
 from headgate.cli.child import ChildGateway
 from tests.cli.conftest import Command
@@ -41,3 +42,10 @@ async def test_a_stop_signal_ends_it_in_order(gateway: ChildGateway) -> None:
     """SIGTERM: exit code 0."""
     code, _ = await asyncio.gather(gateway.ended(), gateway.stop())
     assert code == 0
+
+
+async def test_the_first_start_makes_the_encryption_key(headgate: Command) -> None:
+    """Before there is anything to seal, so that a backup of the first day has it."""
+    async with ChildGateway(headgate.folder, port=0):
+        key = headgate.folder / "data" / "secret.key"
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600

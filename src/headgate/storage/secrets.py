@@ -1,8 +1,8 @@
 """The box that stored secrets are sealed in, and the key that opens it.
 
 Sealing is Fernet (AES-128-CBC with HMAC-SHA-256). The first key seals, every key opens: a key is
-changed by putting a new one in front. A missing key is made when something is sealed, not before:
-a look must neither need one nor make one that hides the loss of the old.
+changed by putting a new one in front. A missing key is made at the gateway's start and when something is
+sealed, not before: a look must neither need one nor make one that hides the loss of the old.
 """
 
 import base64
@@ -68,7 +68,7 @@ class SecretBox:
         return (said,) if mode & 0o077 else ()
 
     def seal(self, secret: str) -> str:
-        self._need_key()
+        self.make_key()
         assert self._fernet is not None
         return self._fernet.encrypt(secret.encode()).decode()
 
@@ -83,7 +83,7 @@ class SecretBox:
 
     def digests(self, secret: str) -> list[str]:
         """The secret's keyed digests, the current key's first: equal secrets share one."""
-        self._need_key()
+        self.make_key()
         return [hmac.new(key, secret.encode(), hashlib.sha256).hexdigest() for key in self._digest_keys]
 
     def explain_closed(self, names: Sequence[str]) -> str:
@@ -100,8 +100,9 @@ class SecretBox:
             f"{SECRET_KEY_VARIABLE}, and restart; or give each its secret again: headgate account reauth NAME"
         )
 
-    def _need_key(self) -> None:
-        """A key that another process has made since, or the owner has put back, counts."""
+    def make_key(self) -> None:
+        """Where there is none yet. A key that another process has made since, or the owner has put back,
+        counts."""
         if self._fernet is not None or self._file is None:
             return
         with _failing_as_storage(self._file):
