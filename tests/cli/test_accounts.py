@@ -39,13 +39,23 @@ async def test_data_and_key_are_the_owners_alone(headgate: Command) -> None:
 
 
 async def test_the_list_fits_the_terminal(headgate: Command) -> None:
-    """Every promised column, no line wider than the terminal, no colour with NO_COLOR."""
+    """At 80 characters what counts, in whole words, and what is left out is said; wider, every column."""
     await headgate.add("a-rather-long-name-for-an-account-of-this-team")
     listed = await headgate("account", "list", COLUMNS="80", NO_COLOR="1")
     assert max(map(len, listed.out.splitlines())) <= 80
     assert "\x1b" not in listed.out
-    for column in ("name", "tier", "status", "rate_limit_status", "rate_limit_reset", "expires"):
-        assert column in listed.out.splitlines()[0].split()
+    assert listed.out.splitlines()[0].split() == ["name", "tier", "status", "requests", "errors", "provider"]
+    assert "active" in listed.out.split()
+    assert "A wider terminal or --json also shows: rate_limit_status" in " ".join(listed.out.split())
+    wide = await headgate("account", "list", COLUMNS="160")
+    assert wide.out.splitlines()[0].split() == IN_FULL
+    assert "also shows" not in wide.out
+
+
+IN_FULL = [
+    *("name", "tier", "status", "rate_limit_status", "rate_limit_reset", "expires"),
+    *("requests", "errors", "provider"),
+]
 
 
 @pytest.mark.parametrize(

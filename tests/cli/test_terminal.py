@@ -72,25 +72,6 @@ def test_a_strangers_words_do_not_command_the_terminal() -> None:
     assert [str(cell) for cell in grid.columns[0].cells] == ["a\ufffd]0;title\ufffd\ufffdforged"]
 
 
-@pytest.mark.parametrize("width", [30, 40, 60, 80, 120])
-def test_a_fitting_table_leaves_columns_out_before_cells_are_unreadable(width: int) -> None:
-    """No line is too wide, no heading is cut, and what is shown is whole."""
-    columns = ("name", "status", "rate_limit_reset", "#requests")
-    rows = [("x" * 50, terminal.state("rate_limited"), "2026-11-21 08:00", 7)]
-    written = io.StringIO()
-    Console(file=written, width=width).print(terminal.fitting_table(columns, rows, width))
-    lines = [line.rstrip() for line in written.getvalue().splitlines()]
-    headings = lines[0].split()
-    assert max(map(len, lines)) <= width
-    assert tuple(headings) == tuple(one.removeprefix("#") for one in columns[: len(headings)])
-    assert len(headings) == {30: 2, 40: 3, 60: 4, 80: 4, 120: 4}[width]
-    assert written.getvalue().count("x") == 50
-
-
-def test_a_fitting_table_may_be_empty() -> None:
-    assert len(terminal.fitting_table(("name", "#count"), [], 80).columns) == 2
-
-
 def test_what_could_not_be_done_is_named_but_for_settings() -> None:
     """A cause below the command gets the command's words; wrong settings keep their own and exit code 2."""
     with pytest.raises(terminal.CommandFailed) as failed, terminal.failing_as("Cannot list"):

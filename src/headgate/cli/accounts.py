@@ -11,12 +11,12 @@ import typer
 from rich.text import Text
 
 from headgate.cli.control import open_control
+from headgate.cli.fitting import print_fitting
 from headgate.cli.options import AccountName, AsJson, ConfigPath, load
 from headgate.cli.terminal import (
     CommandFailed,
     clock_time,
     failing_as,
-    fitting_table,
     out,
     print_json,
     state,
@@ -26,10 +26,10 @@ from headgate.cli.terminal import (
 app = typer.Typer(no_args_is_help=True, help="The accounts that requests are spent on.")
 
 COLUMNS = (
-    *("name", "#tier", "status", "rate_limit_status", "rate_limit_reset", "expires"),
-    *("provider", "#requests", "#errors"),
+    *("name", "#tier", "=status", "rate_limit_status|limit", "=rate_limit_reset|reset", "=expires"),
+    *("#requests", "#errors", "provider"),
 )
-"""What an owner needs first comes first, and fits 80 characters."""
+"""What an owner needs first comes first."""
 
 KeyFromStdin = Annotated[bool, typer.Option("--api-key-stdin", help="Read the API key from standard input.")]
 Provider = Annotated[str, typer.Option(metavar="P", help="Whose account it is.")]
@@ -195,8 +195,9 @@ def _print_change(account: Any, sentence: str, *, as_json: bool) -> None:
         out.print(sentence, markup=False)
 
 
-def print_accounts(accounts: Sequence[dict[str, Any]]) -> None:
-    out.print(fitting_table(COLUMNS, [_row(one) for one in accounts], out.width))
+def print_accounts(accounts: Sequence[dict[str, Any]], *, more: str = "A wider terminal or --json") -> None:
+    """`more`: see `print_fitting`."""
+    print_fitting(COLUMNS, [_row(one) for one in accounts], more=more)
 
 
 def _row(one: dict[str, Any]) -> tuple[Any, ...]:
@@ -207,9 +208,9 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
         one["rate_limit_status"] or "-",
         clock_time(one["rate_limit_reset"]),
         clock_time(one["expires_at"]),
-        one["provider"],
         one["request_count"],
         one["error_count"],
+        one["provider"],
     )
 
 

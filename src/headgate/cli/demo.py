@@ -76,7 +76,7 @@ async def _play(folder: Path, provider: SimulatedProvider, gateway: ChildGateway
         await _show_conversations(client)
         await _show_stream(client)
         accounts = await control.get("/api/accounts", doing="Cannot list the accounts")
-        print_accounts(accounts["accounts"])
+        print_accounts(accounts["accounts"], more="A wider terminal")
 
 
 async def _show_conversations(client: httpx.AsyncClient) -> None:

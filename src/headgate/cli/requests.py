@@ -8,13 +8,13 @@ import typer
 from rich.text import Text
 
 from headgate.cli.control import Control, open_control
+from headgate.cli.fitting import print_fitting
 from headgate.cli.options import AsJson, ConfigPath, load
 from headgate.cli.terminal import (
     CommandFailed,
     clock_time,
     err,
     failing_as,
-    fitting_table,
     out,
     print_json,
     print_json_line,
@@ -22,7 +22,7 @@ from headgate.cli.terminal import (
     span,
 )
 
-COLUMNS = ("time", "account", "model", "status", "#duration", "error", "id", "#in", "#out")
+COLUMNS = ("=time", "account", "model", "=status", "error", "=id", "#duration", "#in", "#out")
 """What says least comes last: a narrow terminal does not show it."""
 
 
@@ -56,7 +56,7 @@ async def _show(
     if as_json:
         print_json(answer)
     elif answer["requests"]:
-        out.print(fitting_table(COLUMNS, [_row(one) for one in answer["requests"]], out.width))
+        print_fitting(COLUMNS, [_row(one) for one in answer["requests"]])
     else:
         out.print("No requests" + (" that match" if filters else " yet"))
 
@@ -83,16 +83,16 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
         one["account"] or "-",
         one["model"] or "-",
         _status(one),
-        span(one["duration_ms"]),
         one["error"] or "",
         one["id"],
+        span(one["duration_ms"]),
         _number(usage.get("input_tokens")),
         _number(usage.get("output_tokens")),
     )
 
 
 def _line(one: dict[str, Any]) -> Text:
-    time, account, model, status, duration, error, request_id, tokens_in, tokens_out = _row(one)
+    time, account, model, status, error, request_id, duration, tokens_in, tokens_out = _row(one)
     rest = f"  {duration}  {account}  {model}  {tokens_in} in  {tokens_out} out  {error}  {request_id}"
     return Text.assemble(time, "  ", status, printable(rest))
 

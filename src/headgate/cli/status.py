@@ -21,7 +21,7 @@ def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
         return
     _print_gateway(view)
     if accounts:
-        print_accounts(accounts)
+        print_accounts(accounts, more="A wider terminal, or headgate account list --json,")
     else:
         out.print("No accounts yet. Put one in: headgate account add NAME --api-key-stdin", markup=False)
 

@@ -1,4 +1,4 @@
-"""What a command prints: tables that fit the terminal, JSON, and failures as what, why and mend.
+"""What a command prints: tables, JSON, and failures as what, why and mend.
 
 Answers go to standard output, everything else to standard error. Rich honours `NO_COLOR`.
 """
@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -31,12 +30,6 @@ STATUS_STYLES = {
 
 WIDTH_WITHOUT_TERMINAL = 200
 """For pipes and files: lines are searched there, so they should not fold."""
-
-_GAP = 2
-"""Characters between two columns."""
-
-_NARROWEST = 10
-"""Cells that are folded more than this cannot be read: then a column is left out."""
 
 
 def _console() -> Console:
@@ -100,27 +93,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
         grid.add_column(heading, justify=justify, overflow="fold", min_width=len(heading))
     for row in rows:
         grid.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in row))
-    return grid
-
-
-def fitting_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], width: int) -> Table:
-    """A table whose last columns are left out where they do not fit; long cells fold before that."""
-    widths: list[int] = []
-    least: list[int] = []
-    for column, *cells in zip(columns, *rows, strict=True):
-        heading = len(column.removeprefix("#"))
-        widest = max(heading, *(cell_len(str(cell)) for cell in cells), 0)
-        narrowest = max(heading, min(widest, _NARROWEST))
-        if least and sum(least) + narrowest + _GAP * len(least) > width:
-            break
-        widths.append(widest)
-        least.append(narrowest)
-    while widths != least and sum(widths) + _GAP * (len(widths) - 1) > width:
-        widest = max((at for at in range(len(widths)) if widths[at] > least[at]), key=lambda at: widths[at])
-        widths[widest] -= 1
-    grid = table(columns[: len(widths)], [row[: len(widths)] for row in rows])
-    for shown, fitted in zip(grid.columns, widths, strict=True):
-        shown.width = fitted
     return grid
 
 
