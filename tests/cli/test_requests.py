@@ -4,10 +4,12 @@ import asyncio
 import json
 
 import httpx
+import pytest
 
 from headgate.cli.child import ChildGateway
 from headgate.testing.process import SimulatedProvider
 from tests.cli.conftest import Command
+from tests.gateway import until
 
 BODY = {"model": "claude-sonnet-4-5", "max_tokens": 20, "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -45,6 +47,59 @@ async def test_followed_requests_appear_as_they_happen(
     table = (await headgate("requests", "--limit", "1", COLUMNS="120")).out
     assert "claude-sonnet-4-5" in table
     assert "No requests that match" in (await headgate("requests", "--status", "error")).out
+
+
+async def test_one_request_is_shown_with_its_attempts(
+    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+) -> None:
+    """By the id that the error's own mend names; on a running gateway and on a stopped one alike."""
+    provider.script("*", rules=[{"fault": "refuse"}])
+    for name in ("work", "team"):
+        assert (await headgate.add(name, "--base-url", provider.url)).code == 0
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False, timeout=30) as client:
+        error = (await client.post("/v1/messages", json=BODY)).json()
+    request_id = error["request_id"]
+    assert "`headgate requests ID`" in error["error"]["hint"]
+    await until(lambda: is_recorded(gateway, request_id), what="a record of the request")
+    running = await headgate("requests", request_id, COLUMNS="200")
+    as_json = (await headgate("requests", request_id, "--json")).json()
+    await gateway.stop()
+    assert await headgate("requests", request_id, COLUMNS="200") == running
+    assert (await headgate("requests", request_id, "--json")).json() == as_json
+    attempts = as_json["attempts"]
+    assert {one["account"] for one in attempts} == {"work", "team"}
+    facts, _, table = running.out.partition("\n\n")
+    assert ["request", "POST", "/v1/messages"] in [line.split() for line in facts.splitlines()]
+    headings = table.splitlines()[0].split()
+    assert headings == ["account", "status", "error", "reason", "started", "duration", "rests_until"]
+    shown = [line.split()[0] for line in table.splitlines() if line.startswith(("work", "team"))]
+    assert shown == [one["account"] for one in attempts]
+    narrow = await headgate("requests", request_id, COLUMNS="80")
+    assert max(map(len, narrow.out.splitlines())) <= 80
+
+
+async def is_recorded(gateway: ChildGateway, request_id: str) -> bool:
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+        return (await client.get(f"/api/requests/{request_id}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "why"),
+    [
+        (("stream",), 2, "is no request id"),
+        (("hgr_1", "--status", "error"), 2, "an ID names one request"),
+        (("hgr_1", "--follow"), 2, "an ID names one request"),
+        (("hgr_1",), 1, "No request has the id hgr_1"),
+    ],
+)
+async def test_an_id_that_cannot_be_shown_is_explained(
+    headgate: Command, arguments: tuple[str, ...], code: int, why: str
+) -> None:
+    """A word that is none is wrong usage, one that nobody has is a failure; neither hangs."""
+    await headgate.add("work")
+    outcome = await headgate("requests", *arguments)
+    assert (outcome.code, outcome.out) == (code, "")
+    assert why in outcome.err
 
 
 async def test_following_needs_a_running_gateway(headgate: Command) -> None:

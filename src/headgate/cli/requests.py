@@ -1,8 +1,10 @@
 """`headgate requests`: what was asked, who served it, how it ended."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.text import Text
@@ -20,13 +22,21 @@ from headgate.cli.terminal import (
     print_json_line,
     printable,
     span,
+    table,
 )
 
 COLUMNS = ("=time", "account", "model", "=status", "error", "=id", "#duration", "#in", "#out")
 """What says least comes last: a narrow terminal does not show it."""
 
+ATTEMPT_COLUMNS = ("account", "=status", "error", "reason", "#started", "#duration", "=rests_until")
+
+_ID_PREFIX = "hgr_"
+
 
 def requests(
+    request_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Show this one, with every attempt.")
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="How many, newest first.")] = 20,
     status: Annotated[
         str | None, typer.Option(metavar="S", help="error, success, or an HTTP status such as 429.")
@@ -37,12 +47,47 @@ def requests(
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the latest requests, with --follow those to come as well."""
-    filters = {"status": status, "account": account, "model": model}
-    asyncio.run(_show(config, limit, {n: v for n, v in filters.items() if v}, follow=follow, as_json=as_json))
+    """Show the latest requests, with --follow those to come as well; with ID one and its attempts."""
+    named = {"status": status, "account": account, "model": model}
+    filters = {name: value for name, value in named.items() if value}
+    if request_id is None:
+        asyncio.run(_list(config, limit, filters, follow=follow, as_json=as_json))
+    elif filters or follow:
+        raise CommandFailed(
+            f"Cannot show the request {request_id}",
+            "an ID names one request, so there is nothing to choose from or to follow",
+            f"headgate requests {request_id}",
+            exit_code=2,
+        )
+    else:
+        asyncio.run(_show(config, request_id, as_json=as_json))
 
 
-async def _show(
+async def _show(config: Path | None, request_id: str, *, as_json: bool) -> None:
+    doing = f"Cannot show the request {request_id}"
+    # Other words would ask for the API's other pages below the same address.
+    if not request_id.startswith(_ID_PREFIX):
+        raise CommandFailed(
+            doing,
+            f"{request_id} is no request id: they begin with {_ID_PREFIX}",
+            "headgate requests lists them; an answer has its own in x-headgate-request-id.",
+            exit_code=2,
+        )
+    with failing_as(doing):
+        async with open_control(load(config), writes=False) as control:
+            one = await control.get(f"/api/requests/{quote(request_id, safe='')}", doing=doing)
+    if as_json:
+        print_json(one)
+        return
+    out.print(table(("field", "value"), _facts(one)))
+    out.print()
+    if one["attempts"]:
+        print_fitting(ATTEMPT_COLUMNS, [_attempt_row(attempt) for attempt in one["attempts"]])
+    else:
+        out.print("No attempts: it was answered without asking a provider")
+
+
+async def _list(
     config: Path | None, limit: int, filters: dict[str, str], *, follow: bool, as_json: bool
 ) -> None:
     with failing_as("Cannot list the requests"):
@@ -88,6 +133,35 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
         span(one["duration_ms"]),
         _number(usage.get("input_tokens")),
         _number(usage.get("output_tokens")),
+    )
+
+
+def _facts(one: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What is known of one request; the rest is in --json, under the same names."""
+    yield "id", one["id"]
+    yield "time", clock_time(one["created_at"] / 1000)
+    yield "request", f"{one['method']} {one['path']}"
+    yield "status", _status(one)
+    for field in ("error", "account", "model", "session", "caller", "provider_request_id"):
+        if one[field] is not None:
+            yield field, one[field]
+    yield "duration", span(one["duration_ms"])
+    if one["first_byte_ms"] is not None:
+        yield "first_byte", span(one["first_byte_ms"])
+    for field, count in (one["usage"] or {}).items():
+        if count is not None:
+            yield field, _number(count)
+
+
+def _attempt_row(attempt: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        attempt["account"],
+        attempt["status"] or "-",
+        attempt["error"] or "",
+        attempt["reason"] or "",
+        span(attempt["started_ms"]),
+        span(attempt["duration_ms"]),
+        clock_time(attempt["rests_until"]),
     )
 
 

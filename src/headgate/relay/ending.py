@@ -126,7 +126,7 @@ class Ending:
 def _all_failed(trail: Trail) -> AllAccountsFailed:
     return AllAccountsFailed(
         f"All accounts failed to proxy the request ({len(trail.attempts)} attempts).",
-        hint="`headgate requests` shows each attempt.",
+        hint="`headgate requests ID` shows each attempt; ID is this answer's request_id.",
     )
 
 
@@ -136,7 +136,8 @@ def _nobody_answered(trail: Trail) -> Exception:
         return timed_out(trail.last_error.limit_ms, setting="upstream.first_byte_timeout_ms")
     return AllAccountsFailed(
         "All accounts failed to proxy the request",
-        hint="Is the provider reachable from this machine? `headgate requests` shows each attempt.",
+        hint="Is the provider reachable from this machine? "
+        "`headgate requests ID` shows each attempt; ID is this answer's request_id.",
     )
 
 
