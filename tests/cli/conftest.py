@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,36 @@ class Outcome:
 
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+class OnTerminal:
+    """A command whose standard input, output and error are a terminal."""
+
+    def __init__(self, process: Process, screen: int) -> None:
+        self.process = process
+        self._screen = screen
+        self.shown = ""
+
+    async def shows(self, words: str) -> None:
+        """Reads until the words are there."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while words not in self.shown:
+                self.shown += (await asyncio.to_thread(os.read, self._screen, 4096)).decode()
+
+    def type(self, text: str) -> None:
+        os.write(self._screen, text.encode())
+
+    def interrupt(self) -> None:
+        """Ctrl+C: a terminal turns it into this signal."""
+        self.process.send_signal(signal.SIGINT)
+
+    async def ended(self) -> int:
+        """Its exit code; all that it still said is in `shown`."""
+        try:
+            while True:
+                await self.shows("\N{NULL}")
+        except OSError:  # what a terminal answers when nobody holds its other end any more
+            return await asyncio.wait_for(self.process.wait(), TIMEOUT_SECONDS)
 
 
 class Command:
@@ -65,6 +97,29 @@ class Command:
             stderr=PIPE,
             env={**self.environment, **environment},
         )
+
+    @asynccontextmanager
+    async def on_terminal(self, *arguments: str, **environment: str) -> AsyncIterator[OnTerminal]:
+        screen, ours = os.openpty()
+        try:
+            # A session of its own: a question must not reach the terminal that the tests run on.
+            process = await asyncio.create_subprocess_exec(
+                *(str(PROGRAM), *arguments, "--config", str(self.config)),
+                stdin=ours,
+                stdout=ours,
+                stderr=ours,
+                env={**self.environment, **environment},
+                start_new_session=True,
+            )
+        finally:
+            os.close(ours)
+        try:
+            yield OnTerminal(process, screen)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            os.close(screen)
 
     async def add(self, name: str, *options: str) -> Outcome:
         return await self("account", "add", name, "--api-key-stdin", *options, stdin=f"sk-ant-sim-{name}\n")

@@ -122,6 +122,35 @@ def test_a_typed_key_that_is_no_text_is_refused_in_words(headgate: Command) -> N
     assert NO_TEXT in said.decode()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "question"),
+    [(("add", "other"), "API key"), (("remove", "work"), "Remove the account work")],
+)
+async def test_ctrl_c_at_a_question_ends_in_130(
+    headgate: Command, arguments: tuple[str, ...], question: str
+) -> None:
+    """As everywhere else; nothing is changed and nothing else is said."""
+    await headgate.add("work")
+    async with headgate.on_terminal("account", *arguments) as terminal:
+        await terminal.shows(question)
+        terminal.interrupt()
+        assert await terminal.ended() == 130
+    assert "Aborted" not in terminal.shown
+    listed = (await headgate("account", "list", "--json")).json()
+    assert [one["name"] for one in listed["accounts"]] == ["work"]
+
+
+async def test_a_no_at_the_question_keeps_the_account(headgate: Command) -> None:
+    """That is a failure (1), not an interruption; a yes removes."""
+    await headgate.add("work")
+    for answer, code in (("n", 1), ("y", 0)):
+        async with headgate.on_terminal("account", "remove", "work") as terminal:
+            await terminal.shows("Remove the account work")
+            terminal.type(f"{answer}\n")
+            assert await terminal.ended() == code
+    assert "No accounts yet" in (await headgate("account", "list")).out
+
+
 async def test_duplicates_and_unknown_names_are_refused(headgate: Command) -> None:
     """The same name, the same key under another name, and a name that is nearly right."""
     await headgate.add("work")

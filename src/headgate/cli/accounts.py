@@ -15,6 +15,7 @@ from headgate.cli.fitting import print_fitting
 from headgate.cli.options import AccountName, AsJson, ConfigPath, load
 from headgate.cli.terminal import (
     CommandFailed,
+    asking,
     clock_time,
     failing_as,
     out,
@@ -133,7 +134,8 @@ def remove(
 ) -> None:
     """Take an account out, its secret with it. Its history stays."""
     if sys.stdin.isatty() and not yes:
-        typer.confirm(f"Remove the account {name} and its secret?", abort=True, err=True)
+        with asking():
+            typer.confirm(f"Remove the account {name} and its secret?", abort=True, err=True)
     doing = f"Cannot remove the account {name}"
     account = asyncio.run(_change(config, "DELETE", _path(name), doing=doing))
     _print_change(account, f"Account {name} removed", as_json=as_json)
@@ -147,7 +149,8 @@ def read_key(command: str, *, from_stdin: bool) -> str:
     doing = "Cannot read the API key"
     try:
         if sys.stdin.isatty():
-            key = str(typer.prompt("API key (not shown)", hide_input=True, err=True))
+            with asking():
+                key = str(typer.prompt("API key (not shown)", hide_input=True, err=True))
         else:
             key = _piped_key(doing, command, from_stdin=from_stdin)
         key.encode()  # in some locales bytes that are no text are read as lone surrogates

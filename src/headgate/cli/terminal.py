@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -64,6 +65,18 @@ def failing_as(what: str) -> Iterator[None]:
         raise
     except HeadgateError as error:
         raise CommandFailed(what, error.message, error.hint) from error
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Around a question: Ctrl+C there ends the command as everywhere else, with 130."""
+    try:
+        yield
+    except typer.Abort as aborted:
+        if not isinstance(aborted.__context__, KeyboardInterrupt):
+            raise  # a no, or the end of input
+        err.print()  # the shell's prompt goes on a line of its own
+        raise KeyboardInterrupt from aborted
 
 
 def print_failure(failure: CommandFailed) -> None:
