@@ -22,7 +22,7 @@ async def test_accounts_are_kept_without_a_running_gateway(headgate: Command) ->
     assert (await headgate("account", "resume", "work")).code == 0
     listed = await headgate("account", "list", "--json")
     assert [(one["name"], one["status"]) for one in listed.json()["accounts"]] == [("work", "active")]
-    assert (await headgate("account", "remove", "work")).code == 0
+    assert (await headgate("account", "remove", "work", "--yes")).code == 0
     assert "No accounts yet" in (await headgate("account", "list")).out
 
 
@@ -149,6 +149,16 @@ async def test_a_no_at_the_question_keeps_the_account(headgate: Command) -> None
             terminal.type(f"{answer}\n")
             assert await terminal.ended() == code
     assert "No accounts yet" in (await headgate("account", "list")).out
+
+
+async def test_without_a_terminal_a_removal_wants_yes(headgate: Command) -> None:
+    """A secret is gone for good: nobody who could not be asked loses it."""
+    await headgate.add("work")
+    refused = await headgate("account", "remove", "work")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.splitlines()[-1] == " mend: headgate account remove work --yes"
+    listed = (await headgate("account", "list", "--json")).json()
+    assert [one["name"] for one in listed["accounts"]] == ["work"]
 
 
 async def test_duplicates_and_unknown_names_are_refused(headgate: Command) -> None:

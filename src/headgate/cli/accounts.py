@@ -133,12 +133,23 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Take an account out, its secret with it. Its history stays."""
-    if sys.stdin.isatty() and not yes:
-        with asking():
-            typer.confirm(f"Remove the account {name} and its secret?", abort=True, err=True)
     doing = f"Cannot remove the account {name}"
+    if not yes:
+        _confirm_removal(name, doing)
     account = asyncio.run(_change(config, "DELETE", _path(name), doing=doing))
     _print_change(account, f"Account {name} removed", as_json=as_json)
+
+
+def _confirm_removal(name: str, doing: str) -> None:
+    if not sys.stdin.isatty():
+        raise CommandFailed(
+            doing,
+            "standard input is no terminal to ask on, and --yes was not given",
+            f"headgate account remove {name} --yes",
+            exit_code=2,
+        )
+    with asking():
+        typer.confirm(f"Remove the account {name} and its secret?", abort=True, err=True)
 
 
 def read_key(command: str, *, from_stdin: bool) -> str:
