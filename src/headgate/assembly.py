@@ -254,6 +254,7 @@ class _Gateway:
             pool=pool,
             providers=set(self._providers),
             save_setting=save,
+            sources=self._loaded.sources,
             process=process,
             started_at=self._clock.now(),
         )

@@ -78,6 +78,7 @@ async def owner(tmp_path: Path, saved: Saved, relaying: Relaying) -> AsyncIterat
         pool=Pool(clock, {provider.name: provider}),
         providers={provider.name},
         save_setting=saved.save,
+        sources={},
         process=relaying,
         started_at=clock.now(),
     )

@@ -4,6 +4,8 @@ import httpx
 import pytest
 
 from headgate.admin.owner import Owner
+from headgate.config.files import Position
+from headgate.config.loading import Source
 from tests.admin.conftest import Saved
 
 ALL = ["session", "round-robin", "weighted", "least-requests"]
@@ -15,7 +17,7 @@ async def test_a_strategy_set_is_in_force_and_saved(
 ) -> None:
     """No restart; the settings file has it for the next one."""
     answer = await client.put("/api/strategy", json={"strategy": name})
-    assert answer.json() == {"strategy": name, "available": ALL, "persisted": True}
+    assert answer.json() == {"strategy": name, "available": ALL, "persisted": True, "warning": None}
     assert owner.pool.strategy == name
     assert saved.values == {"routing.strategy": name}
     assert (await client.get("/api/strategy")).json()["strategy"] == name
@@ -37,3 +39,24 @@ async def test_a_file_that_cannot_be_written_is_said(client: httpx.AsyncClient, 
     saved.is_writable = False
     answer = (await client.put("/api/strategy", json={"strategy": "weighted"})).json()
     assert (answer["strategy"], answer["persisted"]) == ("weighted", False)
+    assert "not saved" in answer["warning"]
+
+
+@pytest.mark.parametrize(
+    ("source", "is_warned"),
+    [
+        (Source("environment variable LB_STRATEGY"), True),
+        (Source("flag routing.strategy"), True),
+        (Source("file config.yaml", Position(2, 3)), False),
+    ],
+)
+async def test_what_is_stronger_than_the_file_is_said(
+    client: httpx.AsyncClient, owner: Owner, source: Source, is_warned: bool
+) -> None:
+    """The gateway's own environment counts, not that of whoever asks; the change holds until the restart."""
+    owner.sources = {"routing.strategy": source}
+    answer = (await client.put("/api/strategy", json={"strategy": "weighted"})).json()
+    assert owner.pool.strategy == "weighted"
+    warning = answer["warning"] or ""
+    assert (warning.startswith(source.description), "takes session again" in warning) == (is_warned,) * 2
+    assert (await client.put("/api/strategy", json={"strategy": "session"})).json()["warning"] is None

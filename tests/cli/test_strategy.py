@@ -24,3 +24,16 @@ async def test_a_running_gateway_changes_at_once(headgate: Command, gateway: Chi
     status = (await headgate("status", "--json")).json()
     assert status["rotation"]["strategy"] == "weighted"
     assert "weighted" in gateway.settings_file.read_text()
+
+
+async def test_a_variable_that_wins_over_the_file_is_named(headgate: Command) -> None:
+    """Where the next start would take the old strategy again nothing says that the new one is in force."""
+    shown = await headgate("strategy", "set", "round-robin", LB_STRATEGY="weighted")
+    assert (shown.code, shown.out) == (0, "")
+    assert "environment variable LB_STRATEGY overrides the settings file" in shown.err
+    assert "takes weighted again" in shown.err
+    as_json = await headgate("strategy", "set", "round-robin", "--json", LB_STRATEGY="weighted")
+    assert as_json.json()["warning"] in as_json.err
+    assert (await headgate("strategy", "get", LB_STRATEGY="weighted")).out == "weighted\n"
+    same = await headgate("strategy", "set", "weighted", "--json", LB_STRATEGY="weighted")
+    assert (same.json()["warning"], same.err) == (None, "")

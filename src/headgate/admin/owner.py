@@ -5,13 +5,14 @@ The commands fill one as well when no gateway runs: the same routes then answer 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
 from headgate.clock import Clock
+from headgate.config.loading import Source
 from headgate.config.settings import Settings
 from headgate.pool.pool import Pool
 from headgate.record.supervisor import RecorderReport
@@ -59,6 +60,8 @@ class Owner:
     providers: Collection[str]
     save_setting: Callable[[str, Any], Awaitable[bool]]
     """Path (`routing.strategy`) and value; False: in force now, but the file could not be written."""
+    sources: Mapping[str, Source]
+    """Where a setting in force comes from, by path: the file is not always the one that is obeyed."""
     process: GatewayProcess | None = None
     started_at: float = 0.0
     """Unix seconds."""

@@ -86,5 +86,6 @@ async def _owner(
         pool=pool,
         providers={provider.name},
         save_setting=save,
+        sources=loaded.sources,
         started_at=clock.now(),
     )

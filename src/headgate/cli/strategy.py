@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="How an account is chosen among tho
 @app.command("get", epilog="Example: headgate strategy get")
 def get_strategy(config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Print the strategy in force."""
-    answer = asyncio.run(_ask(config, "GET", None, doing="Cannot read the strategy"))
+    answer, _ = asyncio.run(_ask(config, "GET", None, doing="Cannot read the strategy"))
     if as_json:
         print_json(answer)
     else:
@@ -31,16 +31,19 @@ def set_strategy(
 ) -> None:
     """Change the strategy, at once and for good."""
     doing = f"Cannot set the strategy {name}"
-    answer = asyncio.run(_ask(config, "PUT", {"strategy": name}, doing=doing))
+    answer, is_running = asyncio.run(_ask(config, "PUT", {"strategy": name}, doing=doing))
     if as_json:
         print_json(answer)
-    else:
+    elif is_running or not answer["warning"]:
         out.print(f"Strategy is now {answer['strategy']}", markup=False)
-    if not answer["persisted"]:
-        err.print("warning: not saved: the settings file cannot be written", style="yellow")
+    if answer["warning"]:
+        err.print(f"warning: {answer['warning']}", style="yellow", soft_wrap=True, markup=False)
 
 
-async def _ask(config: Path | None, method: str, body: dict[str, Any] | None, *, doing: str) -> Any:
+async def _ask(
+    config: Path | None, method: str, body: dict[str, Any] | None, *, doing: str
+) -> tuple[Any, bool]:
+    """The answer, and whether a running gateway gave it."""
     with failing_as(doing):
         async with open_control(load(config), writes=body is not None) as control:
-            return await control.ask(method, "/api/strategy", doing=doing, body=body)
+            return await control.ask(method, "/api/strategy", doing=doing, body=body), control.is_running
