@@ -24,8 +24,8 @@ async def test_the_demo_shows_a_failover_and_a_stream_and_leaves_nothing(
     assert demo_traffic.REPLY in outcome.out
     states = {line.split()[0]: line.split()[2] for line in outcome.out.splitlines() if line[:4] in NAMES}
     assert states == {"work": "active", "team": "rate_limited", "spare": "active"}
-    assert "curl http://127.0.0.1:" in outcome.out
-    assert "ANTHROPIC_BASE_URL=http://127.0.0.1:" in outcome.out
+    assert "To keep it running: headgate demo on a terminal" in outcome.out
+    assert "curl" not in outcome.out
     assert [one.name for one in temporary.iterdir() if one.name.startswith("headgate-demo")] == []
     url = outcome.out.partition("Gateway on ")[2].split(",")[0]
     assert await is_gone(url)
@@ -61,6 +61,22 @@ async def test_a_stopped_demo_stops_all_it_started(headgate: Command, tmp_path: 
     assert (process.returncode, rest.decode().splitlines()[-1]) == (0, "Stopped.")
     assert await is_gone(url)
     assert [one.name for one in temporary.iterdir() if one.name.startswith("headgate-demo")] == []
+
+
+async def test_on_a_terminal_it_stays_to_be_tried(headgate: Command) -> None:
+    """What it prints to try is there until Ctrl+C, and with --once it is not printed."""
+    async with headgate.on_terminal("demo") as terminal:
+        await terminal.shows("Running until Ctrl+C.")
+        url = terminal.shown.partition("ANTHROPIC_BASE_URL=")[2].split()[0]
+        assert f"curl {url}/v1/messages" in terminal.shown
+        assert not await is_gone(url)
+        terminal.interrupt()
+        assert await terminal.ended() == 0
+    assert await is_gone(url)
+    async with headgate.on_terminal("demo", "--once") as terminal:
+        assert await terminal.ended() == 0
+    assert "To keep it running" in terminal.shown
+    assert "curl" not in terminal.shown
 
 
 async def test_a_taken_port_is_said_once(headgate: Command) -> None:

@@ -46,11 +46,13 @@ async def _show(folder: Path, port: int, *, stays: bool) -> None:
     out.print("Starting a simulated provider and a gateway …", style="dim")
     async with SimulatedProvider() as provider, ChildGateway(folder, port=port) as gateway:
         await _play(folder, provider, gateway)
+        if not stays:
+            out.print("To keep it running: headgate demo on a terminal, without --once.", markup=False)
+            return
         _print_what_to_try(gateway.url)
-        if stays:
-            out.print("\nRunning until Ctrl+C.", style="dim")
-            code = await gateway.ended()
-            raise CommandFailed("The demo ended", f"the gateway stopped with exit code {code}")
+        out.print("\nRunning until Ctrl+C.", style="dim")
+        code = await gateway.ended()
+        raise CommandFailed("The demo ended", f"the gateway stopped with exit code {code}")
 
 
 def _cancel_on_signals() -> None:
