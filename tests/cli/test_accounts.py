@@ -3,10 +3,14 @@
 import os
 import subprocess
 
+import httpx
 import pytest
 
 from headgate.cli.child import ChildGateway
+from headgate.cli.terminal import clock_time
+from headgate.testing.process import SimulatedProvider
 from tests.cli.conftest import PROGRAM, TIMEOUT_SECONDS, Command
+from tests.testing.wire import ask
 
 
 async def test_accounts_are_kept_without_a_running_gateway(headgate: Command) -> None:
@@ -172,6 +176,22 @@ async def test_duplicates_and_unknown_names_are_refused(headgate: Command) -> No
     assert "as account work" in same_key.err
     assert "did you mean work?" in unknown.err
     assert "mend:" in unknown.err
+
+
+async def test_resuming_a_limited_account_says_when_it_returns(
+    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+) -> None:
+    """The owner's word does not end a provider's limit, on a stopped gateway neither."""
+    provider.script("*", rules=[{"fault": "429", "limit": "retry_after", "seconds": 3000}])
+    await headgate.add("work", "--base-url", provider.url)
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+        assert (await client.post("/v1/messages", json=ask())).status_code == 429
+    running = await headgate("account", "resume", "work")
+    reset = (await headgate("account", "show", "work", "--json")).json()["rate_limit_reset"]
+    said = "Account work is not paused, but still rate_limited; it returns by itself at "
+    assert (running.code, running.out) == (0, f"{said}{clock_time(reset)}\n")
+    await gateway.stop()
+    assert (await headgate("account", "resume", "work")).out == running.out
 
 
 async def test_commands_reach_a_running_gateway(headgate: Command, gateway: ChildGateway) -> None:

@@ -105,10 +105,10 @@ def pause(name: AccountName, config: ConfigPath = None, as_json: AsJson = False)
 
 @app.command("resume", epilog="Example: headgate account resume work")
 def resume(name: AccountName, config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """Use a paused or refused account again, at once."""
+    """Use a paused or refused account again, at once. A provider's limit stays until its reset."""
     doing = f"Cannot resume the account {name}"
     account = asyncio.run(_change(config, "POST", _path(name, "/resume"), doing=doing))
-    _print_change(account, f"Account {name} resumed", as_json=as_json)
+    _print_change(account, _resumed(account), as_json=as_json)
 
 
 @app.command("reauth", epilog="Example: headgate account reauth work --api-key-stdin < key.txt")
@@ -200,6 +200,17 @@ async def _change(
 
 def _path(name: str, rest: str = "") -> str:
     return f"/api/accounts/{quote(name, safe='')}{rest}"
+
+
+def _resumed(account: dict[str, Any]) -> str:
+    """A provider's own limit outlasts the owner's word."""
+    name, status = account["name"], account["status"]
+    if status == "active":
+        return f"Account {name} resumed"
+    returns_at = account["rate_limit_reset"]
+    until = f"; it returns by itself at {clock_time(returns_at)}" if returns_at is not None else ""
+    why = f" ({account['skipped_because']})" if account["skipped_because"] and not until else ""
+    return f"Account {name} is not paused, but still {status}{why}{until}"
 
 
 def _print_change(account: Any, sentence: str, *, as_json: bool) -> None:
