@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 
 import httpx
 import pytest
@@ -81,6 +82,54 @@ async def test_one_request_is_shown_with_its_attempts(
 async def is_recorded(gateway: ChildGateway, request_id: str) -> bool:
     async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
         return (await client.get(f"/api/requests/{request_id}")).status_code == 200
+
+
+async def test_followed_lines_say_what_was_asked(
+    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+) -> None:
+    """Method and path, columns one below the other, and no word about what is not known."""
+    await headgate.add("work", "--base-url", provider.url)
+    ids = [await send(gateway)]
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+        answer = await client.get("/v1/models")
+    ids.append(answer.headers["x-headgate-request-id"])
+    ids.append(await send(gateway))
+    for request_id in ids:
+        await until(partial(is_recorded, gateway, request_id), what=f"a record of {request_id}")
+    following = await headgate.start("requests", "--follow")
+    assert following.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            lines = [(await following.stdout.readline()).decode().rstrip() for _ in ids]
+    finally:
+        following.terminate()
+        await following.wait()
+    assert [line.split()[-1] for line in lines] == ids
+    assert [" ".join(line.split("work")[1].split()[:2]) for line in lines] == [
+        "POST /v1/messages",
+        "GET /v1/models",
+        "POST /v1/messages",
+    ]
+    assert [" in " in line and " out " in line for line in lines] == [True, False, True]
+    assert " - " not in lines[1]
+    assert lines[1].index("hgr_") == lines[2].index("hgr_") == lines[0].index("hgr_")
+
+
+async def test_a_name_that_no_account_has_is_said(headgate: Command, gateway: ChildGateway) -> None:
+    """With those that are near; it is no error, for a history outlives its account."""
+    await headgate.add("work")
+    listed = await headgate("requests", "--account", "wrk")
+    assert (listed.code, listed.out) == (0, "No requests that match\n")
+    assert listed.err == "warning: There is no account named wrk; did you mean work?\n"
+    assert (await headgate("requests", "--account", "work")).err == ""
+    following = await headgate.start("requests", "--follow", "--account", "wrk")
+    assert following.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            assert (await following.stderr.readline()).decode() == listed.err
+    finally:
+        following.terminate()
+        await following.wait()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
+from rich.cells import cell_len
 from rich.text import Text
 
 from headgate.cli.control import Control, open_control
@@ -31,6 +32,10 @@ COLUMNS = ("=time", "account", "model", "=status", "error", "=id", "#duration", 
 ATTEMPT_COLUMNS = ("account", "=status", "error", "reason", "#started", "#duration", "=rests_until")
 
 _ID_PREFIX = "hgr_"
+_GAP = 2
+"""Characters between two columns of a followed line."""
+_WIDEST = 40
+"""One long path must not push apart all that come after it."""
 
 
 def requests(
@@ -98,6 +103,8 @@ async def _list(
             answer = await control.get(
                 "/api/requests", doing="Cannot list the requests", params={"limit": limit, **filters}
             )
+            if not answer["requests"]:
+                await _warn_of_unknown(control, filters)
     if as_json:
         print_json(answer)
     elif answer["requests"]:
@@ -111,14 +118,25 @@ async def _follow(control: Control, limit: int, filters: dict[str, str], *, as_j
     doing = "Cannot follow the requests"
     if not control.is_running:
         raise CommandFailed(doing, "no gateway is running, so none will come", "headgate serve")
-    params = {"backlog": limit, **filters}
+    await _warn_of_unknown(control, filters)
+    params, lines = {"backlog": limit, **filters}, _Lines()
     async for event in control.events("/api/requests/stream", doing=doing, params=params):
         if "missed" in event:
             err.print(f"{event['missed']} requests went by too fast to be shown", style="yellow")
         elif as_json:
             print_json_line(event)
         else:
-            out.print(_line(event), soft_wrap=True)
+            out.print(lines.line(event), soft_wrap=True)
+
+
+async def _warn_of_unknown(control: Control, filters: dict[str, str]) -> None:
+    """An account that is not there may still have a history, so its name is no error."""
+    if (name := filters.get("account")) is None:
+        return
+    try:
+        await control.get(f"/api/accounts/{quote(name, safe='')}", doing="Cannot look the account up")
+    except CommandFailed as unknown:
+        err.print(f"warning: {unknown.why}", style="yellow", soft_wrap=True, markup=False)
 
 
 def _row(one: dict[str, Any]) -> tuple[Any, ...]:
@@ -165,15 +183,47 @@ def _attempt_row(attempt: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def _line(one: dict[str, Any]) -> Text:
-    time, account, model, status, error, request_id, duration, tokens_in, tokens_out = _row(one)
-    rest = f"  {duration}  {account}  {model}  {tokens_in} in  {tokens_out} out  {error}  {request_id}"
-    return Text.assemble(time, "  ", status, printable(rest))
+class _Lines:
+    """Requests as lines of text whose columns stay in place: each is as wide as the widest met so far."""
+
+    def __init__(self) -> None:
+        self._widths: dict[int, int] = {}
+
+    def line(self, one: dict[str, Any]) -> Text:
+        """What is not known is left out."""
+        line = Text()
+        for at, words in enumerate(_words(one)):
+            length = cell_len(words)
+            width = self._widths[at] = max(self._widths.get(at, 0), min(length, _WIDEST))
+            line.append(words, _status_style(one["status"]) if at == 1 else "")
+            line.append(" " * (max(width - length, 0) + (_GAP if width else 0)))
+        line.rstrip()
+        return line
+
+
+def _words(one: dict[str, Any]) -> Iterator[str]:
+    yield clock_time(one["created_at"] / 1000)
+    yield str(one["status"])
+    yield span(one["duration_ms"])
+    yield one["account"] or ""
+    yield printable(f"{one['method']} {one['path']}")
+    yield printable(one["model"] or "")
+    yield _usage(one["usage"] or {})
+    yield one["error"] or ""
+    yield one["id"]
+
+
+def _usage(usage: dict[str, Any]) -> str:
+    counts = {"in": usage.get("input_tokens"), "out": usage.get("output_tokens")}
+    return " ".join(f"{count:,} {way}" for way, count in counts.items() if count is not None)
 
 
 def _status(one: dict[str, Any]) -> Text:
-    code = one["status"]
-    return Text(str(code), "green" if code < 400 else "yellow" if code < 500 else "red")
+    return Text(str(one["status"]), _status_style(one["status"]))
+
+
+def _status_style(code: int) -> str:
+    return "green" if code < 400 else "yellow" if code < 500 else "red"
 
 
 def _number(value: int | None) -> str:
