@@ -1,7 +1,18 @@
 """`headgate status` of a running gateway."""
 
+import os
+import signal
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
 from headgate.cli.child import ChildGateway
+from headgate.testing.process import SimulatedProvider
 from tests.cli.conftest import Command
+from tests.gateway import CLIENT_KEY, Gateway, wait_until
+from tests.testing.wire import ask
 
 
 async def test_status_shows_health_rotation_and_accounts(headgate: Command, gateway: ChildGateway) -> None:
@@ -17,3 +28,31 @@ async def test_status_shows_health_rotation_and_accounts(headgate: Command, gate
     assert "Recorder running" in shown
     assert max(map(len, shown.splitlines())) <= 80
     assert [line.split()[0] for line in shown.splitlines() if "active" in line] == ["work"]
+
+
+def test_a_gateway_that_finishes_a_stream_is_stopping(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """It listens no more but it is there: `headgate serve` would be the wrong advice. Gone, it is gone."""
+    provider.script("*", rules=[{"fault": "hang", "stage": "mid_body", "event": 2}])
+    settings = {"server": {"shutdown_grace_seconds": 60}}
+    with Gateway(tmp_path, provider=provider.url, settings=settings) as gateway:
+        with httpx.stream(
+            "POST", f"{gateway.url}/v1/messages", json=ask(stream=True), headers={"x-api-key": CLIENT_KEY}
+        ) as answer:
+            pieces = answer.iter_raw()  # held: a forgotten iterator closes the answer
+            assert next(pieces)
+            os.kill(gateway.pid, signal.SIGTERM)
+            wait_until(lambda: is_refused(gateway.url), what="the end of listening")
+            stopping = gateway.command("status")
+            assert gateway.is_alive
+        gateway.stop(expect_code=0)
+        stopped = gateway.command("status")
+    assert (stopping.returncode, stopped.returncode) == (1, 1)
+    assert stopping.stderr.startswith("error: The gateway is stopping\n")
+    assert "headgate serve" not in stopping.stderr
+    assert stopped.stderr.startswith("error: No gateway is running\n")
+
+
+def is_refused(url: str) -> bool:
+    address = urlsplit(url)
+    with socket.socket() as client:
+        return client.connect_ex((address.hostname or "", address.port or 0)) != 0

@@ -5,6 +5,7 @@ them like any others, and nothing that they load comes back here.
 """
 
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headgate.config.loading import Loaded
@@ -27,6 +28,15 @@ def open_app(loaded: Loaded, *, may_create: bool) -> "AbstractAsyncContextManage
     from headgate.cli import stopped
 
     return stopped.open_app(loaded, may_create=may_create)
+
+
+def journal_folder(loaded: Loaded) -> Path:
+    """Where the journal lies: beside the SQLite file, else in the data folder; as `assembly` has it."""
+    from headgate.storage import location
+
+    url = loaded.settings.storage.url
+    database = location.locate(url.get_secret_value() if url else None, loaded.data_folder).path
+    return (database.parent if database else loaded.data_folder) / "journal"
 
 
 async def open_database(loaded: Loaded) -> "Database":

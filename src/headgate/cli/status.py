@@ -7,9 +7,10 @@ from typing import Any
 from rich.text import Text
 
 from headgate.cli.accounts import print_accounts
-from headgate.cli.control import running_gateway
+from headgate.cli.control import is_ending, running_gateway
 from headgate.cli.options import AsJson, ConfigPath, load
 from headgate.cli.terminal import CommandFailed, out, print_json, span, state
+from headgate.config.loading import Loaded
 from headgate.config.places import CONTROL_SOCKET
 
 
@@ -30,14 +31,25 @@ async def _ask(config: Path | None) -> tuple[Any, list[Any]]:
     loaded = load(config)
     async with running_gateway(loaded.data_folder) as gateway:
         if gateway is None:
-            raise CommandFailed(
-                "No gateway is running",
-                f"nothing listens on {loaded.data_folder / CONTROL_SOCKET}",
-                "headgate serve starts it; headgate demo shows it with a simulated provider.",
-            )
+            raise _nobody_answers(loaded)
         view = await gateway.get("/status", doing="Cannot read the status")
         accounts = await gateway.get("/api/accounts", doing="Cannot list the accounts")
         return view, accounts["accounts"]
+
+
+def _nobody_answers(loaded: Loaded) -> CommandFailed:
+    socket = loaded.data_folder / CONTROL_SOCKET
+    if is_ending(loaded):
+        return CommandFailed(
+            "The gateway is stopping" if socket.exists() else "The gateway is starting or stopping",
+            f"nothing listens on {socket}, but its recorder is still at work",
+            "Ask again in a moment; headgate logs shows what it does.",
+        )
+    return CommandFailed(
+        "No gateway is running",
+        f"nothing listens on {socket}",
+        "headgate serve starts it; headgate demo shows it with a simulated provider.",
+    )
 
 
 def _print_gateway(view: dict[str, Any]) -> None:
