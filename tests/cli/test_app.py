@@ -1,5 +1,8 @@
 """The command as a whole: help, version, exit codes."""
 
+import subprocess
+import sys
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from headgate.cli.app import app
-from tests.cli.conftest import Command
+from tests.cli.conftest import PROGRAM, Command
 
 
 def every_command(group: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
@@ -77,3 +80,17 @@ async def test_nothing_running_says_so_and_how_to_start(headgate: Command) -> No
         assert "headgate serve" in outcome.err
         headgate.data.mkdir(exist_ok=True)
         (headgate.data / "headgate.sock").touch()
+
+
+@pytest.mark.parametrize(
+    "program", [[str(PROGRAM)], [sys.executable, "-m", "headgate"]], ids=["script", "module"]
+)
+def test_the_script_and_the_package_are_the_command(program: list[str]) -> None:
+    """`python -m headgate` where the script is not on the path; `--version` as other programs have it."""
+
+    def said(*arguments: str) -> str:
+        command = [*program, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    assert said("--version") == said("version") == f"headgate {installed_version('headgate')}\n"
+    assert "A self-hosted gateway" in said("--help")

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 stopped by Ctrl+C.
 
 import sys
 from importlib.metadata import version as installed_version
+from typing import Annotated
 
 import typer
 
@@ -18,7 +19,6 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="headgate",
-    help="A self-hosted gateway between AI coding tools and the model providers.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -32,6 +32,22 @@ app.command("requests", epilog="Example: headgate requests --status error --limi
 app.command("logs", epilog="Example: headgate logs --path")(logs.logs)
 app.add_typer(strategy.app, name="strategy")
 app.add_typer(db.app, name="db")
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def headgate(
+    is_version_wanted: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """A self-hosted gateway between AI coding tools and the model providers."""
 
 
 @app.command("version", epilog="Example: headgate version")
