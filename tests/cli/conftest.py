@@ -87,13 +87,13 @@ class Command:
         assert process.returncode is not None
         return Outcome(process.returncode, out.decode(), err.decode())
 
-    async def start(self, *arguments: str, **environment: str) -> Process:
+    async def start(self, *arguments: str, stdout: int = PIPE, **environment: str) -> Process:
         """Whoever calls this ends it."""
         named = () if "--config" in arguments else ("--config", str(self.config))
         return await asyncio.create_subprocess_exec(
             *(str(PROGRAM), *arguments, *named),
             stdin=PIPE,
-            stdout=PIPE,
+            stdout=stdout,
             stderr=PIPE,
             env={**self.environment, **environment},
         )

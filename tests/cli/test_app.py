@@ -1,5 +1,7 @@
 """The command as a whole: help, version, exit codes."""
 
+import asyncio
+import os
 import subprocess
 import sys
 from importlib.metadata import version as installed_version
@@ -10,7 +12,7 @@ import pytest
 from typer.main import get_command
 
 from headgate.cli.app import app
-from tests.cli.conftest import PROGRAM, Command
+from tests.cli.conftest import PROGRAM, TIMEOUT_SECONDS, Command
 
 
 def every_command(group: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
@@ -94,3 +96,22 @@ def test_the_script_and_the_package_are_the_command(program: list[str]) -> None:
 
     assert said("--version") == said("version") == f"headgate {installed_version('headgate')}\n"
     assert "A self-hosted gateway" in said("--help")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize(
+    "arguments", [("version",), ("version", "--json"), ("account", "list"), ("account", "list", "--json")]
+)
+async def test_an_output_that_takes_nothing_is_one_line_and_1(
+    headgate: Command, arguments: tuple[str, ...]
+) -> None:
+    """A full disk behind `>` is no bug of ours, so it has no stack trace."""
+    await headgate.add("work")
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        ended = await headgate.start(*arguments, stdout=full)
+    finally:
+        os.close(full)
+    _, said = await asyncio.wait_for(ended.communicate(), TIMEOUT_SECONDS)
+    assert said.decode() == "error: Cannot write the answer: No space left on device\n"
+    assert ended.returncode == 1

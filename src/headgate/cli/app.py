@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 stopped by Ctrl+C.
 """
 
+import os
 import sys
 from importlib.metadata import version as installed_version
 from typing import Annotated
@@ -11,7 +12,7 @@ import typer
 
 from headgate.cli import accounts, db, demo, logs, requests, serve, status, strategy
 from headgate.cli.options import AsJson, ConfigPath
-from headgate.cli.terminal import CommandFailed, out, print_failure, print_json
+from headgate.cli.terminal import CommandFailed, err, out, print_failure, print_json
 from headgate.errors import HeadgateError, SettingsError
 
 INTERRUPTED = 130
@@ -63,18 +64,52 @@ def version(config: ConfigPath = None, as_json: AsJson = False) -> None:
 def main() -> None:
     """Entry point of the command. Every failure that has a name ends in what, why and mend."""
     try:
+        code = _exit_code()
+        _flush()
+    except OSError as error:
+        # The same words fail again when it was they that could not be written; anything else is a bug.
+        if (refusal := _refusal_of_output()) is None:
+            raise
+        if not isinstance(refusal, BrokenPipeError):  # whoever closed a pipe has read enough
+            err.print(f"error: Cannot write the answer: {error.strerror}", soft_wrap=True, markup=False)
+        code = 1
+    sys.exit(code)
+
+
+def _exit_code() -> int:
+    try:
         app()
+    except SystemExit as end:
+        return int(end.code or 0)
     except CommandFailed as failure:
         print_failure(failure)
-        sys.exit(failure.exit_code)
+        return failure.exit_code
     except SettingsError as error:
         print_failure(CommandFailed("The settings cannot be used", error.message, error.hint))
-        sys.exit(2)
+        return 2
     except HeadgateError as error:
         print_failure(CommandFailed("The command failed", error.message, error.hint))
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
+    return 0
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _refusal_of_output() -> OSError | None:
+    """Why standard output takes nothing; what it did not take is dropped then, so that the end is quiet."""
+    try:
+        _flush()
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return error
+    return None
 
 
 if __name__ == "__main__":
