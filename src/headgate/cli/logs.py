@@ -43,12 +43,16 @@ def _last_lines(file: Path, count: int) -> list[str]:
             opened.seek(max(0, size - _MOST_BYTES))
             text = opened.read().decode(errors="replace")
     except OSError as error:
-        raise CommandFailed(
-            "Cannot show the log",
-            f"{file}: {error.strerror}",
-            "headgate serve writes it; headgate logs --path says where the settings put it.",
-        ) from error
+        raise CommandFailed("Cannot show the log", f"{file}: {error.strerror}", _mend(error)) from error
     found = text.splitlines()
     if size > _MOST_BYTES:
         del found[0]  # it began before what was read
     return found[-count:]
+
+
+def _mend(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "headgate serve writes it; the setting log.file says where."
+    return (
+        "Name a file of your own in the setting log.file, or ask as the user whose gateway writes this one."
+    )
