@@ -133,6 +133,7 @@ async def test_one_request_shows_usage_and_every_attempt(client: httpx.AsyncClie
 async def test_an_unknown_request_is_a_404(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/requests/nobody")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert answer.json()["hint"] == "A request appears some 100 ms after its end."
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,6 @@ async def get_request(owner: ItsOwner, request_id: str) -> RequestDetail:
     if row is None:
         raise NotFound(
             f"No request has the id {request_id}",
-            hint="A request appears some 100 ms after its end, and goes with the retention time.",
+            hint="A request appears some 100 ms after its end.",
         )
     return request_detail(row)
