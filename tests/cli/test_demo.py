@@ -15,16 +15,16 @@ from tests.cli.conftest import Command
 async def test_the_demo_shows_a_failover_and_a_stream_and_leaves_nothing(
     headgate: Command, tmp_path: Path
 ) -> None:
-    """Without a terminal it ends by itself with 0; every process and file of it is gone."""
+    """With --once it ends by itself with 0; every process and file of it is gone."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    outcome = await headgate("demo", TMPDIR=str(temporary), HEADGATE_SERVER__PORT="1", PORT="1")
+    outcome = await headgate("demo", "--once", TMPDIR=str(temporary), HEADGATE_SERVER__PORT="1", PORT="1")
     assert outcome.code == 0, outcome.err
     assert "9 of 9 conversations answered" in outcome.out
     assert demo_traffic.REPLY in outcome.out
     states = {line.split()[0]: line.split()[2] for line in outcome.out.splitlines() if line[:4] in NAMES}
     assert states == {"work": "active", "team": "rate_limited", "spare": "active"}
-    assert "To keep it running: headgate demo on a terminal" in outcome.out
+    assert "Without --once it runs on" in outcome.out
     assert "curl" not in outcome.out
     assert [one.name for one in temporary.iterdir() if one.name.startswith("headgate-demo")] == []
     url = outcome.out.partition("Gateway on ")[2].split(",")[0]
@@ -63,8 +63,26 @@ async def test_a_stopped_demo_stops_all_it_started(headgate: Command, tmp_path: 
     assert [one.name for one in temporary.iterdir() if one.name.startswith("headgate-demo")] == []
 
 
+async def test_without_a_terminal_it_stays_too(headgate: Command) -> None:
+    """A script can use what is printed, until it ends the demo."""
+    process = await headgate.start("demo", "--port", "0")
+    assert process.stdout is not None
+    shown = ""
+    async with asyncio.timeout(60):
+        while "Running until Ctrl+C." not in shown:
+            line = (await process.stdout.readline()).decode()
+            assert line, shown
+            shown += line
+    url = shown.partition("ANTHROPIC_BASE_URL=")[2].split()[0]
+    assert not await is_gone(url)
+    process.terminate()
+    await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0
+    assert await is_gone(url)
+
+
 async def test_on_a_terminal_it_stays_to_be_tried(headgate: Command) -> None:
-    """What it prints to try is there until Ctrl+C, and with --once it is not printed."""
+    """What it prints to try is there until Ctrl+C."""
     async with headgate.on_terminal("demo") as terminal:
         await terminal.shows("Running until Ctrl+C.")
         url = terminal.shown.partition("ANTHROPIC_BASE_URL=")[2].split()[0]
@@ -73,10 +91,6 @@ async def test_on_a_terminal_it_stays_to_be_tried(headgate: Command) -> None:
         terminal.interrupt()
         assert await terminal.ended() == 0
     assert await is_gone(url)
-    async with headgate.on_terminal("demo", "--once") as terminal:
-        assert await terminal.ended() == 0
-    assert "To keep it running" in terminal.shown
-    assert "curl" not in terminal.shown
 
 
 async def test_a_taken_port_is_said_once(headgate: Command) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -27,30 +26,30 @@ def demo(
     port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, help="Port of the gateway; 0 takes a free one.")
     ] = 0,
-    once: Annotated[bool, typer.Option("--once", help="End after the show, as without a terminal.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End after the show instead of running on.")] = False,
     config: ConfigPath = None,
 ) -> None:
     """Show the gateway at work, with no account and no network. Ctrl+C ends it and leaves nothing."""
     if config is not None:
         out.print("The demo has settings of its own: --config is not read.", markup=False)
-    stays = sys.stdin.isatty() and sys.stdout.isatty() and not once
     with tempfile.TemporaryDirectory(prefix="headgate-demo-") as folder:
         try:
-            asyncio.run(_show(Path(folder), port, stays=stays))
+            asyncio.run(_show(Path(folder), port, once=once))
         except asyncio.CancelledError:
             out.print("Stopped.", style="dim")
 
 
-async def _show(folder: Path, port: int, *, stays: bool) -> None:
+async def _show(folder: Path, port: int, *, once: bool) -> None:
     _cancel_on_signals()
     out.print("Starting a simulated provider and a gateway …", style="dim")
     async with SimulatedProvider() as provider, ChildGateway(folder, port=port) as gateway:
         await _play(folder, provider, gateway)
-        if not stays:
-            out.print("To keep it running: headgate demo on a terminal, without --once.", markup=False)
+        if once:
+            out.print("Without --once it runs on, with two things to try.", markup=False)
             return
         _print_what_to_try(gateway.url)
         out.print("\nRunning until Ctrl+C.", style="dim")
+        out.file.flush()  # whoever reads it from a pipe has all of it now
         code = await gateway.ended()
         raise CommandFailed("The demo ended", f"the gateway stopped with exit code {code}")
 
