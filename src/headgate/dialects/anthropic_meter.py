@@ -135,10 +135,14 @@ class JsonMeter(msgspec.Struct, eq=False):
         self._pieces.append(data)
         self._size += len(data)
 
+    def plain(self) -> bytes:
+        """The answer so far, without content coding."""
+        return b"".join(self._pieces)
+
     def finish(self) -> Usage | None:
         if self._size > _MAX_JSON:
             return None
-        plain = b"".join(self._pieces)
+        plain = self.plain()
         if self.on_text is not None:
             self.on_text(plain)
         answer = _read(plain)

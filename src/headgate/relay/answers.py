@@ -14,6 +14,7 @@ from headgate.dialects.anthropic import write_error, write_stream_error
 from headgate.dialects.anthropic_meter import StreamMeter
 from headgate.errors import ClientLeft, HeadgateError, UpstreamError, UpstreamTimedOut
 from headgate.record.journal import Journal
+from headgate.relay.addresses import FIELD, lead_back
 from headgate.relay.attempt import Opened
 from headgate.relay.exchange import Exchange
 from headgate.relay.patience import timed_out
@@ -24,6 +25,9 @@ from headgate.wire.sse import interrupt
 
 _NOT_RETURNED = HOP_BY_HOP | {b"set-cookie", b"alt-svc"}
 """Cookies belong to the account, and an alternative service to the provider's origin."""
+
+_OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-md5", b"digest", b"etag"})
+"""True of the bytes that came, not of others."""
 
 
 class Answers:
@@ -36,6 +40,9 @@ class Answers:
 
     def relay_whole(self, exchange: Exchange, trail: Trail, opened: Opened) -> None:
         """Hand on a good answer that is here to its last byte."""
+        if exchange.head.endpoint.tells_addresses and (text := lead_back(exchange, opened)) is not None:
+            self._relay_led_back(exchange, trail, opened, text)
+            return
         self._begin(exchange, trail, opened)
         self._record(trail, opened.answer.status, None, last_bytes=len(opened.first))
         exchange.finish(opened.first)
@@ -65,6 +72,16 @@ class Answers:
         exchange.begin(
             answer.status, answer.reason, lines + self._own_lines(exchange, trail), content_length=length
         )
+
+    def _relay_led_back(self, exchange: Exchange, trail: Trail, opened: Opened, text: bytes) -> None:
+        """An answer in which an address was changed: its length and coding are ours, and it says so."""
+        answer = opened.answer
+        lines = write_lines(forwardable(answer.headers, _NOT_RETURNED | _OF_THE_BYTES))
+        lines += b"content-length: %d\r\nx-headgate-rewritten: %b\r\n" % (len(text), FIELD.encode())
+        lines += self._own_lines(exchange, trail)
+        exchange.begin(answer.status, answer.reason, lines, content_length=len(text))
+        self._record(trail, answer.status, None, last_bytes=len(text))
+        exchange.finish(text)
 
     def kept(
         self, exchange: Exchange, trail: Trail, kept: KeptAnswer, *, error: HeadgateError | None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from headgate.dialects.anthropic_meter import Meter, meter_for
+from headgate.dialects.anthropic_meter import JsonMeter, Meter, meter_for
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
 from headgate.relay.targets import Target, head_for
@@ -53,23 +53,25 @@ async def open_answer(
             first = await answer.read()
         meter.feed(first)
         opened = Opened(answer, first, meter)
-        if answer.status >= 400 or not meter.has_event:
-            await _look_on(opened)
+        tells_addresses = exchange.head.endpoint.tells_addresses and isinstance(meter, JsonMeter)
+        if answer.status >= 400 or tells_addresses:
+            await _look_on(opened, wants_whole=True)
+        elif not meter.has_event:
+            await _look_on(opened, wants_whole=False)
     except BaseException:
         answer.close()
         raise
     return opened
 
 
-async def _look_on(opened: Opened) -> None:
-    """Read until a refusal is whole, or until a stream has brought its first event."""
+async def _look_on(opened: Opened, *, wants_whole: bool) -> None:
+    """Read until the answer is whole, or until a stream has brought its first event."""
     answer, meter = opened.answer, opened.meter
-    is_refusal = answer.status >= 400
-    while not answer.is_complete and len(opened.first) < _MAX_LOOK and (is_refusal or not meter.has_event):
+    while not answer.is_complete and len(opened.first) < _MAX_LOOK and (wants_whole or not meter.has_event):
         piece = await answer.read()
         meter.feed(piece)
         opened.first += piece
-    if is_refusal and answer.is_complete:
+    if answer.status >= 400 and answer.is_complete:
         meter.finish()  # reads the error
 
 

@@ -18,6 +18,8 @@ class Endpoint:
     """Whether the body is JSON that routing reads; if not it is streamed when it is large."""
     upstream_path: bytes | None = None
     """The provider's path where it differs from the client's."""
+    tells_addresses: bool = False
+    """Whether its answers may name an address that has to lead back to us (`addresses.py`)."""
 
     def target(self, path: bytes, query: bytes) -> bytes:
         """What the provider is asked for, below its base path."""
@@ -27,6 +29,8 @@ class Endpoint:
 
 _MESSAGES = Endpoint("anthropic", "anthropic", reads_body=True, upstream_path=b"/v1/messages")
 _PASS_THROUGH = Endpoint("anthropic", "anthropic", reads_body=False)
+_BATCHES = Endpoint("anthropic", "anthropic", reads_body=False, tells_addresses=True)
+_BATCHES_PATH = b"/v1/messages/batches"
 
 _READ = {
     b"/v1/messages": _MESSAGES,
@@ -46,4 +50,6 @@ def find_endpoint(method: bytes, path: bytes) -> Endpoint | None:
     if not path.startswith(b"/v1/") or path.startswith(_GATEWAYS_OWN):
         return None
     # A dot segment could leave the provider's /v1/ once it is resolved, by whoever takes %2f for a slash too.
-    return None if _DOT_SEGMENT.search(path) else _PASS_THROUGH
+    if _DOT_SEGMENT.search(path):
+        return None
+    return _BATCHES if path.startswith(_BATCHES_PATH) else _PASS_THROUGH
