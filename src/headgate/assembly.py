@@ -53,7 +53,7 @@ from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database, open_database
 from headgate.storage.declared import take_declared
 from headgate.storage.health import HealthStore
-from headgate.storage.location import make_data_folder
+from headgate.storage.location import make_data_folder, state_folder
 from headgate.storage.objects import ObjectStore
 from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
@@ -107,7 +107,7 @@ class _Gateway:
 
         database = await self._open_database(closing)
         make_data_folder(self._loaded.data_folder)
-        folder = self._state_folder(database)
+        folder = state_folder(database.path, self._loaded.data_folder)
         await catch_up(folder / "journal", database, clock)
         secrets = SecretBox.open_or_create(folder, environment.current().get(SECRET_KEY_VARIABLE))
         accounts = AccountStore(database, secrets, clock)
@@ -155,10 +155,6 @@ class _Gateway:
     def _database_url(self) -> str | None:
         url = self._settings.storage.url
         return url.get_secret_value() if url else None
-
-    def _state_folder(self, database: Database) -> Path:
-        """Journal, key and control socket lie beside the SQLite file, else in the data folder."""
-        return database.path.parent if database.path else self._loaded.data_folder
 
     async def _fill_pool(self, database: Database, accounts: AccountStore, journal: Journal) -> Pool:
         """The accounts with the health that an earlier life left them in."""

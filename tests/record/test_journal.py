@@ -163,6 +163,18 @@ def file_size_limit() -> Iterator[Any]:
     limit(None)
 
 
+def some_of_twenty_were_kept(journal: Journal, folder: Path, clock: SetClock) -> None:
+    """The first ones of `r0` to `r19`; the rest is counted; and when there is room again, it goes on."""
+    kept = ids(folder)
+    assert kept == [f"r{n}" for n in range(len(kept))]
+    assert 0 < len(kept) < 20
+    assert journal.dropped == 20 - len(kept)
+    clock.seconds += 1
+    journal.append(request("after"))
+    assert ids(folder) == [*kept, "after"]
+    journal.close()
+
+
 def test_a_disk_that_is_full_costs_records_and_never_half_a_frame(
     tmp_path: Path, clock: SetClock, file_size_limit: Any
 ) -> None:
@@ -172,14 +184,7 @@ def test_a_disk_that_is_full_costs_records_and_never_half_a_frame(
     for number in range(20):
         journal.append(request(f"r{number}"))
     file_size_limit(None)
-    kept = ids(tmp_path)
-    assert kept == [f"r{n}" for n in range(len(kept))]
-    assert 0 < len(kept) < 20
-    assert journal.dropped == 20 - len(kept)
-    clock.seconds += 1
-    journal.append(request("after"))
-    assert ids(tmp_path) == [*kept, "after"]
-    journal.close()
+    some_of_twenty_were_kept(journal, tmp_path, clock)
 
 
 def test_of_a_batch_that_fits_in_part_the_whole_records_stay(
@@ -193,14 +198,7 @@ def test_of_a_batch_that_fits_in_part_the_whole_records_stay(
     file_size_limit(1000)
     journal.commit()
     file_size_limit(None)
-    kept = ids(tmp_path)
-    assert kept == [f"r{n}" for n in range(len(kept))]
-    assert 0 < len(kept) < 20
-    assert journal.dropped == 20 - len(kept)
-    clock.seconds += 1
-    journal.append(request("after"))
-    assert ids(tmp_path) == [*kept, "after"]
-    journal.close()
+    some_of_twenty_were_kept(journal, tmp_path, clock)
 
 
 def test_a_folder_that_cannot_be_read_costs_records_and_raises_nothing(
@@ -215,13 +213,7 @@ def test_a_folder_that_cannot_be_read_costs_records_and_raises_nothing(
             journal.append(request(f"r{number}"))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    kept = ids(tmp_path)
-    assert 0 < len(kept) < 20
-    assert (journal.dropped, kept) == (20 - len(kept), [f"r{n}" for n in range(len(kept))])
-    clock.seconds += 1
-    journal.append(request("after"))
-    assert ids(tmp_path) == [*kept, "after"]
-    journal.close()
+    some_of_twenty_were_kept(journal, tmp_path, clock)
 
 
 def test_a_record_that_cannot_be_encoded_is_counted(tmp_path: Path, clock: SetClock) -> None:

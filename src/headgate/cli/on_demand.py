@@ -31,12 +31,12 @@ def open_app(loaded: Loaded, *, may_create: bool) -> "AbstractAsyncContextManage
 
 
 def journal_folder(loaded: Loaded) -> Path:
-    """Where the journal lies: beside the SQLite file, else in the data folder; as `assembly` has it."""
+    """Where the journal of a gateway on these settings lies."""
     from headgate.storage import location
 
     url = loaded.settings.storage.url
     database = location.locate(url.get_secret_value() if url else None, loaded.data_folder).path
-    return (database.parent if database else loaded.data_folder) / "journal"
+    return location.state_folder(database, loaded.data_folder) / "journal"
 
 
 async def open_database(loaded: Loaded) -> "Database":

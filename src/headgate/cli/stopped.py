@@ -22,6 +22,7 @@ from headgate.providers.anthropic import AnthropicProvider
 from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database, open_database
 from headgate.storage.health import HealthStore
+from headgate.storage.location import state_folder
 from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
 
@@ -59,7 +60,7 @@ async def _owner(
 ) -> Owner:
     """`changed` gathers the accounts whose health a command changes."""
     routing, provider = loaded.settings.routing, AnthropicProvider()
-    folder = database.path.parent if database.path else loaded.data_folder
+    folder = state_folder(database.path, loaded.data_folder)
     box = SecretBox.open_or_create(folder, environment.current().get(SECRET_KEY_VARIABLE))
     accounts = AccountStore(database, box, clock)
     pool = Pool(

@@ -62,6 +62,11 @@ def _server(url: sa.URL) -> Location:
     return Location(url, shown, None)
 
 
+def state_folder(database: Path | None, data_folder: Path) -> Path:
+    """Where journal and key lie: beside the SQLite file, else in the data folder."""
+    return database.parent if database else data_folder
+
+
 def make_data_folder(folder: Path) -> None:
     """0700, where it is missing: the control socket lies in it wherever the database is."""
     try:
