@@ -2,9 +2,10 @@
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+FUZZ_CASES := 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs bench
+.PHONY: help run test test-all lint format docs bench
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -16,6 +17,10 @@ run: $(VENV)/.run ## Set up and show the gateway at work: simulated provider, sa
 test: $(VENV)/.dev ## Set up and run all tests (ARGS="tests/config -k NAME")
 	@echo "Running the tests"
 	@$(PYTHON) -m pytest $(ARGS)
+
+test-all: $(VENV)/.dev ## The same with forty times as many fuzz cases: takes more than an hour (FUZZ_CASES=N)
+	@echo "Running the tests, with $(FUZZ_CASES) cases of each fuzz test"
+	@HEADGATE_TEST_FUZZ_CASES=$(FUZZ_CASES) $(PYTHON) -m pytest $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types, imports between rooms, and the repository's own rules
 	@echo "Checking style"
