@@ -6,7 +6,7 @@ Two days of waiting for a limit's end take milliseconds then; in all else this i
 import sys
 from pathlib import Path
 
-from headgate.assembly import run
+from headgate.assembly.process import run
 from headgate.config import environment
 from headgate.config.loading import load_settings
 from headgate.testing.clock import SharedClock

@@ -1,5 +1,5 @@
 """Headgate: a self-hosted gateway between AI coding tools and the model providers.
 
 Start reading at `docs/way-of-a-request.md`; the rooms below stand in the order of that walk.
-`assembly.py` is the only file that names concrete parts. Nothing is exported from here.
+`assembly/` is the only room that names concrete parts. Nothing is exported from here.
 """

@@ -1,4 +1,4 @@
-"""What the owner's side needs of a gateway, in one object that `assembly.py` fills.
+"""What the owner's side needs of a gateway, in one object that `assembly/` fills.
 
 The commands fill one as well when no gateway runs: the same routes then answer from the database
 (`process` is None, because nothing is relayed).

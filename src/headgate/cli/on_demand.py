@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def run_gateway(loaded: Loaded) -> int:
-    """See `assembly.run`."""
-    from headgate import assembly
+    """See `assembly.process.run`."""
+    from headgate.assembly import process
 
-    return assembly.run(loaded)
+    return process.run(loaded)
 
 
 def open_app(loaded: Loaded, *, may_create: bool) -> "AbstractAsyncContextManager[ASGIApp]":

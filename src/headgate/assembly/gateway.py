@@ -1,0 +1,183 @@
+"""One life of a gateway: open, serve, drain, close.
+
+Everything is opened in order and closed in reverse by one exit stack; a failure half-way closes what
+was open.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import stat
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from headgate.admin.app import build_app
+from headgate.assembly import parts
+from headgate.assembly.stores import Stores, open_current
+from headgate.clock import Clock
+from headgate.config.loading import Loaded
+from headgate.config.places import CONTROL_SOCKET
+from headgate.config.saving import write_default_file
+from headgate.config.settings import Settings
+from headgate.errors import SettingsError
+from headgate.outbox import Outbox
+from headgate.record.catch_up import catch_up
+from headgate.record.journal import Journal
+from headgate.record.supervisor import RecorderProcess
+from headgate.server.lane import FastLane
+from headgate.server.listener import Listener
+from headgate.server.ports import open_control_socket, open_port
+from headgate.server.process import RunningProcess
+from headgate.storage.database import Database
+from headgate.storage.declared import take_declared
+from headgate.storage.location import make_data_folder
+from headgate.upstream.client import UpstreamClient
+
+_log = logging.getLogger("headgate.server")
+
+
+class Gateway:
+    """Lives once."""
+
+    def __init__(
+        self, loaded: Loaded, clock: Clock, *, before_start_line: Callable[["Gateway"], None]
+    ) -> None:
+        """`before_start_line` is called when all is open: whoever waits for the start line may stop us
+        at once, so signals are taken there."""
+        self._loaded = loaded
+        self._settings: Settings = loaded.settings
+        self._clock = clock
+        self._before_start_line = before_start_line
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._providers = parts.all_providers()
+
+    async def live(self, *, when_open: Callable[[], None]) -> None:
+        async with AsyncExitStack() as closing:
+            listener, process = await self._open(closing)
+            when_open()
+            await self._stop.wait()
+            process.is_draining = True
+            _log.info("Shutting down: running requests may end")
+            await listener.drain(self._settings.server.shutdown_grace_seconds, self._hurry)
+        _log.info("Stopped")
+
+    def ask_to_stop(self) -> None:
+        """The first time for the drain, the second time to cut it short."""
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    # ---- opening, bottom up ----------------------------------------------------------------------
+
+    async def _open(self, closing: AsyncExitStack) -> tuple[Listener, RunningProcess]:
+        settings, clock = self._settings, self._clock
+        self._refuse_to_stand_open()
+        write_default_file(self._loaded.path)
+        tcp = open_port(settings.server.host, settings.server.port)
+        closing.callback(tcp.close)
+
+        stores = await self._open_stores(closing)
+        closed_warnings = await stores.accounts.warnings()
+        if not closed_warnings:
+            stores.secrets.make_key()  # to be backed up from the first day; not where another one is missing
+
+        journal, recorder = await self._open_records(stores, closing)
+        pool = parts.telling_pool(clock, self._providers, settings.routing, journal)
+        await stores.fill(pool)
+        outbox = Outbox(journal.commit)
+        upstream = UpstreamClient(clock, outbox, keepalive_seconds=settings.upstream.keepalive_seconds)
+        closing.push_async_callback(upstream.close)
+        relay = parts.relay_of(
+            settings,
+            pool=pool,
+            planner=await parts.planner_of(stores, pool, self._providers, journal, clock),
+            upstream=upstream,
+            journal=journal,
+            clock=clock,
+        )
+        callers = parts.callers_of(settings)
+        lane = FastLane(relay, callers, outbox=outbox, clock=clock, limits=settings.server)
+        process = RunningProcess(lane, journal, recorder)
+        owner = parts.owner_of(self._loaded, stores, pool, clock, providers=self._providers, process=process)
+        listener = Listener(lane, build_app(owner=owner), clock)
+        closing.callback(listener.close)
+        await listener.listen(tcp)
+        await self._listen_locally(listener, closing)
+        self._before_start_line(self)
+        folder_warnings = _mode_warnings(self._loaded.data_folder)
+        file_warnings = [*folder_warnings, *stores.database.warnings, *stores.secrets.warnings]
+        self._announce(tcp, [*self._loaded.warnings, *file_warnings, *closed_warnings])
+        return listener, process
+
+    async def _open_stores(self, closing: AsyncExitStack) -> Stores:
+        """The database, brought up to what an earlier life left in the journal, and to the settings."""
+        database = await self._open_database(closing)
+        make_data_folder(self._loaded.data_folder)
+        stores = Stores.on(database, self._loaded, self._clock)
+        await catch_up(stores.folder / "journal", database, self._clock)
+        await take_declared(stores.accounts, self._settings.accounts)
+        return stores
+
+    async def _open_database(self, closing: AsyncExitStack) -> Database:
+        database = await open_current(self._loaded)
+        closing.push_async_callback(database.close)
+        return database
+
+    async def _open_records(self, stores: Stores, closing: AsyncExitStack) -> tuple[Journal, RecorderProcess]:
+        folder, database = stores.folder / "journal", stores.database
+        journal = Journal(folder, "gateway", self._clock)
+        given = self._settings.storage.url
+        url = str(database.path) if database.path else given.get_secret_value() if given else ""
+        recorder = RecorderProcess(folder, url, self._settings.log.model_dump(), self._clock)
+        await recorder.start()
+        closing.push_async_callback(recorder.stop)
+        closing.callback(journal.close)  # before the recorder is asked to finish
+        return journal, recorder
+
+    async def _listen_locally(self, listener: Listener, closing: AsyncExitStack) -> None:
+        if not hasattr(socket, "AF_UNIX"):
+            return
+        path = self._loaded.data_folder / CONTROL_SOCKET
+        control = open_control_socket(path)
+        closing.callback(path.unlink, missing_ok=True)
+        closing.callback(control.close)
+        await listener.listen_locally(control)
+
+    # ---- what is said and what is refused --------------------------------------------------------
+
+    def _refuse_to_stand_open(self) -> None:
+        """Beyond loopback only with keys on both doors."""
+        settings = self._settings
+        if parts.is_loopback(settings.server.host):
+            return
+        missing = [
+            name
+            for name, is_missing in (
+                ("access.api_keys", not settings.access.api_keys),
+                ("admin.key", settings.admin.key is None),
+            )
+            if is_missing
+        ]
+        if missing:
+            raise SettingsError(
+                f"Refusing to listen on {settings.server.host} without {' and '.join(missing)}.",
+                hint=f"Set {'both' if len(missing) > 1 else 'it'} in the settings file, "
+                "or listen on 127.0.0.1.",
+            )
+
+    def _announce(self, tcp: socket.socket, warnings: list[str]) -> None:
+        for warning in warnings:
+            _log.warning("%s", warning)
+        host, port = tcp.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        _log.info("Server running on http://%s:%d", shown, port)
+
+
+def _mode_warnings(folder: Path) -> list[str]:
+    """The files in it guard themselves, but whoever may write here can put others in their place."""
+    if os.name != "posix" or not (mode := stat.S_IMODE(folder.stat().st_mode)) & 0o077:
+        return []
+    return [f"{folder} is open to others (mode {mode:04o}). Mend: chmod 700 {folder}"]

@@ -1,0 +1,185 @@
+"""Builders of the parts that settings shape. A reload calls them again for those that it replaces."""
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from headgate.access.callers import Callers
+from headgate.admin.owner import GatewayProcess, Owner
+from headgate.assembly.stores import Stores
+from headgate.clock import Clock
+from headgate.config.loading import Loaded
+from headgate.config.saving import save_setting
+from headgate.config.settings import RoutingSettings, Settings
+from headgate.pool.living import LivingAccount
+from headgate.pool.objects import Objects
+from headgate.pool.pool import Pool, Switch
+from headgate.providers.anthropic import AnthropicProvider
+from headgate.providers.provider import Provider
+from headgate.record.events import HealthRecord, ObjectRecord
+from headgate.record.journal import Journal
+from headgate.relay.answers import Answers
+from headgate.relay.attempts import Relay
+from headgate.relay.ending import Ending
+from headgate.relay.patience import Patience
+from headgate.relay.plan import Planner
+from headgate.relay.targets import Targets
+from headgate.storage.objects import ObjectStore
+from headgate.storage.requests import RequestStore
+from headgate.upstream.client import UpstreamClient
+
+_OBJECTS_IN_MEMORY = 100_000
+
+_log_proxy = logging.getLogger("headgate.proxy")
+
+
+def all_providers() -> dict[str, Provider]:
+    return {provider.name: provider for provider in (AnthropicProvider(),)}
+
+
+# ---- the pool --------------------------------------------------------------------------------------
+
+
+def telling_pool(
+    clock: Clock, providers: dict[str, Provider], routing: RoutingSettings, journal: Journal
+) -> Pool:
+    """A pool whose changes of health go to the journal, its warnings and switches to the log."""
+
+    def on_health(living: LivingAccount) -> None:
+        at_ms = int(clock.now() * 1000)
+        state = living.health.to_state()
+        journal.append(HealthRecord(living.account.id, living.account.name, at_ms, state))
+
+    def on_soft_limit(living: LivingAccount, status: str) -> None:
+        _log_proxy.warning("Account %s is near its limit: the provider says %s", living.account.name, status)
+
+    def on_switch(switch: Switch) -> None:
+        # Switches between attempts are told by the recorder, from the request's record.
+        if switch.is_conversation:
+            _log_proxy.info(
+                "Switched account: %s -> %s: %s", switch.from_account, switch.to_account, switch.why
+            )
+
+    return pool_of(
+        clock, providers, routing, on_health=on_health, on_soft_limit=on_soft_limit, on_switch=on_switch
+    )
+
+
+def pool_of(
+    clock: Clock,
+    providers: dict[str, Provider],
+    routing: RoutingSettings,
+    *,
+    on_health: Callable[[LivingAccount], None],
+    **listeners: Any,
+) -> Pool:
+    return Pool(
+        clock,
+        providers,
+        strategy=routing.strategy,
+        session_seconds=routing.session_duration_ms / 1000,
+        rotation=routing.rotation,
+        on_health=on_health,
+        **listeners,
+    )
+
+
+# ---- the relay -------------------------------------------------------------------------------------
+
+
+async def planner_of(
+    stores: Stores, pool: Pool, providers: dict[str, Provider], journal: Journal, clock: Clock
+) -> Planner:
+    """Knows where the objects of earlier requests live."""
+    known = await ObjectStore(stores.database).load(_OBJECTS_IN_MEMORY)
+    objects = Objects(_OBJECTS_IN_MEMORY)
+    objects.load(known.items(), is_complete=len(known) < _OBJECTS_IN_MEMORY)
+
+    def on_object(object_id: str, account_id: int) -> None:
+        journal.append(ObjectRecord(object_id, account_id, int(clock.now() * 1000)))
+
+    return Planner(pool, objects, providers, on_object=on_object)
+
+
+def relay_of(
+    settings: Settings,
+    *,
+    pool: Pool,
+    planner: Planner,
+    upstream: UpstreamClient,
+    journal: Journal,
+    clock: Clock,
+) -> Relay:
+    base_urls = {name: one.base_url for name, one in settings.providers.items() if one.base_url}
+    targets = Targets(base_urls)
+    patience = Patience(settings.server, settings.upstream, clock)
+    answers = Answers(journal, clock, settings.routing)
+    ending = Ending(
+        pool=pool, targets=targets, upstream=upstream, patience=patience, answers=answers, clock=clock
+    )
+    return Relay(
+        pool=pool,
+        planner=planner,
+        targets=targets,
+        upstream=upstream,
+        patience=patience,
+        retry=settings.retry,
+        answers=answers,
+        ending=ending,
+        clock=clock,
+    )
+
+
+# ---- who may come in -------------------------------------------------------------------------------
+
+
+def callers_of(settings: Settings) -> Callers:
+    access = settings.access
+    return Callers(
+        access.api_keys,
+        client_auth=access.client_auth,
+        listens_wide=not is_loopback(settings.server.host),
+        own_credentials=access.own_credentials,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def owner_of(
+    loaded: Loaded,
+    stores: Stores,
+    pool: Pool,
+    clock: Clock,
+    *,
+    providers: dict[str, Provider],
+    process: GatewayProcess | None = None,
+) -> Owner:
+    """`process` is None when nothing is relayed."""
+
+    async def save(path: str, value: Any) -> bool:
+        return await asyncio.to_thread(save_setting, loaded.path, path, value)
+
+    return Owner(
+        settings=loaded.settings,
+        clock=clock,
+        version=version("headgate"),
+        database=stores.database,
+        accounts=stores.accounts,
+        requests=RequestStore(stores.database),
+        pool=pool,
+        providers=set(providers),
+        save_setting=save,
+        sources=loaded.sources,
+        process=process,
+        started_at=clock.now(),
+    )

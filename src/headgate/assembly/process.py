@@ -1,0 +1,61 @@
+"""The process round a gateway: log, descriptors, event loop, signals, garbage collector."""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Any
+
+from headgate import log
+from headgate.assembly.gateway import Gateway
+from headgate.clock import Clock, SystemClock
+from headgate.config.loading import Loaded
+
+
+def run(loaded: Loaded, *, clock: Clock | None = None) -> int:
+    """Run the gateway until a signal ends it. Returns 0; raises HeadgateError when it cannot start."""
+    log.configure(loaded.settings.log.model_dump())
+    _raise_descriptor_limit()
+    gateway = Gateway(loaded, clock or SystemClock(), before_start_line=_take_signals)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(gateway.live(when_open=_spare_the_collector))
+    return 0
+
+
+def _take_signals(gateway: Gateway) -> None:
+    """The first signal asks for the drain, the second one cuts it short."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows: Ctrl+C ends the runner
+            loop.add_signal_handler(number, gateway.ask_to_stop)
+
+
+def _loop_factory() -> Any:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+def _spare_the_collector() -> None:
+    """What start-up made lives as long as the process: it need not be searched for garbage again.
+
+    The relay makes hardly any cycles, so the young generation may grow larger before it is searched.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+def _raise_descriptor_limit() -> None:
+    """Two descriptors per open stream: the usual soft limit of 1 024 ends at 500."""
+    if os.name != "posix":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65_536)), hard))

@@ -1,0 +1,51 @@
+"""What is kept, opened for a gateway or for a command that finds none running."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from headgate.clock import Clock
+from headgate.config import environment
+from headgate.config.loading import Loaded
+from headgate.config.places import SECRET_KEY_VARIABLE
+from headgate.pool.pool import Pool
+from headgate.storage.accounts import AccountStore
+from headgate.storage.database import Database, open_database
+from headgate.storage.health import HealthStore
+from headgate.storage.location import state_folder
+from headgate.storage.secrets import SecretBox
+
+
+async def open_current(loaded: Loaded, *, create: bool = True) -> Database:
+    """The database that the settings name, at the newest schema. Whoever gets it closes it."""
+    url = loaded.settings.storage.url
+    database = await open_database(url.get_secret_value() if url else None, loaded.data_folder, create=create)
+    try:
+        await database.upgrade()
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """On one open database."""
+
+    database: Database
+    folder: Path
+    """Where journal and key lie."""
+    secrets: SecretBox
+    accounts: AccountStore
+    health: HealthStore
+
+    @classmethod
+    def on(cls, database: Database, loaded: Loaded, clock: Clock) -> "Stores":
+        """Raises SettingsError for a key that cannot be one."""
+        folder = state_folder(database.path, loaded.data_folder)
+        secrets = SecretBox.open_or_create(folder, environment.current().get(SECRET_KEY_VARIABLE))
+        return cls(database, folder, secrets, AccountStore(database, secrets, clock), HealthStore(database))
+
+    async def fill(self, pool: Pool) -> None:
+        """The accounts with the health that an earlier life left them in."""
+        pool.replace(await self.accounts.list())
+        pool.restore(await self.health.load())
