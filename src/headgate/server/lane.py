@@ -33,15 +33,23 @@ class FastLane:
         self, relay: Relay, callers: Callers, *, outbox: Outbox, clock: Clock, limits: ServerSettings
     ) -> None:
         self.outbox = outbox
-        self._relay = relay
-        self._callers = callers
         self._clock = clock
-        self._limits = limits
-        self._max_body_bytes = limits.max_body_bytes
         self._loop = asyncio.get_running_loop()
         self._budget = BufferBudget(limits.max_buffered_bytes)
+        self.replace(relay, callers, limits)
         self._ids = map(f"hgr_{os.urandom(5).hex()}{{:08x}}".format, itertools.count())
         self.open_exchanges: set[Exchange] = set()
+
+    def replace(self, relay: Relay, callers: Callers, limits: ServerSettings) -> None:
+        """Serve by these from the next request on; what is under way keeps the old ones.
+
+        Connections still know heads that the old callers let in: see `Listener.forget_heads`.
+        """
+        self._relay = relay
+        self._callers = callers
+        self._limits = limits
+        self._max_body_bytes = limits.max_body_bytes
+        self._budget.limit = limits.max_buffered_bytes
 
     def read_head(self, headers: Headers, query: bytes, known: ClientHead | None) -> ClientHead:
         """Read the lines, or use what is `known` of the same ones. Raises InvalidClientKey."""

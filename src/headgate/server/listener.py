@@ -50,6 +50,12 @@ class Listener:
     def _protocol(self, config: Config) -> GatewayProtocol:
         return GatewayProtocol(config, self._state, {}, lane=self._lane)
 
+    def forget_heads(self) -> None:
+        """Other callers are let in now: what kept connections know of the old ones no longer holds."""
+        for connection in self._state.connections:
+            if isinstance(connection, GatewayProtocol):  # else a WebSocket's
+                connection.forget_heads()
+
     def _set_date(self) -> None:
         """The Date header of the ASGI app's answers; a second is its resolution."""
         date = formatdate(self._clock.now(), usegmt=True).encode()

@@ -193,6 +193,9 @@ class GatewayProtocol(HttpToolsProtocol):
         for turn in self._turns:
             turn.keep_alive = False
 
+    def forget_heads(self) -> None:
+        self._known_head = self._repeat = None
+
     def handle_websocket_upgrade(self) -> None:
         self._idleness.stop()
         super().handle_websocket_upgrade()
@@ -315,8 +318,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._start_if_ready(exchange)
 
     def _start_if_ready(self, exchange: Exchange) -> None:
-        """Start the relay when it is this exchange's turn, its body is here, or is streamed, and the client
-        takes what was answered before."""
+        """Start the relay when its turn has come, its body is ready, and the client takes what was before."""
         is_ready = exchange.task is None and exchange.body.is_ready
         if is_ready and self._turns[0] is exchange and not self.flow.write_paused:
             self._lane.start(exchange)
