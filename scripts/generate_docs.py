@@ -11,7 +11,7 @@ from typing import Any
 from headgate import errors
 from headgate.config import environment, table
 from headgate.errors import HeadgateError
-from scripts import write_guides, write_security
+from scripts import write_commands, write_guides, write_security
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -78,6 +78,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "settings.md": settings_page(),
         DOCS / "errors.md": errors_page(),
+        DOCS / "commands.md": write_commands.page(),
         DOCS / "guides.md": write_guides.page(),
         DOCS / "security.md": write_security.page(),
     }

@@ -6,43 +6,10 @@ import subprocess
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from headgate.cli.app import app
 from tests.cli.conftest import PROGRAM, TIMEOUT_SECONDS, Command
-
-
-def every_command(group: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    commands = getattr(group, "commands", None)
-    if commands is None:
-        return {path: group}
-    return {
-        found: command
-        for name, child in commands.items()
-        for found, command in every_command(child, (*path, name)).items()
-    }
-
-
-COMMANDS = every_command(get_command(app))
-
-
-@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_every_command_has_an_example_and_takes_a_settings_file(path: tuple[str, ...]) -> None:
-    """`--help` ends in an example that begins with the command itself."""
-    command = COMMANDS[path]
-    assert command.help
-    assert (command.epilog or "").startswith(f"Example: headgate {' '.join(path)}")
-    assert "--config" in {option for one in command.params for option in one.opts}
-
-
-def test_every_command_is_on_the_page_for_users() -> None:
-    """docs/commands.md leaves none out."""
-    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
-    missing = [path for path in COMMANDS if f"headgate {' '.join(path)}" not in page]
-    assert missing == []
 
 
 async def test_help_and_version_need_no_settings(headgate: Command) -> None:

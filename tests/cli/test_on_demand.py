@@ -3,14 +3,18 @@
 import subprocess
 import sys
 
-HEAVY = ("headgate.assembly", "fastapi", "sqlalchemy", "alembic", "uvicorn", "cryptography")
+import pytest
+
+GATEWAY = ("headgate.assembly", "fastapi", "sqlalchemy", "alembic", "uvicorn", "cryptography")
+HEAVY = (*GATEWAY, "headgate.admin", "headgate.config", "headgate.testing", "httpx", "pydantic", "ruamel")
 
 
-def test_a_command_starts_without_the_gateway() -> None:
-    """Help, version, and every question to a running gateway: a third of a second, not a whole one."""
-    program = "import sys, headgate.cli.app; print(*sys.modules, sep='\\n')"
+@pytest.mark.parametrize(("module", "heavy"), [("app", HEAVY), ("control", GATEWAY)])
+def test_a_command_starts_without_what_it_does_not_need(module: str, heavy: tuple[str, ...]) -> None:
+    """Help of the whole needs neither settings nor HTTP, a question to a running gateway no database."""
+    program = f"import sys, headgate.cli.{module}; print(*sys.modules, sep='\\n')"
     loaded = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
     ).stdout.split()
-    assert "headgate.cli.control" in loaded
-    assert [name for name in loaded if name.startswith(HEAVY)] == []
+    assert f"headgate.cli.{module}" in loaded
+    assert [name for name in loaded if name.startswith(heavy)] == []

@@ -24,7 +24,11 @@ from headgate.cli.terminal import (
     table,
 )
 
-app = typer.Typer(no_args_is_help=True, help="The accounts that requests are spent on.")
+app = typer.Typer(
+    no_args_is_help=True,
+    epilog="Example: headgate account list",
+    help="The accounts that requests are spent on.",
+)
 
 COLUMNS = (
     *("name", "#tier", "=status", "rate_limit_status|limit", "=rate_limit_reset|reset", "=expires"),

@@ -5,34 +5,30 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 stopped by Ctrl+C.
 
 import os
 import sys
-from importlib.metadata import version as installed_version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from headgate.cli import accounts, db, demo, logs, requests, serve, status, strategy
-from headgate.cli.options import AsJson, ConfigPath
-from headgate.cli.terminal import CommandFailed, err, out, print_failure, print_json
+from headgate.cli.commands import CommandTree
+from headgate.cli.terminal import CommandFailed, err, print_failure
+from headgate.cli.version import version
 from headgate.errors import HeadgateError, SettingsError
 
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 
+_UsageError: Any = typer.BadParameter.__mro__[1]
+"""Typer's name for it is not public."""
+
 app = typer.Typer(
+    cls=CommandTree,
     name="headgate",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: headgate status",
 )
-app.command("serve", epilog="Example: headgate serve --port 9000")(serve.serve)
-app.command("demo", epilog="Example: headgate demo --once")(demo.demo)
-app.command("status", epilog="Example: headgate status --json")(status.status)
-app.add_typer(accounts.app, name="account")
-app.command("requests", epilog="Example: headgate requests --status error --limit 20")(requests.requests)
-app.command("logs", epilog="Example: headgate logs --path")(logs.logs)
-app.add_typer(strategy.app, name="strategy")
-app.add_typer(db.app, name="db")
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -49,16 +45,6 @@ def headgate(
     ] = False,
 ) -> None:
     """A self-hosted gateway between AI coding tools and the model providers."""
-
-
-@app.command("version", epilog="Example: headgate version")
-def version(config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """Print the version."""
-    number = installed_version("headgate")
-    if as_json:
-        print_json({"version": number})
-    else:
-        out.print(f"headgate {number}", markup=False)
 
 
 def main() -> None:
@@ -78,9 +64,15 @@ def main() -> None:
 
 def _exit_code() -> int:
     try:
-        app()
+        ended = app(standalone_mode=False)
+        return ended if isinstance(ended, int) else 0
     except SystemExit as end:
         return int(end.code or 0)
+    except typer.Abort:
+        err.print("Aborted!")
+        return 1
+    except _UsageError as error:
+        return _wrong_usage(error)
     except CommandFailed as failure:
         print_failure(failure)
         return failure.exit_code
@@ -92,7 +84,17 @@ def _exit_code() -> int:
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
-    return 0
+
+
+def _wrong_usage(error: Any) -> int:
+    """What cannot be read as a command. A group called without a command shows its help."""
+    command = error.ctx.command_path if error.ctx is not None else "headgate"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        mend = f"{command} --help shows what there is."
+        print_failure(CommandFailed(f"Wrong usage of {command}", error.format_message(), mend))
+    return int(error.exit_code)
 
 
 def _flush() -> None:

@@ -9,7 +9,11 @@ from headgate.cli import on_demand
 from headgate.cli.options import ConfigPath, load
 from headgate.cli.terminal import failing_as, out
 
-app = typer.Typer(no_args_is_help=True, help="The database that accounts and history are kept in.")
+app = typer.Typer(
+    no_args_is_help=True,
+    epilog="Example: headgate db upgrade",
+    help="The database that accounts and history are kept in.",
+)
 
 
 @app.callback()

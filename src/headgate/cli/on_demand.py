@@ -6,31 +6,37 @@ them like any others, and nothing that they load comes back here.
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from headgate.config.loading import Loaded
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from headgate.config.loading import Loaded
     from headgate.storage.database import Database
 
 
-def run_gateway(loaded: Loaded) -> int:
+def load_settings(flags: dict[str, Any], path: Path | None) -> "Loaded":
+    """See `config.loading.load_settings`."""
+    from headgate.config import environment, loading
+
+    return loading.load_settings(flags, environment.current(), path)
+
+
+def run_gateway(loaded: "Loaded") -> int:
     """See `assembly.process.run`."""
     from headgate.assembly import process
 
     return process.run(loaded)
 
 
-def open_app(loaded: Loaded, *, may_create: bool) -> "AbstractAsyncContextManager[ASGIApp]":
+def open_app(loaded: "Loaded", *, may_create: bool) -> "AbstractAsyncContextManager[ASGIApp]":
     """See `stopped.open_app`."""
     from headgate.cli import stopped
 
     return stopped.open_app(loaded, may_create=may_create)
 
 
-def journal_folder(loaded: Loaded) -> Path:
+def journal_folder(loaded: "Loaded") -> Path:
     """Where the journal of a gateway on these settings lies."""
     from headgate.storage import location
 
@@ -39,7 +45,7 @@ def journal_folder(loaded: Loaded) -> Path:
     return location.state_folder(database, loaded.data_folder) / "journal"
 
 
-async def open_database(loaded: Loaded) -> "Database":
+async def open_database(loaded: "Loaded") -> "Database":
     """The database that the settings name; see `storage.database.open_database`."""
     from headgate.storage import database
 

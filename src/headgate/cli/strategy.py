@@ -10,7 +10,11 @@ from headgate.cli.control import open_control
 from headgate.cli.options import AsJson, ConfigPath, load
 from headgate.cli.terminal import err, failing_as, out, print_json
 
-app = typer.Typer(no_args_is_help=True, help="How an account is chosen among those that can serve.")
+app = typer.Typer(
+    no_args_is_help=True,
+    epilog="Example: headgate strategy get",
+    help="How an account is chosen among those that can serve.",
+)
 
 
 @app.command("get", epilog="Example: headgate strategy get")

@@ -4,6 +4,7 @@ Answers go to standard output, everything else to standard error. Rich honours `
 """
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from headgate.config import environment
 from headgate.errors import HeadgateError, SettingsError
 
 STATUS_STYLES = {
@@ -36,8 +36,8 @@ WIDTH_WITHOUT_TERMINAL = 200
 def _console() -> Console:
     """As wide as the terminal, or as `COLUMNS` says."""
     console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in environment.current():
-        console.width = WIDTH_WITHOUT_TERMINAL
+    if not console.is_terminal:
+        console.width = shutil.get_terminal_size((WIDTH_WITHOUT_TERMINAL, 0)).columns
     return console
 
 

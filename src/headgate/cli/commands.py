@@ -1,0 +1,97 @@
+"""The commands by name. The module of one is loaded when it is called: help of the whole needs none.
+
+The name is also that of the module. The module of a group has `app`, another one a function of its name.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of `headgate --help`."""
+
+    name: str
+    summary: str
+    """What its own help begins with; a test compares the two."""
+    example: str = ""
+    """Of a single command; those of a group have their own."""
+    module: str = ""
+    """Where it is not named like the command."""
+
+
+ENTRIES = (
+    Entry(
+        "serve",
+        "Run the gateway. SIGINT or SIGTERM ends it after the requests that run.",
+        "headgate serve --port 9000",
+    ),
+    Entry("demo", "Show the gateway at work, with no account and no network.", "headgate demo --once"),
+    Entry("status", "Show what the running gateway does.", "headgate status --json"),
+    Entry("account", "The accounts that requests are spent on.", module="accounts"),
+    Entry(
+        "requests",
+        "Show the latest requests, with --follow those to come as well; with ID one and its attempts.",
+        "headgate requests --status error --limit 20",
+    ),
+    Entry(
+        "logs",
+        "Print the last lines of the log file, those of gateway and recorder alike.",
+        "headgate logs --path",
+    ),
+    Entry("strategy", "How an account is chosen among those that can serve."),
+    Entry("db", "The database that accounts and history are kept in."),
+    Entry("version", "Print the version.", "headgate version"),
+)
+_BY_NAME = {entry.name: entry for entry in ENTRIES}
+
+
+class CommandTree(TyperGroup):
+    """The top of the tree: knows all names, loads what is asked for."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        registered = dict(self.commands)
+        # Typer looks among these names for near ones; what they stand for comes from `get_command`.
+        self.commands = {entry.name: registered.get(entry.name) for entry in ENTRIES} | registered  # type: ignore[assignment]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if self.commands.get(cmd_name) is None and (entry := _BY_NAME.get(cmd_name)) is not None:
+            self.commands[cmd_name] = load(entry)
+        return self.commands.get(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The names and what they are for, from the table."""
+        rows = [
+            (name, _BY_NAME[name].summary if name in _BY_NAME else command.get_short_help_str(200))
+            for name, command in self.commands.items()
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def load(entry: Entry) -> Any:
+    """The command or group itself, as if it had been registered from the start."""
+    module = import_module(f"headgate.cli.{entry.module or entry.name}")
+    parent = typer.Typer(rich_markup_mode=None, add_completion=False, callback=_nothing)
+    if isinstance(group := getattr(module, "app", None), typer.Typer):
+        parent.add_typer(group, name=entry.name)
+    else:
+        parent.command(entry.name, epilog=f"Example: {entry.example}")(getattr(module, entry.name))
+    return typer.main.get_group(parent).commands[entry.name]
+
+
+def _nothing() -> None:
+    """With a callback a group of one command stays a group."""
+
+
+def every_command(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Path and command of all that can be called, and of the groups on the way, the top first."""
+    yield path, group
+    for name in getattr(group, "commands", ()):
+        yield from every_command(group.get_command(None, name), (*path, name))
