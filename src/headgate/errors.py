@@ -144,14 +144,15 @@ class ConnectFailed(UpstreamError):
 
 
 class UpstreamTimedOut(UpstreamError):
-    """A timeout ran out; `reason` is ETIMEDOUT, `limit_ms` the value that ran out."""
+    """A timeout ran out; `reason` is ETIMEDOUT, `limit_ms` the value of `setting`, which ran out."""
 
     code, status = "upstream_timed_out", 504
     blame, next_step = Blame.PROVIDER, NextStep.NEXT_ACCOUNT
 
-    def __init__(self, message: str, *, limit_ms: int, hint: str = "") -> None:
+    def __init__(self, message: str, *, limit_ms: int, setting: str, hint: str = "") -> None:
         super().__init__(message, reason="ETIMEDOUT", hint=hint)
         self.limit_ms = limit_ms
+        self.setting = setting
 
 
 class BadAnswer(UpstreamError):
@@ -166,6 +167,17 @@ class AnswerCut(UpstreamError):
 
     code, status = "answer_cut", 502
     blame, next_step = Blame.PROVIDER, NextStep.NEXT_ACCOUNT
+
+
+class LoopDetected(UpstreamError):
+    """An account's base URL leads back to this gateway; nothing is sent round in circles."""
+
+    code, status = "loop_detected", 508
+    blame, next_step = Blame.OWNER, NextStep.NEXT_ACCOUNT
+
+    def __init__(self, message: str) -> None:
+        hint = "Give the account the provider's own address as its base URL, or none."
+        super().__init__(message, reason="ELOOP", hint=hint)
 
 
 # ---- the owner's side: commands, settings, storage -----------------------------------------------

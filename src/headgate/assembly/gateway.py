@@ -88,7 +88,10 @@ class Gateway:
         pool = parts.telling_pool(clock, self._providers, settings.routing, journal)
         await stores.fill(pool)
         outbox = Outbox(journal.commit)
-        upstream = UpstreamClient(clock, outbox, keepalive_seconds=settings.upstream.keepalive_seconds)
+        keepalive_seconds = settings.upstream.keepalive_seconds
+        upstream = UpstreamClient(
+            clock, outbox, keepalive_seconds=keepalive_seconds, own_address=tcp.getsockname()
+        )
         closing.push_async_callback(upstream.close)
         relay = parts.relay_of(
             settings,

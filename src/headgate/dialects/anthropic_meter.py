@@ -130,10 +130,12 @@ class JsonMeter(msgspec.Struct, eq=False):
             try:
                 data = self._decoder.feed(data)
             except CodingError:
+                data = b""
                 self._size = _MAX_JSON + 1
-                return
         self._pieces.append(data)
         self._size += len(data)
+        if self._size > _MAX_JSON:  # nobody will read it: a few bytes may have swollen to all this
+            self._pieces.clear()
 
     def plain(self) -> bytes:
         """The answer so far, without content coding."""

@@ -26,6 +26,9 @@ from headgate.wire.sse import interrupt
 _NOT_RETURNED = HOP_BY_HOP | {b"set-cookie", b"alt-svc"}
 """Cookies belong to the account, and an alternative service to the provider's origin."""
 
+_NOT_RETURNED_BY_204 = _NOT_RETURNED | {b"content-length"}
+"""It has no body, and must not say how long one is (RFC 9110, section 8.6)."""
+
 _OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-md5", b"digest", b"etag"})
 """True of the bytes that came, not of others."""
 
@@ -65,7 +68,8 @@ class Answers:
         answer = opened.answer
         lines = answer.lines
         if lines is None or not _NOT_RETURNED.isdisjoint(answer.fields):
-            lines = write_lines(forwardable(answer.headers, _NOT_RETURNED))
+            dropped = _NOT_RETURNED if answer.status != 204 else _NOT_RETURNED_BY_204
+            lines = write_lines(forwardable(answer.headers, dropped))
         if isinstance(opened.meter, StreamMeter):
             lines += _unbuffered(answer.fields)
         length = None if answer.is_chunked else answer.content_length
@@ -112,7 +116,7 @@ class Answers:
     ) -> None:
         """An error of our own; within a running answer as its dialect's error event, then the end."""
         if isinstance(error, UpstreamTimedOut):  # an answer that had begun: the same words as before it
-            error = timed_out(error.limit_ms, setting="upstream.idle_timeout_ms")
+            error = timed_out(error.limit_ms, setting=error.setting)
         if exchange.has_started:
             self._fail_within(exchange, trail, error)
             return
@@ -180,5 +184,5 @@ def _attempts_of(trail: Trail) -> dict[str, Any]:
 
 
 def in_words(error: UpstreamError) -> str:
-    """A failed attempt as the log has it: the network's word first."""
-    return f"{error.reason}: {error.message}"
+    """A failed attempt as the log has it: the network's word first, the mend last where there is one."""
+    return f"{error.reason}: {error.message}{'. ' if error.hint else ''}{error.hint}"

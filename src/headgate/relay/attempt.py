@@ -11,10 +11,12 @@ import msgspec
 from headgate.dialects.anthropic_meter import JsonMeter, Meter, meter_for
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
+from headgate.relay.loops import is_our_own_answer
 from headgate.relay.targets import Target, head_for
 from headgate.relay.trail import KeptAnswer
 from headgate.upstream.answer import Answer
 from headgate.upstream.client import UpstreamClient
+from headgate.upstream.failures import leads_back
 from headgate.upstream.timeouts import Timeouts
 
 _MAX_LOOK = 262_144
@@ -50,10 +52,12 @@ async def open_answer(
         # A short answer comes with its head: nothing to wait for.
         first = answer.take()
         if not first and not answer.is_complete:
-            first = await answer.read()
+            first = await answer.look()
         meter.feed(first)
         opened = Opened(answer, first, meter)
         tells_addresses = exchange.head.endpoint.tells_addresses and isinstance(meter, JsonMeter)
+        if answer.status >= 400 and is_our_own_answer(exchange, answer.fields):
+            raise leads_back(target.origin)
         if answer.status >= 400 or tells_addresses:
             await _look_on(opened, wants_whole=True)
         elif not meter.has_event:
@@ -68,7 +72,7 @@ async def _look_on(opened: Opened, *, wants_whole: bool) -> None:
     """Read until the answer is whole, or until a stream has brought its first event."""
     answer, meter = opened.answer, opened.meter
     while not answer.is_complete and len(opened.first) < _MAX_LOOK and (wants_whole or not meter.has_event):
-        piece = await answer.read()
+        piece = await answer.look()
         meter.feed(piece)
         opened.first += piece
     if answer.status >= 400 and answer.is_complete:

@@ -9,7 +9,7 @@ import logging
 
 from headgate.clock import Clock
 from headgate.config.settings import RetrySettings
-from headgate.errors import GatewayFault, HeadgateError, ShuttingDown, UpstreamError
+from headgate.errors import GatewayFault, HeadgateError, LoopDetected, ShuttingDown, UpstreamError
 from headgate.pool.living import LivingAccount
 from headgate.pool.pool import Pool
 from headgate.relay.answers import Answers, in_words
@@ -18,7 +18,7 @@ from headgate.relay.ending import Ending
 from headgate.relay.exchange import Exchange
 from headgate.relay.patience import Patience
 from headgate.relay.plan import Plan, Planner
-from headgate.relay.retry import SERVE, UNREACHABLE, Step, Verdict, judge
+from headgate.relay.retry import ASTRAY, SERVE, UNREACHABLE, Step, Verdict, judge
 from headgate.relay.targets import Targets
 from headgate.relay.trail import Trail
 from headgate.upstream.client import UpstreamClient
@@ -124,7 +124,8 @@ class Relay:
             except UpstreamError as error:
                 trail.waited_seconds += self._clock.monotonic() - began
                 trail.last_error = error
-                self._note_failure(trail, plan, living, UNREACHABLE, began, error.code, in_words(error))
+                verdict = ASTRAY if isinstance(error, LoopDetected) else UNREACHABLE
+                self._note_failure(trail, plan, living, verdict, began, error.code, in_words(error))
                 return False
             try:
                 if not self._is_good(trail, plan, living, opened, began):

@@ -10,6 +10,7 @@ from headgate.errors import (
     AllAccountsFailed,
     AllAccountsLimited,
     ForwardFailed,
+    LoopDetected,
     NoAccountAvailable,
     UpstreamError,
     UpstreamTimedOut,
@@ -107,6 +108,8 @@ class Ending:
             trail.waited_seconds += self._clock.monotonic() - began
         except UpstreamError as error:
             trail.note_attempt(0, "own-credential", began=began, error=error.code, reason=in_words(error))
+            if isinstance(error, LoopDetected):
+                raise
             raise ForwardFailed(
                 f"Failed to forward unauthenticated request: {in_words(error)}",
                 hint="Is the provider reachable from this machine?",
@@ -133,11 +136,13 @@ def _all_failed(trail: Trail) -> AllAccountsFailed:
 def _nobody_answered(trail: Trail) -> Exception:
     """No provider said anything: a timeout is told as such, everything else as a bad gateway."""
     if isinstance(trail.last_error, UpstreamTimedOut):
-        return timed_out(trail.last_error.limit_ms, setting="upstream.first_byte_timeout_ms")
+        return timed_out(trail.last_error.limit_ms, setting=trail.last_error.setting)
+    if isinstance(trail.last_error, LoopDetected):
+        return trail.last_error
+    mend = (trail.last_error and trail.last_error.hint) or "Is the provider reachable from this machine?"
     return AllAccountsFailed(
         "All accounts failed to proxy the request",
-        hint="Is the provider reachable from this machine? "
-        "`headgate requests ID` shows each attempt; ID is this answer's request_id.",
+        hint=f"{mend} `headgate requests ID` shows each attempt; ID is this answer's request_id.",
     )
 
 

@@ -7,7 +7,7 @@ piece of the body, so that a short answer is one write; nothing is sent before t
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -46,6 +46,8 @@ class ClientSide(msgspec.Struct, eq=False):
     outbox: Outbox
     on_complete: "Callable[[Exchange], None]"
     """Called when an answer is out."""
+    siblings: "Set[Exchange]"
+    """All that are open in the gateway, of any client."""
 
 
 class Exchange(msgspec.Struct, eq=False):

@@ -14,6 +14,7 @@ class Patience:
         self._usual = Timeouts(
             connect=upstream.connect_timeout_ms / 1000,
             first_byte=upstream.first_byte_timeout_ms / 1000,
+            beginning=server.request_timeout_ms / 1000,
             idle=upstream.idle_timeout_ms / 1000,
             total=upstream.total_timeout_ms / 1000,
         )
@@ -37,6 +38,7 @@ class Patience:
         return Timeouts(
             connect=min(usual.connect or left, left),
             first_byte=min(usual.first_byte or left, left),
+            beginning=left,
             idle=usual.idle,
             total=usual.total,
         )

@@ -16,6 +16,7 @@ from headgate.pool.pool import Pool, Wanted
 from headgate.providers.provider import Provider
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
+from headgate.relay.loops import refuse_own_request
 from headgate.relay.pins import deals_in_objects, ids_in, ids_in_request
 
 
@@ -55,7 +56,8 @@ class Planner:
         self._on_object = on_object
 
     def plan(self, exchange: Exchange) -> Plan:
-        """Raises InvalidRequest for a body that cannot be routed, UnknownAccount for a wrong wish."""
+        """Raises InvalidRequest for a body that cannot be routed, UnknownAccount for a wrong wish,
+        LoopDetected for a request of our own."""
         client, endpoint = exchange.head.client, exchange.head.endpoint
         session = client.session
         facts = None
@@ -65,6 +67,8 @@ class Planner:
         deals = deals_in_objects(exchange, facts)
         provider = self._providers[endpoint.provider]
         model = facts.model if facts is not None else None
+        if client.caller.own_credential is not None:
+            refuse_own_request(exchange, self._pool)
         pinned_id = None
         if deals or client.wanted_account is not None:
             pinned_id = self._pinned(exchange, facts, searches=deals)

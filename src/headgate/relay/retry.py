@@ -36,6 +36,9 @@ SERVE = Verdict(Step.SERVE)
 UNREACHABLE = Verdict(Step.RETRY, Fault.UNREACHABLE)
 """Nothing came back: connect error, timeout before the first byte, broken answer."""
 
+ASTRAY = Verdict(Step.MOVE, Fault.UNREACHABLE)
+"""Its address leads back to us: another try would not go elsewhere."""
+
 _OF_COMPLAINT = {
     Complaint.INVALID: SERVE,
     Complaint.TOO_LARGE: SERVE,

@@ -8,6 +8,7 @@ import asyncio
 import inspect
 import itertools
 import os
+from collections.abc import Callable
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
@@ -56,6 +57,16 @@ class FastLane:
         if known is not None and known.headers == headers and b"key=" not in query:
             return known
         return ClientHead(headers, self._callers.identify(headers, query))
+
+    def client_side(
+        self,
+        address: str,
+        transport: asyncio.Transport,
+        flow: FlowControl,
+        on_complete: Callable[[Exchange], None],
+    ) -> ClientSide:
+        """A connection that exchanges will answer on."""
+        return ClientSide(address, transport, flow, self.outbox, on_complete, self.open_exchanges)
 
     def open(self, head: RequestHead, client: ClientSide) -> Exchange:
         """A new exchange; its body is kept or streamed as its endpoint and its size want."""

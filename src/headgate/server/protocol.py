@@ -80,9 +80,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         address = self.client[0] if self.client else "local"
-        self._client_side = ClientSide(
-            address, transport, self.flow, self._lane.outbox, self._exchange_complete
-        )
+        self._client_side = self._lane.client_side(address, transport, self.flow, self._exchange_complete)
         self._idleness = Idleness(self.loop, self.timeout_keep_alive, self._turns, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:

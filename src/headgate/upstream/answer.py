@@ -17,10 +17,11 @@ class BodySource(Protocol):
     unread_bytes: int
     is_reading_paused: bool
 
-    def more(self, sink: Sink | None) -> "asyncio.Future[object]":
+    def more(self, sink: Sink | None, *, is_look: bool = False) -> "asyncio.Future[object]":
         """Resolves when there is a piece, or the end, or a failure. Raises a failure already known.
 
-        With a `sink`: when there is the end, or a failure, or (True) the sink has enough.
+        With a `sink`: when there is the end, or a failure, or (True) the sink has enough. `is_look`: the
+        timeout of the beginning runs as well.
         """
         ...
 
@@ -96,6 +97,15 @@ class Answer:
             data = self.take()
         return data
 
+    async def look(self) -> bytes:
+        """Like `read`, while nothing of the answer has been used yet: however slowly its pieces come, the
+        time of `Timeouts.beginning` is all they get."""
+        data = self.take()
+        if not data and not self.is_complete:
+            await self._wait(None, is_look=True)
+            data = self.take()
+        return data
+
     async def pipe(self, sink: Sink) -> bytes:
         """Like `read`, but pieces that come while it waits go straight to `sink`, without a turn of the
         event loop for each. Returns the last piece, which `sink` does not get; or b"" when `sink`
@@ -107,12 +117,12 @@ class Answer:
             data = self.take()
         return data
 
-    async def _wait(self, sink: Sink | None) -> None:
+    async def _wait(self, sink: Sink | None, *, is_look: bool = False) -> None:
         source = self._source
         if source is None:
             raise AnswerCut("The answer was closed before its end", reason="ECONNABORTED")
         try:
-            is_enough = await source.more(sink)
+            is_enough = await source.more(sink, is_look=is_look)
         except asyncio.CancelledError:
             source.abort()
             raise

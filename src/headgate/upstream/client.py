@@ -1,18 +1,17 @@
 """The outbound client: one attempt of one request, over a resting connection or a new one."""
 
 import asyncio
-import errno
 import ssl
 from collections.abc import AsyncIterator
-from typing import Any
 
 from headgate.clock import Clock
-from headgate.errors import ConnectFailed, UpstreamTimedOut
+from headgate.errors import ConnectFailed
 from headgate.outbox import Outbox
 from headgate.tasks import TaskGroup
 from headgate.upstream.answer import Answer
 from headgate.upstream.connection import WHOLE_BODIES, Connection, WholeBody
 from headgate.upstream.deadline import NEVER
+from headgate.upstream.dialing import Address, Dialer
 from headgate.upstream.failures import connect_failed
 from headgate.upstream.origin import Origin
 from headgate.upstream.plain import PlainReader
@@ -23,9 +22,6 @@ from headgate.upstream.tls import client_context
 Body = WholeBody | AsyncIterator[bytes]
 """Already framed by the caller: of the length that the head says, or chunked. A whole body must not
 change until the answer's head is in."""
-
-_HAPPY_EYEBALLS_SECONDS = 0.25
-"""RFC 8305, section 8: the recommended delay between two address families."""
 
 
 class UpstreamClient:
@@ -38,12 +34,15 @@ class UpstreamClient:
         *,
         keepalive_seconds: float = 60.0,
         tls: ssl.SSLContext | None = None,
+        own_address: Address | None = None,
     ) -> None:
-        """`tls` replaces the verifying context on the system's store; see `tls.client_context`."""
+        """`tls` replaces the verifying context on the system's store; see `tls.client_context`.
+        `own_address` is where this gateway listens itself: no request goes there."""
         self._outbox = outbox
         self._monotonic = clock.monotonic
         self._keepalive_seconds = keepalive_seconds
         self._tls = tls
+        self._dialer = Dialer(own_address)
         self._pool: ConnectionPool[Connection] = ConnectionPool()
         self._plain = PlainReader()
         self._tasks = TaskGroup()
@@ -86,30 +85,9 @@ class UpstreamClient:
     async def _connect(self, origin: Origin, timeouts: Timeouts, ends_at: float) -> Connection:
         if self._pool.is_closed:
             raise ConnectFailed("The gateway is shutting down", reason="ECONNABORTED")
-        connect_seconds = timeouts.connect or NEVER
-        left = min(connect_seconds, ends_at - self._monotonic())
-        try:
-            async with asyncio.timeout(None if left == NEVER else left):
-                return await self._open(origin)
-        except TimeoutError as error:
-            if error.errno is not None:  # the kernel's own, not ours
-                raise connect_failed(error, origin) from error
-            limit = timeouts.connect if left == connect_seconds else timeouts.total
-            limit_ms = round((limit or 0) * 1000)
-            where = f"{origin.host}:{origin.port}"
-            raise UpstreamTimedOut(
-                f"No connection to {where} within {limit_ms} ms", limit_ms=limit_ms
-            ) from None
-        except OSError as error:
-            raise connect_failed(error, origin) from error
-
-    async def _open(self, origin: Origin) -> Connection:
-        loop = asyncio.get_running_loop()
-        options: dict[str, Any] = {}
-        if isinstance(loop, asyncio.BaseEventLoop):  # uvloop has no such parameter
-            options["happy_eyeballs_delay"] = _HAPPY_EYEBALLS_SECONDS
-        if origin.scheme == "https":
-            options |= {"ssl": self._context(), "server_hostname": origin.host}
+        seconds, limit, setting = timeouts.connect or NEVER, timeouts.connect, "upstream.connect_timeout_ms"
+        if (left := ends_at - self._monotonic()) < seconds:
+            seconds, limit, setting = left, timeouts.total, "upstream.total_timeout_ms"
         connection = Connection(
             origin,
             self._pool,
@@ -119,10 +97,18 @@ class UpstreamClient:
             self._monotonic,
             self._keepalive_seconds,
         )
-        await loop.create_connection(lambda: connection, origin.host, origin.port, **options)
+        tls = self._context() if origin.scheme == "https" else None
+        await self._dialer.dial(
+            origin,
+            lambda: connection,
+            tls,
+            seconds=seconds,
+            limit_ms=round((limit or 0) * 1000),
+            setting=setting,
+        )
         # Not before: of a connection that is given up at this moment uvloop never says that it is lost.
         if not self._pool.opened(connection):
-            raise ConnectionResetError(errno.ECONNRESET, "the far side closed at once")
+            raise connect_failed(ConnectionResetError(), origin)
         return connection
 
     def _context(self) -> ssl.SSLContext:

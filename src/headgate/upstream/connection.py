@@ -68,6 +68,8 @@ class Connection(asyncio.Protocol):
         self._failure: BaseException | None = None
         self._timeouts = _NO_TIMEOUTS
         self._ends_at = NEVER
+        self._began = 0.0
+        self._is_looked_at = False
         self._leaves_with = 0
         """The flush of the outbox that takes the request along."""
         self._sender: asyncio.Task[None] | None = None
@@ -93,21 +95,25 @@ class Connection(asyncio.Protocol):
             is_short = len(body) <= MAX_JOINED_BODY_BYTES
             self._leaves_with = self._outbox.flushes + 1
             self._outbox.write(self._socket, head + body if is_short else (head, body))
-            self._watch(timeouts.first_byte)
+            self._began = self._watch(timeouts.first_byte)
         else:
             self._socket.write(head)
-            self._deadline.set(ends_at, self._monotonic())
+            self._began = self._monotonic()
+            self._deadline.set(ends_at, self._began)
             self._sender = self._tasks.spawn(self._send_pieces(body), name="upstream request body")
         return waiter
 
-    def more(self, sink: Sink | None) -> "asyncio.Future[object]":
+    def more(self, sink: Sink | None, *, is_look: bool = False) -> "asyncio.Future[object]":
         if self._failure is not None:
             raise self._failure
         if self._waiter is not None:
             raise RuntimeError("an answer has one reader at a time")
         waiter = self._waiter = self._loop.create_future()
         self._sink = sink
-        self._watch(self._timeouts.idle)
+        now = self._watch(self._timeouts.idle)
+        self._is_looked_at = is_look
+        if is_look:
+            self._deadline.set(min(self._deadline.at, self._look_ends_at), now)
         return waiter
 
     def raise_failure(self) -> NoReturn:
@@ -216,10 +222,17 @@ class Connection(asyncio.Protocol):
 
     # ---- inside --------------------------------------------------------------------------------------
 
-    def _watch(self, seconds: float | None) -> None:
+    def _watch(self, seconds: float | None) -> float:
+        """Returns the present moment."""
         now = self._monotonic()
         at = now + seconds if seconds else NEVER
         self._deadline.set(min(at, self._ends_at), now)
+        return now
+
+    @property
+    def _look_ends_at(self) -> float:
+        beginning = self._timeouts.beginning
+        return self._began + beginning if beginning else NEVER
 
     def _head_came(self) -> None:
         if self._sender is not None:
@@ -266,17 +279,22 @@ class Connection(asyncio.Protocol):
             self._stop()
 
     def _timed_out(self) -> UpstreamError:
-        timeouts, has_head = self._timeouts, self._framing.has_head
-        if self._monotonic() >= self._ends_at:
-            limit, what = timeouts.total, "The answer was not complete"
+        timeouts, has_head, now = self._timeouts, self._framing.has_head, self._monotonic()
+        if now >= self._ends_at:
+            limit, setting, what = timeouts.total, "upstream.total_timeout_ms", "The answer was not complete"
+        elif has_head and self._is_looked_at and now >= self._look_ends_at:
+            limit, setting = timeouts.beginning, "server.request_timeout_ms"
+            what = "The answer had not properly begun"
         elif self._sender is not None:
-            limit, what = timeouts.idle, "The provider took no more of the request"
+            limit, setting = timeouts.idle, "upstream.idle_timeout_ms"
+            what = "The provider took no more of the request"
         elif has_head:
-            limit, what = timeouts.idle, "The answer did not go on"
+            limit, setting, what = timeouts.idle, "upstream.idle_timeout_ms", "The answer did not go on"
         else:
-            limit, what = timeouts.first_byte, "There was no answer"
+            limit, setting = timeouts.first_byte, "upstream.first_byte_timeout_ms"
+            what = "There was no answer"
         limit_ms = round((limit or 0) * 1000)
-        return UpstreamTimedOut(f"{what} within {limit_ms} ms", limit_ms=limit_ms)
+        return UpstreamTimedOut(f"{what} within {limit_ms} ms", limit_ms=limit_ms, setting=setting)
 
     async def _send_pieces(self, body: AsyncIterator[bytes]) -> None:
         """A task of its own, so that an early answer can end the wait for the caller's next piece."""

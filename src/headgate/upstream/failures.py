@@ -8,7 +8,7 @@ import re
 import socket
 import ssl
 
-from headgate.errors import AnswerCut, ConnectFailed
+from headgate.errors import AnswerCut, ConnectFailed, LoopDetected
 from headgate.upstream.origin import Origin
 
 _TLS_EXPIRED = frozenset({10})
@@ -16,6 +16,9 @@ _TLS_NOT_YET_VALID = frozenset({9})
 _TLS_WRONG_HOST = frozenset({62, 64})
 _TLS_UNTRUSTED = frozenset({18, 19, 20, 21, 27})
 """Verification results of OpenSSL (`X509_V_ERR_…`, x509_vfy.h)."""
+
+_NO_TLS_THERE = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+"""What OpenSSL says of bytes that are no TLS record; which of them depends on its version."""
 
 _RESOLVER_WORDS = {
     socket.EAI_NONAME: "ENOTFOUND",
@@ -33,16 +36,28 @@ def connect_failed(error: OSError, origin: Origin) -> ConnectFailed:
         return _certificate_refused(error, origin)
     if isinstance(error, ssl.SSLError):
         detail = error.reason or "handshake failed"
-        return ConnectFailed(f"TLS handshake with {where} failed: {detail}", reason="ETLSHANDSHAKE")
-    if isinstance(error, socket.gaierror):
-        word = _RESOLVER_WORDS.get(error.errno or 0, "ENOTFOUND")
+        hint = ""
+        if detail in _NO_TLS_THERE:
+            hint = "Write http:// in the base URL if that port speaks no TLS."
         return ConnectFailed(
-            f"Host name {origin.host} could not be resolved ({word})",
-            reason=word,
-            hint="Check the base URL and this machine's DNS.",
+            f"TLS handshake with {where} failed: {detail}", reason="ETLSHANDSHAKE", hint=hint
         )
+    if isinstance(error, socket.gaierror):
+        return unresolvable(origin, _RESOLVER_WORDS.get(error.errno or 0, "ENOTFOUND"))
     word = network_word(error)
     return ConnectFailed(f"No connection to {where} ({word})", reason=word)
+
+
+def unresolvable(origin: Origin, word: str = "ENOTFOUND") -> ConnectFailed:
+    return ConnectFailed(
+        f"Host name {origin.host} could not be resolved ({word})",
+        reason=word,
+        hint="Check the base URL and this machine's DNS.",
+    )
+
+
+def leads_back(origin: Origin) -> LoopDetected:
+    return LoopDetected(f"The base URL {origin} leads back to this gateway itself")
 
 
 def answer_cut(error: Exception | None, *, answered: bool) -> AnswerCut:
@@ -86,7 +101,8 @@ def _certificate_refused(error: ssl.SSLCertVerificationError, origin: Origin) ->
         return ConnectFailed(
             f"The TLS certificate of {origin.host} is signed by nobody this machine trusts",
             reason="ETLSUNTRUSTED",
-            hint="Put the signing certificate into the system's store if the host is yours.",
+            hint="If the host is yours, name the certificate of who signed it in SSL_CERT_FILE "
+            "and start the gateway again, or put it into the system's store.",
         )
     return ConnectFailed(
         f"The TLS certificate of {origin.host} was refused: {error.verify_message}", reason="ETLSVERIFY"

@@ -1,5 +1,7 @@
 """Where an answer begins and ends (RFC 9112, section 6): bytes in, head and body pieces out. No I/O."""
 
+import re
+
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from headgate.errors import BadAnswer
@@ -13,7 +15,16 @@ trailers with one count. Providers' heads stay below 8 KiB."""
 MAX_INTERIM_ANSWERS = 16
 
 _BODYLESS = frozenset({204, 304})
+_HIGHEST_STATUS = 599
 _NO_HTTP = "The provider's answer is not HTTP/1.1"
+_REASON = re.compile(rb"[\t -~\x80-\xff]*")
+"""RFC 9112, section 4. The parser takes any byte that ends no line."""
+
+_STARTS_OF_OTHERS = (b"R", b"I")
+"""The parser reads RTSP and ICE like HTTP/1.0."""
+
+_SPEAKS_TLS = b"\x15\x03"
+"""How a TLS server complains about a request in clear: an alert record (RFC 8446, section 5.1)."""
 
 
 class _DataAfterEnd(Exception):
@@ -94,6 +105,8 @@ class AnswerFraming:
                 self.has_head = self.is_done = self.can_be_followed = True
                 return
             self._is_http_1_1 = data.startswith(b"HTTP/1.1 ")
+            if not self._is_http_1_1:
+                _check_start(data)
         self._silent_bytes += len(data)
         try:
             self._parser.feed_data(data)  # type: ignore[union-attr]
@@ -133,6 +146,8 @@ class AnswerFraming:
         if status < 200:
             self._pass_interim(status)
             return
+        if self.reason != b"OK" or status != 200:
+            self._check_status_line()
         headers = self._headers
         self.fields = fields = dict(headers)
         length = fields.get(b"content-length")
@@ -171,6 +186,12 @@ class AnswerFraming:
             raise BadAnswer(_too_much("interim answers"), reason="EBADANSWER")
         self._is_http_1_1 = False  # what the first bytes said held for this one: ask for the next
 
+    def _check_status_line(self) -> None:
+        if self.status > _HIGHEST_STATUS:
+            raise BadAnswer(f"The provider answered with status {self.status}", reason="EBADANSWER")
+        if not _REASON.fullmatch(self.reason):
+            raise BadAnswer(f"{_NO_HTTP}: its status line has control characters", reason="EBADANSWER")
+
     def _note_coding(self, name: bytes, value: bytes) -> None:
         """httptools refuses a length beside a transfer coding."""
         if name != b"transfer-encoding":
@@ -205,6 +226,17 @@ class AnswerFraming:
             self.can_be_followed = False
             self.pieces.clear()
         self._parser = HttpResponseParser(self)
+
+
+def _check_start(first: bytes) -> None:
+    if first.startswith(_SPEAKS_TLS):
+        raise BadAnswer(
+            "The provider's port speaks TLS, and was spoken to in clear",
+            reason="EBADANSWER",
+            hint="Write https:// in the base URL.",
+        )
+    if first.lstrip(b"\r\n").startswith(_STARTS_OF_OTHERS):
+        raise BadAnswer(_NO_HTTP, reason="EBADANSWER")
 
 
 def _check_size(headers: Headers) -> None:

@@ -12,6 +12,9 @@ class Timeouts:
     first_byte: float | None = None
     """From the request handed to the socket until the answer's head is in; interim (1xx) answers do
     not prolong it."""
+    beginning: float | None = None
+    """From the request handed to the socket until enough of the body is here to judge the answer by:
+    holds for `Answer.look` alone."""
     idle: float | None = None
     """Between two pieces of an answer, while somebody waits for one; and while the far side takes no
     more of a streamed request body."""

@@ -1,0 +1,47 @@
+"""A base URL that leads back to this gateway by a way that its socket does not show: a port-forward,
+a reverse proxy in front of it. Found out by what comes back.
+"""
+
+from collections.abc import Mapping
+
+from headgate.errors import LoopDetected
+from headgate.pool.pool import Pool
+from headgate.relay.body import BodyBuffer
+from headgate.relay.exchange import Exchange
+
+_LENGTH_OF_PROCESS = len("hgr_") + 10
+"""Of a request id: what all requests of this process share (`FastLane`)."""
+
+
+def is_our_own_answer(exchange: Exchange, fields: Mapping[bytes, bytes]) -> bool:
+    """Whether this gateway gave the answer to its own request. Asked of refusals only: where every
+    request goes round, the innermost one is refused."""
+    told = fields.get(b"x-headgate-request-id", b"")
+    return told.startswith(exchange.id[:_LENGTH_OF_PROCESS].encode())
+
+
+def refuse_own_request(exchange: Exchange, pool: Pool) -> None:
+    """Raises LoopDetected for a request that carries the key of one of our accounts, while the very same
+    request is on its way to that account: it is the one that we have just sent."""
+    own = exchange.head.client.caller.own_credential
+    if own is None or not _is_a_key_at_work(own.secret, pool):
+        return
+    if any(_is_the_same(exchange, other) for other in exchange.client.siblings):
+        raise LoopDetected("The gateway was sent its own request")
+
+
+def _is_a_key_at_work(secret: bytes, pool: Pool) -> bool:
+    accounts = [living for living in pool.living.values() if living.in_flight]
+    return any(secret in living.credential_header[1] for living in accounts)
+
+
+def _is_the_same(one: Exchange, other: Exchange) -> bool:
+    return (
+        other is not one
+        and other.head.method == one.head.method
+        and other.head.target == one.head.target
+        and isinstance(one.body, BodyBuffer)
+        and isinstance(other.body, BodyBuffer)
+        and other.body.received == one.body.received
+        and other.body.whole() == one.body.whole()
+    )
