@@ -33,6 +33,7 @@ def test_r9_no_active_account_is_a_503(
         assert (answer.status_code, error["code"]) == (503, "no_account_available")
         assert "No active accounts available" in error["message"]
         assert "headgate account" in error["hint"]
+        assert answer.headers["x-should-retry"] == "false"
         assert record_of(gateway, answer)["error"] == "no_account_available"
 
 

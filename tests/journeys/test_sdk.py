@@ -236,6 +236,7 @@ def test_the_gateways_own_error_is_the_sdks_exception(gateway: Gateway) -> None:
     error = raised.value
     assert error.body["error"]["code"] == "invalid_client_key"  # type: ignore[index]
     assert error.body["error"]["type"] == "authentication_error"  # type: ignore[index]
+    assert error.response.headers["x-should-retry"] == "false"  # no client shall try a wrong key for minutes
     assert error.request_id == error.response.headers["x-headgate-request-id"]
     assert gateway.record_of(error.request_id or "")["status"] == 401
 

@@ -211,6 +211,10 @@ def write_error(error: HeadgateError, *, request_id: str, extra: dict[str, Any] 
     return msgspec.json.encode({"type": "error", "error": inner, "request_id": request_id})
 
 
+IGNORED_EVENT = b"ping"
+"""An event that clients pass over without a look at its data (reference, "Ping events")."""
+
+
 def write_stream_error(error: HeadgateError, *, request_id: str) -> bytes:
     """The same as an event, for a stream that has begun (reference, "Error events")."""
     return b"event: error\ndata: " + write_error(error, request_id=request_id) + b"\n\n"

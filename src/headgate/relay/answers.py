@@ -10,9 +10,9 @@ from typing import Any
 
 from headgate.clock import Clock
 from headgate.config.settings import RoutingSettings
-from headgate.dialects.anthropic import write_error, write_stream_error
+from headgate.dialects.anthropic import IGNORED_EVENT, write_error, write_stream_error
 from headgate.dialects.anthropic_meter import StreamMeter
-from headgate.errors import ClientLeft, HeadgateError, UpstreamError, UpstreamTimedOut
+from headgate.errors import Blame, ClientLeft, HeadgateError, UpstreamError, UpstreamTimedOut
 from headgate.record.journal import Journal
 from headgate.relay.addresses import FIELD, lead_back
 from headgate.relay.attempt import Opened
@@ -28,6 +28,9 @@ _NOT_RETURNED = HOP_BY_HOP | {b"set-cookie", b"alt-svc"}
 
 _NOT_RETURNED_BY_204 = _NOT_RETURNED | {b"content-length"}
 """It has no body, and must not say how long one is (RFC 9110, section 8.6)."""
+
+_MENDED_BY_NO_RETRY = (Blame.CALLER, Blame.OWNER)
+"""A wrong key, no account at all: official clients try for minutes without a word unless told not to."""
 
 _OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-md5", b"digest", b"etag"})
 """True of the bytes that came, not of others."""
@@ -129,7 +132,7 @@ class Answers:
         ]
         if retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, round(retry_after + 0.5))))
-        if not should_retry:
+        if not should_retry or error.blame in _MENDED_BY_NO_RETRY:
             headers.append((b"x-should-retry", b"false"))
         phrase = HTTPStatus(error.status).phrase.encode()
         lines = write_lines(headers) + self._own_lines(exchange, trail)
@@ -141,7 +144,8 @@ class Answers:
         meter = trail.meter
         exchange.keep_alive = False
         if isinstance(meter, StreamMeter) and meter.is_plain and exchange.can_be_ended:
-            last = interrupt(meter.open_event, write_stream_error(error, request_id=exchange.id))
+            said = write_stream_error(error, request_id=exchange.id)
+            last = interrupt(meter.open_event, said, ignored=IGNORED_EVENT)
             self._record(trail, exchange.status, error.code, last_bytes=len(last))
             exchange.finish(last)
             return

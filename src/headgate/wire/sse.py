@@ -79,16 +79,18 @@ def read_events(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield event, b"\n".join(data)
 
 
-def interrupt(tail: bytes, event: bytes) -> bytes:
+def interrupt(tail: bytes, event: bytes, *, ignored: bytes) -> bytes:
     """Bytes that put `event` (whole, with its empty line) after a stream that broke off within `tail`.
 
-    The broken event must not be dispatched as it is: it would look like a good one with bad data. So
-    its open line is ended and `event` joins it; the later `event:` field is the one that counts. A cut
-    UTF-8 sequence is filled up first, because clients decode line by line.
+    The broken event must not be dispatched as it is: it would look like a good one with bad data. So it
+    gets the name `ignored`, of an event that clients pass over: the later `event:` field is the one that
+    counts. A cut UTF-8 sequence is filled up first, because clients decode line by line.
     """
-    if not tail or tail.endswith(b"\n"):
-        return event  # at the start of a line: one more line end would dispatch what came
-    return _utf8_filler(tail) + b"\n" + event
+    if not tail:
+        return event
+    # At the start of a line one more line end would dispatch what came.
+    line_end = b"" if tail.endswith(b"\n") else _utf8_filler(tail) + b"\n"
+    return line_end + b"event: " + ignored + b"\n\n" + event
 
 
 _FILLERS = [b"\x80" * n for n in range(4)] + [b"\xa0\x80", b"\x90\x80\x80", b"\xa0"]

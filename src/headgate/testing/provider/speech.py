@@ -1,16 +1,17 @@
 """What the model says: the same answer for the same request, in the blocks and deltas of the wire format.
 
-A caller steers it by words in the last user message: `say 500 words`, `use tool NAME {json}`,
-`search the web for X`; thinking, citations and containers follow from the request's own fields.
+A caller steers it by words in the last user message: `say 500 words`, `search the web for X`, and the tools
+of `tools.py`; thinking, citations and containers follow from the request's own fields.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
 import msgspec
+
+from headgate.testing.provider.tools import Call, due_call, text_of
 
 # Words of one to four UTF-8 bytes a character, quotes and escapes, so that careless readers stumble.
 _WORDS = (
@@ -18,7 +19,6 @@ _WORDS = (
     " \"quoted\"", " back\\slash", " 😀", " line\n", " tab\t", " Ünïcödé", " end", " of", " stream", "…",
 )  # fmt: skip
 _SAY = re.compile(r"\bsay (\d{1,6}) words\b", re.IGNORECASE)
-_USE_TOOL = re.compile(r"\buse tool ([\w-]+)\s*(\{.*\})", re.IGNORECASE | re.DOTALL)
 _SEARCH = re.compile(r"\bsearch the web for ([^\n.?!]+)", re.IGNORECASE)
 _ECHO_CHARACTERS = 80
 _COMMAND_CHARACTERS = 4096  # commands are looked for at the end of the text: a large body stays cheap
@@ -63,8 +63,8 @@ def speak(body: dict[str, Any], words: int, text: str = "") -> Spoken:
     )
     said.blocks.append(_text_block(tokens, _cited_document(body)))
     said.output_tokens += len(tokens)
-    if said.stop_reason == "end_turn":
-        _use_tool(said, body, command, seed, left - len(tokens))
+    if said.stop_reason == "end_turn" and (call := due_call(body)):
+        _use_tool(said, call, seed, left - len(tokens))
     return said
 
 
@@ -79,27 +79,9 @@ def wants_container(body: dict[str, Any]) -> bool:
 
 
 def last_user_text(body: dict[str, Any]) -> str:
-    """The text of the last message, tool results included."""
-    messages = body.get("messages") or [{}]
-    content = messages[-1].get("content")
-    if isinstance(content, str):
-        return content
-    return "\n".join(_texts(content if isinstance(content, list) else []))
-
-
-def _texts(blocks: list[Any]) -> Iterator[str]:
-    for block in blocks:
-        if not isinstance(block, dict):
-            continue
-        if block.get("type") == "text":
-            yield str(block.get("text", ""))
-        elif block.get("type") == "tool_result":
-            inner = block.get("content")
-            yield (
-                inner
-                if isinstance(inner, str)
-                else "\n".join(_texts(inner if isinstance(inner, list) else []))
-            )
+    """The text of the last message, tool results included. A message of role system is the client's own."""
+    messages = [m for m in body.get("messages") or () if m.get("role") != "system"]
+    return text_of(messages[-1].get("content")) if messages else ""
 
 
 def _text_tokens(asked: str, words: int, text: str, seed: int) -> list[str]:
@@ -187,41 +169,24 @@ def _think(said: Spoken, seed: int, left: int) -> int:
     return len(tokens)
 
 
-def _use_tool(said: Spoken, body: dict[str, Any], asked: str, seed: int, left: int) -> None:
-    """A call of the tool that the user or `tool_choice` names, its input cut in odd places."""
-    call = _wanted_call(body, asked)
-    if call is None:
-        return
-    name, text, value = call
-    pieces = _odd_pieces(text, seed)
+def _use_tool(said: Spoken, call: Call, seed: int, left: int) -> None:
+    """The call, its input cut in odd places."""
+    pieces = _odd_pieces(call.text, seed)
     if len(pieces) > left:
         said.stop_reason = "max_tokens"
         return
     start = {
         "type": "tool_use",
-        "id": f"toolu_01{seed:08x}{crc32(text.encode()):08x}",
-        "name": name,
+        "id": f"toolu_01{seed:08x}{crc32(call.text.encode()):08x}",
+        "name": call.name,
         "input": {},
     }
     deltas = [
         b'{"type":"input_json_delta","partial_json":%b}' % msgspec.json.encode(p) for p in ["", *pieces]
     ]
-    said.blocks.append(Block(start, start | {"input": value}, deltas))
+    said.blocks.append(Block(start, start | {"input": call.value}, deltas))
     said.output_tokens += len(pieces)
     said.stop_reason = "tool_use"
-
-
-def _wanted_call(body: dict[str, Any], asked: str) -> tuple[str, str, Any] | None:
-    names = {tool.get("name") for tool in body.get("tools") or () if isinstance(tool, dict)}
-    if (match := _USE_TOOL.search(asked)) and match[1] in names:
-        try:
-            return match[1], match[2], msgspec.json.decode(match[2])
-        except msgspec.DecodeError:
-            return None
-    choice = body.get("tool_choice") or {}
-    if choice.get("type") == "tool" and choice.get("name") in names:
-        return choice["name"], "{}", {}
-    return None
 
 
 def _odd_pieces(text: str, seed: int) -> list[str]:
