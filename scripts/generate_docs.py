@@ -25,13 +25,18 @@ names another, as does `HEADGATE_CONFIG`. Data (database, encryption key, journa
 the platform's data folder (`~/.local/share/headgate` on Linux), or where `HEADGATE_DATA_DIR` says; with
 `storage.url` elsewhere the control socket still lies there, so the folder must be one that can be made.
 
-A flag wins over the environment, the environment over the file, the file over the default. In the
-environment a setting is `HEADGATE_` and its name, with `__` for the dot: `HEADGATE_SERVER__PORT=9000`.
+A flag wins over the environment, the environment over `.env`, that over the file, the file over the default.
+In the environment a setting is `HEADGATE_` and its name, with `__` for the dot: `HEADGATE_SERVER__PORT=9000`.
+`.env` is read from the folder where the command is started (`NAME=value`, quotes, `export` and comments as
+usual); in it too every name that is understood counts, so look what else is in the folder.
 
-In the file `${NAME}` is replaced from the environment (`$${NAME}` stays as `${NAME}`); a secret may be
-written as `file:/path`, which reads it from there. An unknown key in the file is an error that names the
+In the file `${NAME}` is replaced from the environment or `.env` (`$${NAME}` stays as `${NAME}`); a secret may
+be written as `file:/path`, which reads it from there. An unknown key in the file is an error that names the
 nearest valid one, and so is an unknown provider anywhere; an unknown `HEADGATE_` variable is a
 warning.
+
+A setting marked *not in effect yet* is read and checked but belongs to a later release: setting it is warned
+about.
 
 ## The encryption key
 
@@ -95,7 +100,11 @@ def _settings_tables() -> Iterator[str]:
         if group != section:
             section = group
             yield f"\n## {section}\n\n| setting | default | unit | meaning |\n|---|---|---|---|\n"
-        yield f"| `{row.path}` | {_default(row)} | {row.unit} | {row.description} |\n"
+        yield f"| `{row.path}` | {_default(row)} | {row.unit} | {row.description}{_marks(row)} |\n"
+
+
+def _marks(row: table.Row) -> str:
+    return " *Not in effect yet.*" if row.is_later else ""
 
 
 def _default(row: table.Row) -> str:

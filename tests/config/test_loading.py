@@ -167,3 +167,69 @@ def test_a_file_of_secrets_that_others_can_read_is_warned_about(path: Path) -> N
 def test_unknown_variables_are_warnings(path: Path) -> None:
     """The environment is shared with other versions of ourselves."""
     assert load(path, "", {"HEADGATE_SEVER__PORT": "1"}).warnings
+
+
+def test_env_file_counts_below_the_real_environment(path: Path, tmp_path: Path) -> None:
+    """F9; a message says which of the two it was."""
+    (tmp_path / ".env").write_text("PORT=5\nHEADGATE_RETRY__ATTEMPTS=9\nKEY=k\n")
+    path.write_text('server: {port: 1}\nadmin: {key: "${KEY}"}\n')
+    path.chmod(0o600)
+    environ = {"headgate_retry__attempts": "4"}
+    loaded = load_settings({}, environ, path, folder=tmp_path)
+    assert (loaded.settings.server.port, loaded.settings.retry.attempts) == (5, 4)
+    assert loaded.settings.admin.key is not None
+    assert loaded.sources["server.port"].description == f"file {tmp_path / '.env'}: variable PORT"
+    assert loaded.sources["retry.attempts"].description == "environment variable HEADGATE_RETRY__ATTEMPTS"
+    assert load_settings({}, environ, tmp_path / "none").settings.server.port == 8080
+
+
+def test_an_unknown_name_is_warned_about_once(path: Path, tmp_path: Path) -> None:
+    """Though it stands in both places."""
+    (tmp_path / ".env").write_text("HEADGATE_SEVER__PORT=5\n")
+    path.touch()
+    loaded = load_settings({}, {"HEADGATE_SEVER__PORT": "1"}, path, folder=tmp_path)
+    assert len(loaded.warnings) == 1
+
+
+def test_every_missing_variable_is_said(path: Path) -> None:
+    """With the other complaints, and without what follows from its absence."""
+    text = "accounts:\n  - {name: a, api_key: '${A}'}\n  - {name: b, api_key: '${B}'}\nserver: {port: true}\n"
+    message = complaint(path, text)
+    assert "line 2, column 24: accounts.0.api_key: the environment has no variable 'A'" in message
+    assert "line 3, column 24: accounts.1.api_key: the environment has no variable 'B'" in message
+    assert "line 4, column 16: server.port: must be a number, not true or false" in message
+    assert "same api_key" not in message
+
+
+def test_a_missing_variable_that_is_overridden_does_not_count(path: Path) -> None:
+    """What another source sets is not asked of the file."""
+    text = "server: {host: '${GONE}'}\n"
+    assert load(path, text, {"HEADGATE_SERVER__HOST": "h"}).settings.server.host == "h"
+
+
+def test_all_files_that_had_a_say_are_known(path: Path, tmp_path: Path) -> None:
+    """A reload watches them."""
+    (tmp_path / "key").write_text("k")
+    text = f"admin: {{key: 'file:{tmp_path / 'key'}'}}\n"
+    path.write_text(text)
+    path.chmod(0o600)
+    loaded = load_settings({}, {}, path, folder=tmp_path)
+    assert set(loaded.watched) == {path, tmp_path / ".env", tmp_path / "key"}
+
+
+def test_settings_can_be_loaded_once_more(path: Path) -> None:
+    """By the same flags and the same environment."""
+    loaded = load(path, "retry: {attempts: 2}\n", {"PORT": "5"}, server__host="h")
+    path.write_text("retry: {attempts: 4}\n")
+    again = loaded.origin.load().settings
+    assert (again.retry.attempts, again.server.port, again.server.host) == (4, 5, "h")
+
+
+def test_whether_a_file_was_there_is_known(path: Path, tmp_path: Path) -> None:
+    """A path that was named and is missing is most often misspelt."""
+    gone = load_settings({}, {}, tmp_path / "none.yaml")
+    assert (gone.has_file, gone.is_named) == (False, True)
+    there = load(path)
+    assert (there.has_file, there.is_named) == (True, True)
+    unnamed = load_settings({}, {"XDG_CONFIG_HOME": str(tmp_path)})
+    assert not unnamed.is_named

@@ -24,7 +24,9 @@ def test_rows_reach_into_lists_and_maps() -> None:
 def test_secrets_are_known_as_such() -> None:
     """Whoever shows settings masks these."""
     secret = {row.path for row in table.rows() if row.is_secret}
-    assert secret == {"access.api_keys", "admin.key", "accounts.[].api_key", "storage.url"}
+    tokens = {"accounts.[].oauth.access_token", "accounts.[].oauth.refresh_token"}
+    urls = {"storage.url", "state.url", "upstream.proxy", "accounts.[].proxy"}
+    assert secret == {"access.api_keys", "admin.key", "accounts.[].api_key", *tokens, *urls}
 
 
 def test_choices_are_listed_in_place_of_a_unit() -> None:

@@ -182,3 +182,36 @@ async def test_a_secret_that_must_be_opened_names_the_account(
     await store.add(draft("work"))
     with pytest.raises(SecretUnreadable, match="the secret of account work"):
         await keyless.update("work", {"provider": "other"})
+
+
+async def test_declared_accounts_may_swap_their_secrets(store: AccountStore) -> None:
+    """One change: neither stands in the other's way, ids stay, the pause of the owner stays."""
+    await store.declare([draft("a", "sk-1", origin=SETTINGS), draft("b", "sk-2", origin=SETTINGS)])
+    before = {one.name: one for one in await store.list()}
+    await store.update("a", {"paused": True})
+    await store.declare([draft("a", "sk-2", origin=SETTINGS), draft("b", "sk-1", origin=SETTINGS)])
+    after = {one.name: one for one in await store.list()}
+    assert {name: one.id for name, one in after.items()} == {name: one.id for name, one in before.items()}
+    assert [one.credential and one.credential.secret for one in after.values()] == ["sk-2", "sk-1"]
+    assert after["a"].paused
+
+
+async def test_a_declared_secret_of_the_owner_s_changes_nothing(store: AccountStore) -> None:
+    """All of the declaration or none of it."""
+    await store.add(draft("mine", "sk-1"))
+    await store.declare([draft("a", "sk-2", origin=SETTINGS)])
+    with pytest.raises(Conflict, match="as account mine"):
+        await store.declare([draft("b", "sk-3", origin=SETTINGS), draft("a", "sk-1", origin=SETTINGS)])
+    assert {one.name: one.credential and one.credential.secret for one in await store.list()} == {
+        "mine": "sk-1",
+        "a": "sk-2",
+    }
+
+
+async def test_what_is_declared_no_more_is_removed(store: AccountStore) -> None:
+    """The owner's accounts stay, and what is declared as before is not written again."""
+    await store.add(draft("mine", "sk-1"))
+    await store.declare([draft("a", "sk-2", origin=SETTINGS), draft("b", "sk-3", origin=SETTINGS)])
+    (_, first, _) = await store.list()
+    await store.declare([draft("a", "sk-2", origin=SETTINGS)])
+    assert await store.list() == (await store.get("mine"), first)

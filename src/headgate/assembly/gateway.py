@@ -74,8 +74,10 @@ class Gateway:
 
     async def _open(self, closing: AsyncExitStack) -> tuple[Listener, RunningProcess]:
         settings, clock = self._settings, self._clock
+        for warning in self._loaded.warnings:
+            _log.warning("%s", warning)
         self._refuse_to_stand_open()
-        write_default_file(self._loaded.path)
+        self._make_settings_file()
         tcp = open_port(settings.server.host, settings.server.port)
         closing.callback(tcp.close)
 
@@ -112,7 +114,7 @@ class Gateway:
         self._before_start_line(self)
         folder_warnings = _mode_warnings(self._loaded.data_folder)
         file_warnings = [*folder_warnings, *stores.database.warnings, *stores.secrets.warnings]
-        self._announce(tcp, [*self._loaded.warnings, *file_warnings, *closed_warnings])
+        self._announce(tcp, [*file_warnings, *closed_warnings])
         return listener, process
 
     async def _open_stores(self, closing: AsyncExitStack) -> Stores:
@@ -169,6 +171,17 @@ class Gateway:
                 f"Refusing to listen on {settings.server.host} without {' and '.join(missing)}.",
                 hint=f"Set {'both' if len(missing) > 1 else 'it'} in the settings file, "
                 "or listen on 127.0.0.1.",
+            )
+
+    def _make_settings_file(self) -> None:
+        """A path that was named and is not there is most often misspelt."""
+        path, is_named = self._loaded.path, self._loaded.is_named
+        if write_default_file(path):
+            level = logging.WARNING if is_named else logging.INFO
+            _log.log(
+                level,
+                "There was no settings file at %s: one with every default as a comment is there now",
+                path,
             )
 
     def _announce(self, tcp: socket.socket, warnings: list[str]) -> None:

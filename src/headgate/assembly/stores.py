@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headgate.clock import Clock
-from headgate.config import environment
 from headgate.config.loading import Loaded
-from headgate.config.places import SECRET_KEY_VARIABLE
 from headgate.pool.pool import Pool
 from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database, open_database
@@ -42,7 +40,7 @@ class Stores:
     def on(cls, database: Database, loaded: Loaded, clock: Clock) -> "Stores":
         """Raises SettingsError for a key that cannot be one."""
         folder = state_folder(database.path, loaded.data_folder)
-        secrets = SecretBox.open_or_create(folder, environment.current().get(SECRET_KEY_VARIABLE))
+        secrets = SecretBox.open_or_create(folder, loaded.secret_key)
         return cls(database, folder, secrets, AccountStore(database, secrets, clock), HealthStore(database))
 
     async def fill(self, pool: Pool) -> None:

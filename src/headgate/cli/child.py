@@ -65,6 +65,7 @@ class ChildGateway:
             stdout=PIPE,
             stderr=STDOUT,
             env=child_environment(environment.current(), self._folder),
+            cwd=self._folder,  # another `.env` than ours
             start_new_session=True,
         )
         self._address = asyncio.get_running_loop().create_future()

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from headgate.config.loading import Loaded
+    from headgate.config.loading import Loaded, Origin
     from headgate.storage.database import Database
 
 
-def load_settings(flags: dict[str, Any], path: Path | None) -> "Loaded":
-    """See `config.loading.load_settings`."""
+def origin(flags: dict[str, Any], path: Path | None) -> "Origin":
+    """See `config.loading.Origin`."""
     from headgate.config import environment, loading
 
-    return loading.load_settings(flags, environment.current(), path)
+    return loading.Origin(flags, environment.current(), path, Path.cwd())
 
 
 def run_gateway(loaded: "Loaded") -> int:

@@ -9,7 +9,7 @@ from headgate.cli import on_demand
 from headgate.cli.terminal import err
 
 if TYPE_CHECKING:
-    from headgate.config.loading import Loaded
+    from headgate.config.loading import Loaded, Origin
 
 ConfigPath = Annotated[
     Path | None,
@@ -20,9 +20,29 @@ AccountName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the ac
 
 
 def load(config: Path | None, **flags: Any) -> "Loaded":
-    """The settings in force for one command; `server_port=9000` sets `server.port`."""
-    paths = {name.replace("_", ".", 1): value for name, value in flags.items()}
-    loaded = on_demand.load_settings(paths, config)
+    """The settings in force for one command; `server_port=9000` sets `server.port`.
+
+    What is odd about them is said on standard error. A file that is named and missing is one of those: the
+    command that runs the gateway makes it, others work on the defaults.
+    """
+    loaded = load_quietly(config, **flags)
+    if loaded.is_named and not loaded.has_file:
+        warn(f"There is no settings file at {loaded.path}: the defaults are in force")
     for warning in loaded.warnings:
-        err.print(f"warning: {warning}", style="yellow", soft_wrap=True, markup=False)
+        warn(warning)
     return loaded
+
+
+def load_quietly(config: Path | None, **flags: Any) -> "Loaded":
+    """The same for a command that says all this itself."""
+    return origin(config, **flags).load()
+
+
+def origin(config: Path | None, **flags: Any) -> "Origin":
+    """What the settings of this command are loaded from, now or again."""
+    paths = {name.replace("_", ".", 1): value for name, value in flags.items()}
+    return on_demand.origin(paths, config)
+
+
+def warn(sentence: str) -> None:
+    err.print(f"warning: {sentence}", style="yellow", soft_wrap=True, markup=False)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from headgate.cli import on_demand
-from headgate.cli.options import ConfigPath, load
+from headgate.cli.options import ConfigPath, load_quietly
 from headgate.cli.terminal import failing_as
 
 
@@ -17,7 +17,7 @@ def serve(
     config: ConfigPath = None,
 ) -> None:
     """Run the gateway. SIGINT or SIGTERM ends it after the requests that run."""
-    loaded = load(config, server_host=host, server_port=port)
+    loaded = load_quietly(config, server_host=host, server_port=port)  # the log says what is odd about them
     with failing_as("The gateway did not start"):
         code = on_demand.run_gateway(loaded)
     raise typer.Exit(code)

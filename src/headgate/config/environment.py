@@ -75,6 +75,9 @@ ALIASES: Mapping[str, Alias] = {
     **_under_any_prefix("DB_PATH", Alias(("storage.url",), _sqlite_url)),
     "DATABASE_URL": Alias(("storage.url",)),
     **_under_any_prefix("ROTATION_ENABLED", Alias(("routing.rotation",))),
+    **_under_any_prefix("HOT_RELOAD", Alias(("sources.hot_reload",))),
+    **_under_any_prefix("PRICING_REFRESH_HOURS", Alias(("pricing.refresh_hours",))),
+    "CLIENT_ID": Alias(("providers.anthropic.oauth.client_id",)),
 }
 CONFIG_ALIASES = tuple(prefix + "CONFIG_PATH" for prefix in OTHER_PREFIXES)
 """Other names of `HEADGATE_CONFIG`."""

@@ -6,10 +6,21 @@ A validator here raises `ValueError` with words for the owner; `loading.py` adds
 import hashlib
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from types import NoneType
+from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+)
 
 ACCOUNT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$"
 """Fit for a path, a header value and a log line, wherever the account comes from."""
@@ -20,6 +31,8 @@ _ARGON2_HASH = re.compile(
 )
 """The form that argon2 itself writes and reads: at least 8 bytes of salt and 4 of hash."""
 _JSON_LIST: TypeAdapter[list[Any]] = TypeAdapter(list[Any])
+_JSON_MAP: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+_NUMBERS = ({int}, {float}, {int, NoneType}, {float, NoneType})
 
 
 class Section(BaseModel):
@@ -27,15 +40,34 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_is_a_number(cls, value: object, info: ValidationInfo) -> object:
+        """Python takes `true` for 1: a gateway would listen on port 1."""
+        if isinstance(value, bool):
+            annotation = cls.model_fields[info.field_name or ""].annotation
+            if set(get_args(annotation) or (annotation,)) in _NUMBERS:
+                raise ValueError("must be a number, not true or false")
+        return value
 
-def setting(default: Any, description: str, *, unit: str, **limits: Any) -> Any:
-    """Declare one setting. `unit` names what its value is; `limits` are pydantic's (`ge`, `le` …)."""
-    return Field(default, description=description, json_schema_extra={"unit": unit}, **limits)
+
+def setting(
+    default: Any, description: str, *, unit: str, later: bool = False, restart: bool = False, **limits: Any
+) -> Any:
+    """Declare one setting. `unit` names what its value is; `limits` are pydantic's (`ge`, `le` …).
+
+    `later`: nothing obeys it yet. `restart`: a running gateway keeps the value that it began with.
+    """
+    return Field(default, description=description, json_schema_extra=_extra(unit, later, restart), **limits)
 
 
-def required(description: str, *, unit: str, **limits: Any) -> Any:
+def required(description: str, *, unit: str, later: bool = False, **limits: Any) -> Any:
     """Declare a setting that has no default."""
-    return Field(description=description, json_schema_extra={"unit": unit}, **limits)
+    return Field(description=description, json_schema_extra=_extra(unit, later, False), **limits)
+
+
+def _extra(unit: str, later: bool, restart: bool) -> dict[str, Any]:
+    return {"unit": unit, "later": later, "restart": restart}
 
 
 def _read_secret(value: object) -> object:
@@ -69,6 +101,13 @@ def _split_list(value: object) -> object:
     if text.startswith("["):
         return _JSON_LIST.validate_json(text)
     return [item for part in text.split(",") if (item := part.strip())]
+
+
+def _read_map(value: object) -> object:
+    """One text, as the environment has it, stands for a map: JSON."""
+    if value is None:
+        return {}
+    return _JSON_MAP.validate_json(value) if isinstance(value, str) else value
 
 
 def _digest_key(value: object) -> str:
@@ -106,6 +145,27 @@ def _check_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _check_address(value: str) -> str:
+    """A URL that may carry a query, since it is fetched and not built upon."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as https://example.com/prices.json")
+    if parts.username or parts.password:
+        raise ValueError("must hold no credentials")
+    return value
+
+
+def _check_proxy(secret: SecretStr) -> SecretStr:
+    """The address may hold a password, so it is a secret as a whole."""
+    parts = urlsplit(secret.get_secret_value())
+    if parts.scheme not in ("http", "https", "socks5", "socks5h") or not parts.hostname:
+        raise ValueError(
+            "must be an address such as http://proxy.example.com:3128 or socks5://127.0.0.1:1080"
+        )
+    _ = parts.port
+    return secret
+
+
 def _check_account_name(value: str) -> str:
     if not re.fullmatch(ACCOUNT_NAME_PATTERN, value):
         raise ValueError(
@@ -128,5 +188,8 @@ ClientKeyDigest = Annotated[str, BeforeValidator(_digest_key)]
 BaseUrl = Annotated[
     str, BeforeValidator(lambda value: _check_url(value) if isinstance(value, str) else value)
 ]
+Address = Annotated[str, AfterValidator(_check_address)]
+ProxyUrl = Annotated[Secret, AfterValidator(_check_proxy)]
 Words = BeforeValidator(_as_word)
 Listed = BeforeValidator(_split_list)
+Mapped = BeforeValidator(_read_map)

@@ -13,6 +13,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from headgate.errors import SettingsError
 
 _REFERENCE = re.compile(r"\$(\$?)\{([^}]*)\}")
+_QUOTED = re.compile(r"'[^']{3,}'")
+"""The parser's own marks are shorter: `'}'`, `','`."""
 _MEND = "Correct the file, or take the line out to get the default; docs/settings.md lists every setting."
 
 
@@ -32,6 +34,8 @@ class Parsed:
 
     values: dict[str, Any] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
+    unresolved: dict[str, str] = field(default_factory=dict)
+    """By path: in words, the `${NAME}` that the environment has not."""
 
 
 def failed(path: Path, where: Position | None, what: str) -> SettingsError:
@@ -72,6 +76,18 @@ def _at_byte(error: UnicodeDecodeError) -> Position:
     return Position(before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1)
 
 
+def _without_values(problem: str) -> str:
+    """The YAML parser's complaint; some of them repeat what stands there, which may be a secret."""
+    if "duplicate key" in problem:
+        key = problem.partition('"')[2].partition('"')[0]
+        return f"the key {key} is there twice"
+    if "alias" in problem:
+        return "an unquoted text begins with *, which stands for another value: put it in quotes"
+    if "'\\t'" in problem:
+        return "a tab: YAML indents with spaces"
+    return problem.partition("'")[0].rstrip() + " …" if _QUOTED.search(problem) else problem
+
+
 class _Reader:
     """One reading of one file."""
 
@@ -91,9 +107,11 @@ class _Reader:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = Position(mark.line + 1, mark.column + 1) if mark else None
-            raise failed(self._path, where, error.problem or "not valid YAML") from error
-        except (YAMLError, ValueError) as error:
-            raise failed(self._path, None, str(error).splitlines()[0]) from error
+            # Not chained: the parser's own words may repeat a value.
+            raise failed(self._path, where, _without_values(error.problem or "not valid YAML")) from None
+        except (YAMLError, ValueError):
+            what = "a value begins like a number or a date and is none: put it in quotes"
+            raise failed(self._path, None, what) from None
         except RecursionError as error:
             raise failed(self._path, None, "the nesting is too deep") from error
         return self._parsed
@@ -139,8 +157,8 @@ class _Reader:
             if escaped:
                 return found[0][1:]
             if name not in self._environ:
-                where = self._parsed.positions.get(path)
-                raise failed(self._path, where, f"{path}: the environment has no variable {name!r}")
+                self._parsed.unresolved[path] = f"the environment has no variable {name!r}"
+                return ""
             return self._environ[name]
 
         return _REFERENCE.sub(value_of, text)

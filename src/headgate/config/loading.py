@@ -1,18 +1,19 @@
-"""Four sources become one: flag over environment over file over default.
+"""Five sources become one: flag over environment over `.env` over file over default.
 
 Whatever is wrong is said with the place it came from, all of it at once.
 """
 
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from headgate.config import environment, files, places, table
+from headgate.config import env_file, environment, files, places, table
+from headgate.config.complaints import Complaint, path_of, words_of
+from headgate.config.env_file import EnvFile
 from headgate.config.files import Position
 from headgate.config.settings import Settings
 from headgate.errors import SettingsError
@@ -25,6 +26,62 @@ class Source:
     description: str
     position: Position | None = None
     """Only of a file."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Origin:
+    """What a process was started with: enough to load its settings once more."""
+
+    flags: Mapping[str, Any]
+    """Dotted paths; None is a flag that was not given."""
+    environ: Mapping[str, str]
+    """The real environment."""
+    path: Path | None = None
+    """The settings file that a flag names."""
+    folder: Path | None = None
+    """Where `.env` is looked for; None: nowhere."""
+
+    def load(self) -> "Loaded":
+        """Raises SettingsError with all that is wrong. Writes nothing."""
+        return self.examine().or_raise()
+
+    def examine(self) -> "Examined":
+        """Raises SettingsError only for a file that cannot be read or is no YAML at all."""
+        below = env_file.read(self.folder / env_file.NAME, self.environ) if self.folder else EnvFile(Path())
+        real = environment.with_upper_names(self.environ)
+        variables = {**environment.with_upper_names(below.variables), **real}
+        named = self.path or environment.config_path(variables)
+        file = Path(named or places.config_file(variables)).expanduser().absolute()
+        found = files.read(file, {**below.variables, **self.environ})
+        merged = _Merged(file, found or files.Parsed())
+        for assignment in environment.assignments(variables):
+            kind = "environment variable" if assignment.variable in real else f"file {below.path}: variable"
+            merged.put(assignment.path, assignment.value, Source(f"{kind} {assignment.variable}"))
+        for name, value in self.flags.items():
+            if value is not None:
+                merged.put(name, value, Source(f"flag {name}"))
+        settings, complaints = _validated(merged)
+        warnings = (
+            *environment.warnings(variables),
+            *below.warnings,
+            *_mode_warnings(file, merged.parsed),
+            *(_later_warnings(settings, merged) if settings is not None else ()),
+        )
+        loaded = None
+        if settings is not None:
+            loaded = Loaded(
+                settings=settings,
+                path=file,
+                data_folder=places.data_folder(variables),
+                warnings=warnings,
+                sources=merged.sources,
+                secret_key=variables.get(places.SECRET_KEY_VARIABLE),
+                has_file=found is not None,
+                is_named=named is not None,
+                watched=(file, *((below.path,) if self.folder else ()), *_secret_files(merged.values)),
+                origin=self,
+            )
+        return Examined(file, found is not None, loaded, complaints, warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +97,45 @@ class Loaded:
     """Sentences for the owner: unknown variables, a file that others can read."""
     sources: Mapping[str, Source]
     """By dotted path; what is missing here has its default."""
+    origin: Origin
+    secret_key: str | None = field(default=None, repr=False)
+    """The encryption key, where a variable holds it."""
+    has_file: bool = True
+    is_named: bool = False
+    """By a flag or a variable; else it is the platform's own."""
+    watched: tuple[Path, ...] = ()
+    """All files that had a say: settings, `.env`, secrets."""
+
+    def source_of(self, path: str) -> Source | None:
+        """Of the setting itself or of the group that gave it; None: the default stands."""
+        return _source_of(self.sources, path)
 
 
-def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], path: Path | None = None) -> Loaded:
-    """Load the settings.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """All that is to be said about settings, good or bad."""
 
-    `flags` maps dotted paths to values; None is a flag that was not given. `path` is the file that a
-    flag names. Raises SettingsError; a missing file is none (`saving.write_default_file` makes one).
-    """
-    variables = environment.with_upper_names(environ)
-    named = environment.config_path(variables)
-    file = (path or (Path(named) if named else places.config_file(variables))).expanduser().absolute()
-    parsed = files.read(file, environ) or files.Parsed()
-    merged = _Merged(file, parsed)
-    for assignment in environment.assignments(variables):
-        source = Source(f"environment variable {assignment.variable}")
-        merged.put(assignment.path, assignment.value, source)
-    for name, value in flags.items():
-        if value is not None:
-            merged.put(name, value, Source(f"flag {name}"))
-    return Loaded(
-        settings=_validated(merged),
-        path=file,
-        data_folder=places.data_folder(variables),
-        warnings=(*environment.warnings(variables), *_mode_warnings(file, parsed)),
-        sources=merged.sources,
-    )
+    path: Path
+    has_file: bool
+    loaded: Loaded | None
+    complaints: list[Complaint]
+    warnings: tuple[str, ...]
+
+    def or_raise(self) -> Loaded:
+        if self.loaded is None:
+            raise _error_of(self.path, self.complaints)
+        return self.loaded
 
 
-_NAME_ITSELF = "[key]"
-"""Pydantic's step to the name of a map's entry, where that is what is wrong."""
+def load_settings(
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    path: Path | None = None,
+    *,
+    folder: Path | None = None,
+) -> Loaded:
+    """Load the settings; see `Origin`. A missing file is none (`saving.write_default_file` makes one)."""
+    return Origin(flags, environ, path, folder).load()
 
 
 class _Merged:
@@ -77,6 +143,7 @@ class _Merged:
 
     def __init__(self, file: Path, parsed: files.Parsed) -> None:
         self.file = file
+        self.parsed = parsed
         # An empty section (`server:` with nothing below) says nothing: the defaults stand.
         self.values = {
             name: value for name, value in parsed.values.items() if value is not None or not _is_section(name)
@@ -101,87 +168,96 @@ class _Merged:
         """Of the path itself, else of what stands below it, else of the nearest group that holds it."""
         if path not in self.sources:
             path = next((known for known in self.sources if known.startswith(path + ".")), path)
-        while path and path not in self.sources:
-            path = path.rpartition(".")[0]
-        return self.sources.get(path)
+        return _source_of(self.sources, path)
+
+
+def _source_of(sources: Mapping[str, Source], path: str) -> Source | None:
+    while path and path not in sources:
+        path = path.rpartition(".")[0]
+    return sources.get(path)
 
 
 def _is_section(name: str) -> bool:
     return name in Settings.model_fields
 
 
-def _validated(merged: _Merged) -> Settings:
+# ---- what is wrong -------------------------------------------------------------------------------
+
+
+def _validated(merged: _Merged) -> tuple[Settings | None, list[Complaint]]:
+    missing = {
+        path: Complaint(path, words, f"file {merged.file}", merged.parsed.positions.get(path))
+        for path, words in merged.parsed.unresolved.items()
+        if path in merged.sources and merged.sources[path].position
+    }
     try:
-        return Settings.model_validate(merged.values)
+        settings = Settings.model_validate(merged.values)
     except ValidationError as error:
-        raise _complaint(merged, error.errors()) from error
+        wrong = [_complaint(merged, path_of(one), words_of(one)) for one in error.errors()]
+        # Whatever else is said of such a value, or compares it with others, follows from its absence.
+        wrong = [one for one in wrong if not any(path.startswith(one.path) for path in missing)]
+        return None, [*missing.values(), *wrong]
+    return (None if missing else settings), list(missing.values())
 
 
-def _complaint(merged: _Merged, errors: list[ErrorDetails]) -> SettingsError:
+def _complaint(merged: _Merged, path: str, words: str) -> Complaint:
+    source = merged.source_of(path)
+    return Complaint(path, words, source.description if source else "", source.position if source else None)
+
+
+def _error_of(file: Path, complaints: list[Complaint]) -> SettingsError:
     """One error for all that is wrong; those of the file first, under the file's own words."""
-    in_file: list[str] = []
-    elsewhere: list[str] = []
-    first: Position | None = None
-    for error in errors:
-        path = ".".join(str(step) for step in error["loc"] if step != _NAME_ITSELF)
-        what = f"{path}: {_words(error)}"
-        source = merged.source_of(path)
-        if source and source.position:
-            in_file.append(what if first is None else f"{source.position}: {what}")
-            first = first or source.position
-        else:
-            elsewhere.append(f"Invalid setting {what}" + (f" ({source.description})" if source else ""))
+    in_file = [str(one) for one in complaints if one.position]
+    elsewhere = [
+        f"Invalid setting {one}" + (f" ({one.source})" if one.source else "")
+        for one in complaints
+        if not one.position
+    ]
     if not in_file:
         return SettingsError("; ".join(elsewhere), hint="docs/settings.md lists every setting.")
-    return files.failed(merged.file, first, "; ".join(in_file + elsewhere))
+    return files.failed(file, None, "; ".join(in_file + elsewhere))
 
 
-def _words(error: ErrorDetails) -> str:
-    """The complaint without the value: a value may be a secret."""
-    match error["type"]:
-        case "extra_forbidden":
-            return "unknown setting" + _suggestion(error["loc"])
-        case "missing":
-            return "is missing"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return "must be a section with settings below it"
-        case "json_invalid" | "json_type":
-            return "is not a valid JSON list"
-        case _:
-            words = error["msg"].removeprefix("Value error, ")
-            return words.replace("Input should be", "must be")
+# ---- what is worth a word ------------------------------------------------------------------------
 
 
-def _suggestion(loc: tuple[int | str, ...]) -> str:
-    """The valid name that was probably meant: at the top of the file that of a setting without its
-    section too; elsewhere what may stand there."""
-    *groups, name = (str(step) for step in loc)
-    paths = [row.path for row in table.rows()]
-    if not groups:
-        beside = list(Settings.model_fields)
-        if full := next((path for path in paths if path.rpartition(".")[2] == name), None):
-            return f", did you mean {full}?"
-    else:
-        beside = [
-            path.rpartition(".")[2] for path in paths if _matches(path.rpartition(".")[0], ".".join(groups))
-        ]
-    near = table.nearest(name, beside)
-    return f", did you mean {near}?" if near else f"; there are {', '.join(beside)}"
+def _later_warnings(settings: Settings, merged: _Merged) -> Iterator[str]:
+    """A setting that nothing obeys yet must not be believed in."""
+    for path, value in table.values(settings):
+        row = table.row_of(path)
+        if row is not None and row.is_later and (row.is_required or value != row.default):
+            source = merged.source_of(path)
+            yield f"{path} is not in effect yet: this release takes no notice of it{_place(source)}"
+    for number, account in enumerate(settings.accounts):
+        if account.api_key is None:
+            place = _place(merged.source_of(f"accounts.{number}"))
+            yield f"The account {account.name} cannot serve: it has no api_key{place}"
 
 
-def _matches(group: str, here: str) -> bool:
-    """Whether a group of the table is the one that a concrete path names."""
-    wanted, found = group.split("."), here.split(".")
-    free = (table.ANY_NAME, table.ANY_ITEM)
-    return len(wanted) == len(found) and all(w in (f, *free) for w, f in zip(wanted, found, strict=True))
+def _place(source: Source | None) -> str:
+    if source is None:
+        return ""
+    return f" ({source.description}{f', {source.position}' if source.position else ''})"
 
 
 def _mode_warnings(file: Path, parsed: files.Parsed) -> list[str]:
     """A file with secrets in it should be readable by its owner only."""
     secrets = [row.path for row in table.rows() if row.is_secret]
-    holds_secret = any(_matches(secret, path) for secret in secrets for path in parsed.positions)
+    holds_secret = any(table.matches(secret, path) for secret in secrets for path in parsed.positions)
     if holds_secret and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o077:
         return [
             f"Config file {file} holds secrets and others can read it (mode {mode:04o}): chmod 600 {file}"
         ]
     return []
+
+
+def _secret_files(node: Any) -> Iterator[Path]:
+    """What `file:` names, anywhere in the values."""
+    if isinstance(node, dict):
+        for value in node.values():
+            yield from _secret_files(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _secret_files(value)
+    elif isinstance(node, str) and node.strip().startswith("file:"):
+        yield Path(node.strip().removeprefix("file:")).expanduser().absolute()

@@ -1,14 +1,11 @@
 """Writing the settings file: one key at a time, comments and order kept, never half-written."""
 
 import io
-import json
 import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +14,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
-from headgate.config import table
+from headgate.config import first_file, table
 from headgate.config.settings import Settings
 from headgate.errors import SettingsError
 
 _log = logging.getLogger("headgate.config")
-
-_HEADER = """\
-# Settings of Headgate. Every line is a comment and shows the default: take the "# " away to change one,
-# together with the "# " of its section. docs/settings.md says more about each.
-"""
 
 _SKIPPED = r"(?:[ \t]*(?:#[^\n]*)?\n)*"
 """Blank lines and comments between a key and what it holds."""
@@ -43,7 +35,7 @@ def save_setting(path: Path, key: str, value: Any) -> bool:
     _check(key, value)
     target = path.resolve()
     try:
-        text = target.read_text(encoding="utf-8-sig") if target.exists() else _default_text()
+        text = target.read_text(encoding="utf-8-sig") if target.exists() else first_file.text()
         _replace(target, _with(text, key.split("."), value))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         reason = str(error).replace("\n", " ")
@@ -57,7 +49,7 @@ def write_default_file(path: Path) -> bool:
     if path.exists():
         return False
     try:
-        _replace(path.resolve(), _default_text())
+        _replace(path.resolve(), first_file.text())
     except OSError as error:
         _log.warning("Running on defaults; no settings file could be made at %s: %s", path, error.strerror)
         return False
@@ -144,31 +136,3 @@ def _keep_owner(old: Path, new: Path) -> None:
         if (found.st_uid, found.st_gid) != (os.getuid(), os.getgid()):
             with suppress(PermissionError):
                 os.chown(new, found.st_uid, found.st_gid)
-
-
-# ---- the file that a first start makes -----------------------------------------------------------
-
-
-def _default_text() -> str:
-    return _HEADER + "".join(f"\n{section}" for section in _sections())
-
-
-def _sections() -> Iterator[str]:
-    settable = (row for row in table.rows() if row.variable and table.ANY_NAME not in row.path)
-    for section, group in groupby(settable, key=lambda row: row.path.partition(".")[0]):
-        rows = list(group)
-        if rows[0].path == section:
-            yield f"# {section}: {_as_yaml(rows[0].default)}  # {rows[0].description}\n"
-        else:
-            lines = [f"#   {r.path.partition('.')[2]}: {_as_yaml(r.default)}  # {_about(r)}\n" for r in rows]
-            yield f"# {section}:\n" + "".join(lines)
-
-
-def _about(row: table.Row) -> str:
-    return f"{row.description} ({row.unit})"
-
-
-def _as_yaml(value: Any) -> str:
-    """JSON is YAML; the defaults that are words need no quotes."""
-    text = json.dumps(value)
-    return text.strip('"') if isinstance(value, str) else text

@@ -1,4 +1,4 @@
-"""The table of settings. A setting stands here once it takes effect, with its unit and default.
+"""The table of settings, each with its unit and default; those that nothing obeys yet are in `later.py`.
 
 Names, defaults and meanings are public: `docs/settings.md` is generated from this file.
 """
@@ -6,19 +6,32 @@ Names, defaults and meanings are public: `docs/settings.md` is generated from th
 import difflib
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, field_validator
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator
 
 from headgate.config.fields import (
     AccountName,
     BaseUrl,
     ClientKeyDigest,
     Listed,
+    ProxyUrl,
     Secret,
     SecretOrHash,
     Section,
     Words,
     required,
     setting,
+)
+from headgate.config.later import (
+    BodySettings,
+    ModelSettings,
+    OAuthClient,
+    OAuthTokens,
+    PricingSettings,
+    QueueSettings,
+    SourceSettings,
+    StateSettings,
+    TelemetrySettings,
+    TlsSettings,
 )
 
 Strategy = Literal["session", "round-robin", "weighted", "least-requests"]
@@ -59,8 +72,15 @@ def _check_level(value: object) -> object:
 class ServerSettings(Section):
     """Where clients come in, and how much they may send."""
 
-    host: str = setting("127.0.0.1", "Address to listen on.", unit="host name or IP address", min_length=1)
-    port: int = setting(8080, "Port to listen on; 0 takes a free one.", unit="TCP port", ge=0, le=65535)
+    host: str = setting(
+        "127.0.0.1", "Address to listen on.", unit="host name or IP address", min_length=1, restart=True
+    )
+    port: int = setting(
+        8080, "Port to listen on; 0 takes a free one.", unit="TCP port", ge=0, le=65535, restart=True
+    )
+    workers: int = setting(
+        1, "Processes that take requests.", unit="processes", ge=1, later=True, restart=True
+    )
     max_body_bytes: int = setting(
         33_554_432, "Largest body of a request that the gateway has to read.", unit="bytes", ge=1024
     )
@@ -76,6 +96,13 @@ class ServerSettings(Section):
     request_timeout_ms: int = setting(
         660_000, "Time until the first byte of an answer over all attempts; 0: none.", unit="ms", ge=0
     )
+    cors_origins: Annotated[tuple[str, ...], Listed] = setting(
+        (), "Origins of web pages that may call.", unit="list", later=True
+    )
+    trusted_proxies: Annotated[tuple[str, ...], Listed] = setting(
+        (), "Proxies whose word about a caller's address counts.", unit="list", later=True
+    )
+    tls: TlsSettings = TlsSettings()
 
 
 class UpstreamSettings(Section):
@@ -91,6 +118,9 @@ class UpstreamSettings(Section):
     total_timeout_ms: int = setting(0, "Time for a whole answer; 0: none.", unit="ms", ge=0)
     keepalive_seconds: float = setting(
         60.0, "How long an idle connection is kept for the next request.", unit="seconds", ge=0
+    )
+    proxy: ProxyUrl | None = setting(
+        None, "Outbound proxy, or file: with a path; null: none.", unit="proxy URL", later=True
     )
 
 
@@ -142,6 +172,7 @@ class AccessSettings(Section):
         "Client keys, plain, as sha256: with the digest in hexadecimal, or file: with a path.",
         unit="list",
     )
+    queue: QueueSettings = QueueSettings()
 
 
 class AdminSettings(Section):
@@ -159,7 +190,13 @@ class AccountSettings(Section):
 
     name: AccountName = required("Unique name.", unit="text")
     provider: ProviderName = setting("anthropic", "Provider of the account.", unit=", ".join(PROVIDERS))
-    api_key: Secret = required("The provider's API key, or file: with a path.", unit="secret")
+    oauth: OAuthTokens | None = None
+    api_key: Secret | None = setting(
+        None,
+        "The provider's API key, or file: with a path; required.",
+        unit="secret",
+        validate_default=True,
+    )
     priority: int = setting(0, "Lower goes first.", unit="number")
     weight: int = setting(1, "Share under the strategy weighted.", unit="number", ge=1)
     tier: int = setting(1, "Size of the plan; multiplies the weight.", unit="number", ge=1)
@@ -168,20 +205,39 @@ class AccountSettings(Section):
     models: Annotated[tuple[str, ...], Listed] = setting(
         (), "Models that this account serves; empty: all of its provider.", unit="list"
     )
+    proxy: ProxyUrl | None = setting(
+        None, "Outbound proxy of this account, or file: with a path.", unit="proxy URL", later=True
+    )
+
+    @field_validator("api_key")
+    @classmethod
+    def _has_a_credential(cls, key: Secret | None, info: ValidationInfo) -> Secret | None:
+        # "oauth" is not there when it was wrong itself: one complaint is enough then.
+        if key is None and info.data.get("oauth", ...) is None:
+            raise ValueError("is missing")
+        return key
 
 
 class ProviderSettings(Section):
     """What is changed about a provider."""
 
     base_url: BaseUrl | None = setting(None, "Address instead of the provider's own.", unit="URL")
+    oauth: OAuthClient = OAuthClient()
 
 
 class StorageSettings(Section):
     """Where records and accounts are kept."""
 
     url: Secret | None = setting(
-        None, "postgresql://… or sqlite:///path; null: SQLite in the data folder.", unit="database URL"
+        None,
+        "postgresql://… or sqlite:///path; null: SQLite in the data folder.",
+        unit="database URL",
+        restart=True,
     )
+    retention_days: int = setting(
+        90, "How long the records of requests are kept; 0: for ever.", unit="days", ge=0, later=True
+    )
+    bodies: BodySettings = BodySettings()
 
 
 class LogSettings(Section):
@@ -216,14 +272,19 @@ class Settings(Section):
     routing: RoutingSettings = RoutingSettings()
     access: AccessSettings = AccessSettings()
     admin: AdminSettings = AdminSettings()
+    models: ModelSettings = ModelSettings()
     accounts: Annotated[tuple[AccountSettings, ...], Listed] = setting(
         (), "Accounts declared here; more can be added at run time.", unit="list"
     )
     providers: dict[ProviderName, ProviderSettings] = setting(
         {}, "Changes to providers, by name.", unit="map"
     )
+    sources: SourceSettings = SourceSettings()
     storage: StorageSettings = StorageSettings()
+    state: StateSettings = StateSettings()
+    pricing: PricingSettings = PricingSettings()
     log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @field_validator("accounts")
     @classmethod
@@ -239,6 +300,8 @@ class Settings(Section):
         """One key under two names would be limited twice as fast as it looks."""
         seen: dict[tuple[str, str], str] = {}
         for account in accounts:
+            if account.api_key is None:
+                continue
             first = seen.setdefault((account.provider, account.api_key.get_secret_value()), account.name)
             if first != account.name:
                 raise ValueError(

@@ -26,6 +26,10 @@ class Row:
     default: Any
     is_required: bool
     is_secret: bool
+    is_later: bool
+    """Nothing obeys it yet."""
+    needs_restart: bool
+    """A running gateway keeps the value that it began with."""
 
     @property
     def variable(self) -> str | None:
@@ -46,16 +50,17 @@ def rows(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Row]
 
 
 def _row(path: str, field: FieldInfo) -> Row:
-    extra = field.json_schema_extra
-    unit = extra.get("unit", "") if isinstance(extra, dict) else ""
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     choices = [choice for choice in _types_within(field.annotation) if isinstance(choice, str)]
     return Row(
         path=path,
         description=field.description or "",
-        unit=", ".join(choices) or str(unit),
+        unit=", ".join(choices) or str(extra.get("unit", "")),
         default=None if field.is_required() else field.default,
         is_required=field.is_required(),
         is_secret=SecretStr in _types_within(field.annotation) or path == "access.api_keys",
+        is_later=bool(extra.get("later")),
+        needs_restart=bool(extra.get("restart")),
     )
 
 
@@ -73,6 +78,43 @@ def _types_within(annotation: Any) -> list[Any]:
         return _types_within(get_args(annotation)[0])
     parts = get_args(annotation)
     return [found for part in parts for found in _types_within(part)] if parts else [annotation]
+
+
+def row_of(path: str) -> Row | None:
+    """The setting that a concrete path names: `providers.anthropic.base_url`, `accounts.0.name`."""
+    return next((row for row in rows() if matches(row.path, path)), None)
+
+
+def matches(wanted: str, path: str) -> bool:
+    """Whether a path of the table stands for a concrete one, step by step."""
+    steps, found = wanted.split("."), path.split(".")
+    free = (ANY_NAME, ANY_ITEM)
+    return len(steps) == len(found) and all(w in (f, *free) for w, f in zip(steps, found, strict=True))
+
+
+def values(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each setting in force with its concrete path: those in lists and maps too, by number and name.
+
+    A list or map of sections that is empty stands itself.
+    """
+    for name in type(section).model_fields:
+        yield from _values_at(prefix + name, getattr(section, name))
+
+
+def _values_at(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, BaseModel):
+        yield from values(value, path + ".")
+        return
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, tuple):
+        items = list(enumerate(value))
+    if items and isinstance(items[0][1], BaseModel):
+        for step, item in items:
+            yield from _values_at(f"{path}.{step}", item)
+    else:
+        yield path, value
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:

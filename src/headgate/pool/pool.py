@@ -131,6 +131,8 @@ class Pool:
         provider = self._providers.get(account.provider)
         living = self._by_id.get(account.id)
         if living is not None:
+            if living.account == account:
+                return
             if living.account.provider != account.provider:
                 self._group(living.account.provider).sessions.forget_account(account.id)
             living.replace(account, provider)

@@ -69,7 +69,10 @@ def _explained(error: OSError, host: str, port: int) -> ListenFailed:
         return ListenFailed(
             f"Permission denied: port {port} on {host}", hint="Ports below 1024 are the system's."
         )
-    return ListenFailed(f"Cannot listen on {host}:{port}: {error.strerror}")
+    hint = "Check `server.host` or `--host`."
+    if error.errno == errno.EADDRNOTAVAIL:
+        hint = "This machine has no such address: give one of its own, 127.0.0.1, or 0.0.0.0 for all of them."
+    return ListenFailed(f"Cannot listen on {host}:{port}: {error.strerror}", hint=hint)
 
 
 def _holder(port: int) -> str:

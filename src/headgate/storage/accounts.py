@@ -1,6 +1,6 @@
 """The accounts that the owner has put in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,10 +136,53 @@ class AccountStore:
         """Its health and objects go with it, its history stays. Answers what was removed."""
         async with self._database.write(durable=True) as connection:
             row = await _row(connection, name)
-            for table in (account_health, objects):
-                await connection.execute(sa.delete(table).where(table.c.account_id == row["id"]))
-            await connection.execute(sa.delete(accounts).where(accounts.c.id == row["id"]))
+            await _delete(connection, [row["id"]])
         return self._account(row)
+
+    async def declare(self, drafts: Sequence[AccountDraft]) -> None:
+        """These are all the accounts of the origin SETTINGS: one change, whole or not at all.
+
+        Those of the same name are changed and keep id, health and pause; what is as it was is not
+        written. Conflict when a name or a secret is one of the owner's.
+        """
+        async with self._database.write(durable=True) as connection:
+            await self._lock(connection)
+            found = await connection.execute(sa.select(accounts).where(accounts.c.origin == SETTINGS))
+            known = {row["name"]: row for row in found.mappings().all()}
+            gone = [row["id"] for name, row in known.items() if name not in {one.name for one in drafts}]
+            await _delete(connection, gone)
+            changed = [draft for draft in drafts if not self._is_as(draft, known.get(draft.name))]
+            # Two may have swapped their secrets: all of them let go of the old ones first.
+            for row in (known[draft.name] for draft in changed if draft.name in known):
+                await self._change(connection, row["id"], {"secret_digest": f"changing:{row['id']}"})
+            for draft in changed:
+                await self._put_declared(connection, draft, known.get(draft.name))
+
+    def _is_as(self, draft: AccountDraft, row: sa.RowMapping | None) -> bool:
+        if row is None or self._credential(row) != draft.secret:
+            return False
+        return all(row[column] == value for column, value in _declared_values(draft).items())
+
+    async def _put_declared(
+        self, connection: AsyncConnection, draft: AccountDraft, row: sa.RowMapping | None
+    ) -> None:
+        but = row["id"] if row is not None else None
+        values = _declared_values(draft)
+        values |= await self._sealed(connection, draft.provider, draft.secret.secret, but=but)
+        if row is not None:
+            await self._change(connection, row["id"], values)
+            return
+        await _refuse_taken_name(connection, draft.name)
+        now_ms = int(self._clock.now() * 1000)
+        values |= {
+            "name": draft.name,
+            "kind": draft.kind.value,
+            "paused": False,
+            "origin": SETTINGS,
+            "created_at": now_ms,
+            "updated_at": now_ms,
+        }
+        await connection.execute(sa.insert(accounts).values(values))
 
     async def _lock(self, connection: AsyncConnection) -> None:
         # What is checked below must still hold at the commit. SQLite has one writer anyway.
@@ -203,6 +246,18 @@ def _mend_of_same(holder: str, *, is_declared: bool) -> str:
     if is_declared:
         return f"Use that account, or give {holder} another `api_key` in the settings and restart."
     return f"Use that account, or remove it first: `headgate account remove {holder}`."
+
+
+def _declared_values(draft: AccountDraft) -> dict[str, Any]:
+    """What the settings say of an account. Whether it is paused is the owner's at run time."""
+    fields = ("provider", "priority", "weight", "tier", "base_url", "domain")
+    return {**{_COLUMNS[name]: getattr(draft, name) for name in fields}, "models": list(draft.models)}
+
+
+async def _delete(connection: AsyncConnection, ids: Sequence[int]) -> None:
+    for table in (account_health, objects):
+        await connection.execute(sa.delete(table).where(table.c.account_id.in_(ids)))
+    await connection.execute(sa.delete(accounts).where(accounts.c.id.in_(ids)))
 
 
 async def _row(connection: AsyncConnection, name: str) -> sa.RowMapping:

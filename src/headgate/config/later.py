@@ -1,0 +1,120 @@
+"""Settings whose machinery is still to come: read and checked, so that a whole file loads today.
+
+Each is marked `later`: a value that is not the default is warned about, because nothing obeys it yet.
+When its machinery comes the mark goes, and the section moves to `settings.py`.
+"""
+
+from typing import Annotated
+
+from headgate.config.fields import Address, BaseUrl, Listed, Mapped, Secret, Section, required, setting
+
+
+class TlsSettings(Section):
+    """Encrypted connections of clients."""
+
+    cert: str | None = setting(None, "Certificate chain (PEM).", unit="path", later=True, restart=True)
+    key: str | None = setting(None, "Its private key (PEM).", unit="path", later=True, restart=True)
+
+
+class QueueSettings(Section):
+    """Requests that wait while every account is busy."""
+
+    max_waiting: int = setting(
+        0, "Requests that may wait for an account; 0: none.", unit="requests", ge=0, later=True
+    )
+    timeout_ms: int = setting(10_000, "How long one waits.", unit="ms", ge=0, later=True)
+
+
+class ModelAlias(Section):
+    """One model under another name."""
+
+    alias: str = required("Name that clients may send.", unit="text", min_length=1)
+    model: str = required("Model that it stands for.", unit="text", min_length=1)
+
+
+class ModelSettings(Section):
+    """Which models clients see."""
+
+    aliases: Annotated[tuple[ModelAlias, ...], Listed] = setting(
+        (), "Other names for models.", unit="list", later=True
+    )
+    excluded: Annotated[tuple[str, ...], Listed] = setting(
+        (), "Models that nobody may use; `*` stands for any text.", unit="list", later=True
+    )
+    fallbacks: Annotated[dict[str, tuple[str, ...]], Mapped] = setting(
+        {}, "By model: those that are asked when it cannot serve, in order.", unit="map", later=True
+    )
+    force_prefix: bool = setting(
+        False, "Take only models that are sent with a prefix.", unit="true or false", later=True
+    )
+
+
+class OAuthTokens(Section):
+    """The start values of an account that signs in; refreshed ones live in the database."""
+
+    access_token: Secret = required("Access token, or file: with a path.", unit="secret", later=True)
+    refresh_token: Secret | None = setting(
+        None, "Refresh token, or file: with a path.", unit="secret", later=True
+    )
+    expires_at: float | None = setting(
+        None, "When the access token expires.", unit="Unix seconds", ge=0, later=True
+    )
+
+
+class OAuthClient(Section):
+    """How owners sign in at a provider: its details are the owner's, none are built in."""
+
+    client_id: str | None = setting(None, "Client id of the sign-in.", unit="text", later=True)
+    authorize_url: BaseUrl | None = setting(None, "Page of the sign-in.", unit="URL", later=True)
+    token_url: BaseUrl | None = setting(None, "Where tokens are given out.", unit="URL", later=True)
+    redirect_uri: BaseUrl | None = setting(None, "Where the sign-in leads back to.", unit="URL", later=True)
+    scopes: Annotated[tuple[str, ...], Listed] = setting(
+        (), "Rights that are asked for.", unit="list", later=True
+    )
+
+
+class SourceSettings(Section):
+    """Accounts that other programs keep in files."""
+
+    accounts_file: str | None = setting(None, "File that lists accounts.", unit="path", later=True)
+    credentials_dir: str | None = setting(
+        None, "Folder of files with one sign-in each.", unit="path", later=True
+    )
+    hot_reload: bool = setting(True, "Follow changes of these files.", unit="true or false", later=True)
+
+
+class BodySettings(Section):
+    """Whether what was said is kept beside the record of a request."""
+
+    keep: bool = setting(False, "Keep requests and answers.", unit="true or false", later=True)
+    max_bytes: int = setting(1_048_576, "Largest body that is kept.", unit="bytes", ge=0, later=True)
+    max_total_mb: int = setting(2048, "All kept bodies together.", unit="MiB", ge=0, later=True)
+    retention_days: int = setting(7, "How long bodies are kept.", unit="days", ge=0, later=True)
+
+
+class StateSettings(Section):
+    """What several gateways share."""
+
+    url: Secret | None = setting(
+        None, "redis://…; null: in this process.", unit="URL", later=True, restart=True
+    )
+
+
+class PricingSettings(Section):
+    """What models cost."""
+
+    refresh_hours: float = setting(
+        24.0, "How often prices are fetched; 0: never.", unit="hours", ge=0, later=True
+    )
+    url: Address | None = setting(
+        None, "Where prices are fetched; null: the usual place.", unit="URL", later=True
+    )
+
+
+class TelemetrySettings(Section):
+    """Figures for other programs."""
+
+    otlp_endpoint: BaseUrl | None = setting(
+        None, "OpenTelemetry collector; null: none.", unit="URL", later=True
+    )
+    prometheus: bool = setting(True, "Offer figures at /metrics.", unit="true or false", later=True)
