@@ -168,6 +168,12 @@ class Gateway:
         return pid
 
     @property
+    def address(self) -> tuple[str, int]:
+        """For a plain socket."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or 0
+
+    @property
     def pid(self) -> int:
         assert self._process is not None, "The gateway does not run."
         return self._process.pid

@@ -52,6 +52,48 @@ class InvalidRequest(HeadgateError):
     blame, next_step = Blame.CALLER, NextStep.STOP
 
 
+class MalformedRequest(HeadgateError):
+    """What came is no HTTP/1.1 request, or one that two readers could read in two ways."""
+
+    code, status = "malformed_request", 400
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
+class UnknownPath(HeadgateError):
+    """The path is neither a provider's nor the owner's nor the dashboard's."""
+
+    code, status = "unknown_path", 400
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
+class HeadTooLarge(HeadgateError):
+    """The head of a request has too many lines or bytes."""
+
+    code, status = "head_too_large", 431
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
+class RequestTooSlow(HeadgateError):
+    """Head or body took longer than `server.head_timeout_ms` or `server.body_timeout_ms` allows."""
+
+    code, status = "request_too_slow", 408
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
+class TooManyConnections(HeadgateError):
+    """`server.max_connections` or `server.max_connections_per_address` are open already."""
+
+    code, status = "too_many_connections", 503
+    blame, next_step = Blame.GATEWAY, NextStep.STOP
+
+
+class ForbiddenOrigin(HeadgateError):
+    """No client key is needed, and a web page, or a foreign name for this machine, asks."""
+
+    code, status = "forbidden_origin", 403
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
 class InvalidClientKey(HeadgateError):
     """A client key is asked for, and none or a wrong one was sent."""
 

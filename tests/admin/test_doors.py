@@ -7,7 +7,7 @@ from argon2 import PasswordHasher
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from headgate.admin.doors import FORWARDING_HEADERS, OPEN_PATHS, Doors, KeyLock, is_loopback
+from headgate.admin.doors import FORWARDING_HEADERS, OPEN_PATHS, Doors, KeyLock
 from tests.admin.serving import served
 
 KEY = "correct-horse-battery"
@@ -157,26 +157,6 @@ async def test_the_unix_socket_needs_no_key_and_no_host() -> None:
     """The listener's mark must be True itself: nothing a client sends can set it."""
     assert await through(None, headers=[], **{"headgate.local_owner": True}) == 200
     assert await through(None, headers=[], **{"headgate.local_owner": "yes"}) == 401
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("localhost", True),
-        ("LOCALHOST", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("::ffff:10.0.0.1", False),
-        ("0.0.0.0", False),
-        ("10.0.0.1", False),
-        ("localhost.", False),
-        ("", False),
-    ],
-)
-def test_loopback_is_told_from_the_rest(host: str, expected: bool) -> None:
-    """Addresses by their range, names by the one that browsers never resolve elsewhere."""
-    assert is_loopback(host) is expected
 
 
 async def test_an_unexpected_exception_is_a_problem_with_an_id_of_the_log(

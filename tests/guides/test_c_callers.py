@@ -9,8 +9,8 @@ import anthropic
 import httpx
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import CLIENT_KEY, Gateway
-from tests.guides.asking import message, record_of
+from tests.gateway import CLIENT_KEY, Gateway, wait_until
+from tests.guides.asking import error_of, message, record_of
 from tests.testing.wire import MODEL, ask, dechunked, events
 
 _NOT_PASSED_ON = {"connection", "transfer-encoding", "content-length", "keep-alive", "set-cookie"}
@@ -172,3 +172,38 @@ def test_c9_the_bytes_are_the_clients_and_the_providers(tmp_path: Path, provider
         answer_head, _, answer = data.partition(b"\r\n\r\n")
         is_chunked = b"transfer-encoding: chunked" in answer_head
         assert (dechunked(answer) if is_chunked else answer) == received["sent_body"]
+
+
+def test_c10_a_body_that_cannot_be_routed_names_the_field(
+    tmp_path: Path, provider: SimulatedProvider
+) -> None:
+    """No model, or a broken body: 400 with the field or the place; nothing is sent upstream."""
+    bodies = {b"{}": "model: Field required", b'{"model":7}': "model: Expected", b'{"model":"m",': "byte 13"}
+    with Gateway(tmp_path, provider=provider.url) as gateway:
+        for body, words in bodies.items():
+            answer = httpx.post(f"{gateway.url}/v1/messages", content=body, headers={"x-api-key": CLIENT_KEY})
+            assert answer.status_code == 400
+            assert words in error_of(answer)["message"]
+            assert record_of(gateway, answer)["status"] == 400
+    assert provider.books()["count"] == 0
+
+
+def test_c16_connections_are_limited(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`server.max_connections`: one too many gets 503, and is served when there is room again."""
+    settings = {"server": {"max_connections": 2}}
+    with Gateway(tmp_path, provider=provider.url, settings=settings) as gateway:
+        with socket.create_connection(gateway.address), socket.create_connection(gateway.address):
+            wait_until(lambda: message(gateway).status_code == 503, what="a full house")
+            assert error_of(message(gateway))["code"] == "too_many_connections"
+        wait_until(lambda: message(gateway).status_code == 200, what="room")
+
+
+def test_c16_bodies_are_limited(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`server.max_body_bytes`: a larger one gets 413 with the limit in its words."""
+    settings = {"server": {"max_body_bytes": 10_000}}
+    with Gateway(tmp_path, provider=provider.url, settings=settings) as gateway:
+        answer = message(gateway, "x" * 10_000)
+        assert (answer.status_code, error_of(answer)["code"]) == (413, "request_too_large")
+        assert "10000" in error_of(answer)["message"]
+        assert message(gateway).status_code == 200
+    assert provider.books()["count"] == 1

@@ -1,12 +1,13 @@
 """Guide rows R9 to R19: nobody can serve, everybody failed, and what is said about it."""
 
+import json
 import socket
 from pathlib import Path
 
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import Gateway
+from tests.gateway import CLIENT_KEY, Gateway
 from tests.guides.asking import error_of, lines_of, logged, message, record_of
 
 OWN_KEY = "sk-ant-sim-the-callers-own"
@@ -109,6 +110,21 @@ def test_r12_the_gateways_refusal_touches_no_account(
         one = gateway.account("one")
         assert (one["request_count"], one["error_count"]) == (1, 1)
         assert one["status"] == ("needs_reauth" if status == 401 else "active")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2/messages", "/messages", "/v1", "/anthropic/v1/messages", "/v1/../v1/messages"]
+)
+def test_r14_a_path_that_is_nobodys(tmp_path: Path, provider: SimulatedProvider, path: str) -> None:
+    """A path outside all routes is a 400, `Provider cannot handle path: [path]`, in the client's dialect."""
+    with Gateway(tmp_path, provider=provider.url) as gateway:
+        status, body = gateway.ask("POST", path, headers={"x-api-key": CLIENT_KEY}, body=b"{}")
+        assert status == 400
+        error = json.loads(body)["error"]
+        assert f"Provider cannot handle path: {path}" in error["message"]
+        assert (error["type"], error["code"]) == ("invalid_request_error", "unknown_path")
+        assert gateway.ask("GET", "/api/nothing")[0] == 404
+    assert provider.books()["count"] == 0
 
 
 def test_r15_a_switch_is_logged_and_counted(tmp_path: Path, provider: SimulatedProvider) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from headgate.testing.process import SimulatedProvider
+from tests.gateway import Gateway, wait_until
 
 
 @pytest.fixture(scope="package")
@@ -18,3 +19,20 @@ def provider(running_provider: SimulatedProvider) -> SimulatedProvider:
     """It has forgotten everything: no script, no account, no book."""
     running_provider.reset()
     return running_provider
+
+
+@pytest.fixture(scope="package")
+def running_gateway(
+    running_provider: SimulatedProvider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    with Gateway(tmp_path_factory.mktemp("hostile"), provider=running_provider.url) as running:
+        yield running
+
+
+@pytest.fixture
+def gateway(running_gateway: Gateway) -> Iterator[Gateway]:
+    """One for all tests that need no settings of their own; each finds it calm and leaves it calm."""
+    yield running_gateway
+    assert "Unexpected error" not in running_gateway.log_text()
+    assert "Traceback" not in running_gateway.output_text(), running_gateway.output_text()
+    wait_until(lambda: running_gateway.admin("/status")["in_flight"] == 0, what="in_flight 0")

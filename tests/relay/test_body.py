@@ -73,7 +73,7 @@ async def test_a_streamed_body_goes_on_as_it_came(
     flow: FlowControl, is_chunked: bool, expected: bytes
 ) -> None:
     """Framed as the client's was; the reader wakes for each piece and for the end."""
-    stream = BodyStream(flow, limit=100, is_chunked=is_chunked)
+    stream = BodyStream(flow, BufferBudget(1_000_000), limit=100, is_chunked=is_chunked)
     async with asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(_read(stream))
         for piece in (b"ab", b"cd"):
@@ -86,7 +86,7 @@ async def test_a_streamed_body_goes_on_as_it_came(
 
 
 async def test_the_client_is_not_read_while_the_provider_does_not_take(flow: FlowControl) -> None:
-    stream = BodyStream(flow, limit=10_000_000, is_chunked=False)
+    stream = BodyStream(flow, BufferBudget(1_000_000), limit=10_000_000, is_chunked=False)
     stream.feed(b"x" * 262_144)
     assert not flow.read_paused
     stream.feed(b"x")
@@ -98,7 +98,7 @@ async def test_the_client_is_not_read_while_the_provider_does_not_take(flow: Flo
 
 async def test_a_streamed_body_beyond_its_limit_fails_its_reader(flow: FlowControl) -> None:
     """The upload is broken off: nothing whole reaches the provider."""
-    stream = BodyStream(flow, limit=3, is_chunked=True)
+    stream = BodyStream(flow, BufferBudget(1_000_000), limit=3, is_chunked=True)
     stream.feed(b"ab")
     stream.feed(b"cd")
     stream.end()

@@ -38,9 +38,11 @@ class Caller:
     """What may be forwarded, by the owner's settings; None when nothing may."""
     uses_pool: bool = True
     """False: only the own credential serves this caller."""
+    has_key: bool = True
+    """Showed a client key, or a credential of its own that alone serves it."""
 
 
-ANONYMOUS = Caller("anonymous")
+ANONYMOUS = Caller("anonymous", has_key=False)
 
 
 class Callers:
@@ -80,7 +82,7 @@ class Callers:
                 hint="Send a client key of this gateway as `Authorization: Bearer` or `x-api-key`; "
                 "its owner lists them under `access.api_keys`.",
             )
-        return ANONYMOUS if own is None else Caller("anonymous", own_credential=own)
+        return ANONYMOUS if own is None else Caller("anonymous", own_credential=own, has_key=False)
 
 
 def without_key(query: bytes) -> bytes:

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from headgate.admin import accounts, health, problems, requests, status, strategy
 from headgate.admin.doors import Doors
+from headgate.admin.outside import Outside
 from headgate.admin.owner import Owner
 
 ROUTERS = (health.router, status.router, accounts.router, strategy.router, requests.router)
@@ -33,6 +34,8 @@ def build_app(*, owner: Owner) -> FastAPI:
         app.include_router(router)
     problems.install(app, ROUTES)
     app.add_middleware(Doors, admin_key=lambda: _admin_key(owner))
+    # The last one added comes first. FastAPI itself adds the route of the document.
+    app.add_middleware(Outside, routes=[*ROUTES, *app.routes])
     _document_problems(app)
     return app
 

@@ -9,17 +9,16 @@ A request is the owner's when it
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import logging
 import secrets
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from headgate.access.origins import host_name, host_of, is_loopback
 from headgate.admin.problems import from_error, problem
 from headgate.errors import AdminKeyRequired, GatewayFault
 
@@ -176,10 +175,10 @@ def _admit_this_machine(scope: Scope, headers: Headers) -> None:
         reason = "it comes from another machine"
     elif any(name in headers for name in FORWARDING_HEADERS):
         reason = "it came through a proxy"
-    elif not is_loopback(_host_name(host)):
+    elif not is_loopback(host_name(host)):
         # A page of a foreign site whose name was pointed at 127.0.0.1 (DNS rebinding) shows here.
         reason = f"its Host header ({host or 'empty'}) is not a name of this machine"
-    elif origin is not None and _host_of(origin) != host.lower():
+    elif origin is not None and host_of(origin) != host.lower():
         reason = f"a page of another origin ({origin}) sent it"
     else:
         return
@@ -187,32 +186,3 @@ def _admit_this_machine(scope: Scope, headers: Headers) -> None:
         f"No admin key is set: the owner's routes are open to this machine alone; refused because {reason}",
         hint="Set admin.key (HEADGATE_ADMIN__KEY) and send it as `Authorization: Bearer KEY`.",
     )
-
-
-def _host_name(host: str) -> str:
-    """The name in a Host header: without port, without the brackets of an IPv6 address."""
-    if "@" in host:
-        return ""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _host_of(origin: str) -> str:
-    """Host and port of an Origin header as `Host` would have them; empty when it has none."""
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return ""
-
-
-def is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

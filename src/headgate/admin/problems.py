@@ -46,7 +46,7 @@ DOCUMENTED_PROBLEMS: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (400, 401, 404, 405, 409, 500, 503)
+    for status in (400, 401, 404, 405, 409, 413, 500, 503)
 }
 
 
@@ -111,6 +111,8 @@ def _field_name(location: tuple[int | str, ...]) -> str:
 
 
 def _router_refused(request: Request, error: HTTPException, allowed: set[str]) -> JSONResponse:
+    if isinstance(error.__cause__, HeadgateError):  # raised while FastAPI read the body
+        return from_error(error.__cause__)
     if error.status_code == HTTPStatus.NOT_FOUND:
         return problem(
             404,

@@ -90,6 +90,22 @@ class ServerSettings(Section):
     max_buffered_bytes: int = setting(
         536_870_912, "Bodies held in memory at one time, over all requests.", unit="bytes", ge=1024
     )
+    max_connections: int = setting(
+        10_000, "Clients' connections open at one time; so many files as well.", unit="connections", ge=1
+    )
+    max_connections_per_address: int = setting(
+        1_000,
+        "Of them those of one address other than this machine's own; 0: no limit.",
+        unit="connections",
+        ge=0,
+    )
+    head_timeout_ms: int = setting(20_000, "Time to send the head of a request; 0: none.", unit="ms", ge=0)
+    body_timeout_ms: int = setting(
+        60_000, "Time to send a body, and a second more for each KiB that came; 0: none.", unit="ms", ge=0
+    )
+    send_timeout_ms: int = setting(
+        300_000, "How long a client may take in nothing of its answer; 0: for ever.", unit="ms", ge=0
+    )
     shutdown_grace_seconds: float = setting(
         60.0, "How long running requests may take to end after a stop signal.", unit="seconds", ge=0
     )

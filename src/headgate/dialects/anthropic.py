@@ -48,9 +48,11 @@ def read_request(body: bytes | bytearray, *, with_session: bool = True) -> Reque
     Raises `InvalidRequest` naming field and position; what the fields mean is the provider's to judge.
     """
     try:
+        if not body.isascii():
+            body.decode()  # the decoder looks only at what it reads
         fields = _decode_body(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        fields = _decode_leniently(body, error)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        fields = _second_opinion(body)
     return RequestFacts(
         fields.model,
         bool(fields.stream),
@@ -59,26 +61,50 @@ def read_request(body: bytes | bytearray, *, with_session: bool = True) -> Reque
     )
 
 
-def _decode_leniently(body: bytes | bytearray, first_error: Exception) -> _Body:
-    """The second opinion: the standard library takes some JSON that msgspec refuses (lone surrogates)."""
+def _second_opinion(body: bytes | bytearray) -> _Body:
+    """What others take for JSON is no error of ours: of a key that is given twice the last one counts, and
+    half of a surrogate pair is a character (RFC 8259, sections 4 and 8.2).
+
+    It is taken out of what we read, never of what travels.
+    """
     try:
-        loaded = json.loads(body)
-    except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply to be read.") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InvalidRequest(
-            f"The request body is not valid JSON: {error}", hint="Send one JSON object as UTF-8."
-        ) from None
-    try:
-        return msgspec.convert(_only_known(loaded), _Body)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(_in_callers_words(str(error))) from first_error
+        body.decode()
+        text = _SURROGATE.sub(rb"\\ufffd", body)
+        fields = _decode_fields(text)
+        known = [
+            b'"%b":%b' % (name.encode(), fields[name]) for name in _Body.__struct_fields__ if name in fields
+        ]
+        return _decode_body(b"{" + b",".join(known) + b"}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _complaint(body, error) from error
 
 
-def _only_known(loaded: Any) -> Any:
-    if not isinstance(loaded, dict):
-        return loaded
-    return {name: loaded[name] for name in ("model", "stream", "metadata", "container") if name in loaded}
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
+def _complaint(body: bytes | bytearray, error: Exception) -> InvalidRequest:
+    """What is wrong and where; a mend for each."""
+    if isinstance(error, msgspec.ValidationError):
+        return InvalidRequest(_in_callers_words(str(error)), hint="Correct the field named.")
+    if isinstance(error, RecursionError):
+        return InvalidRequest("The request body is nested too deeply to be read.", hint="Nest it less.")
+    if isinstance(error, UnicodeDecodeError):
+        return InvalidRequest(_not_utf8(body), hint="Send one JSON object as UTF-8.")
+    if not body:
+        why = "it is empty"
+    else:
+        why = str(error).removeprefix("JSON is malformed: ")
+        why = why.replace("Input data was truncated", f"it ends too early, at byte {len(body)}")
+    return InvalidRequest(f"The request body is not valid JSON: {why}", hint="Send one JSON object as UTF-8.")
+
+
+def _not_utf8(body: bytes | bytearray) -> str:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return f"The request body is not valid JSON: no UTF-8 text at byte {error.start}"
+    return "The request body is not valid JSON: it holds what is no text"
 
 
 def _in_callers_words(complaint: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from headgate.errors import BuffersFull, RequestTooLarge
+from headgate.errors import BuffersFull, HeadgateError, RequestTooLarge
 
 _HIGH_WATER = 262_144
 """Bytes waiting for the provider above which we stop reading from the client."""
@@ -81,14 +81,15 @@ class BodyStream:
     is_spent = False
     """Whether an attempt has begun to read it: there is no second one then."""
 
-    def __init__(self, flow: FlowControl, *, limit: int, is_chunked: bool) -> None:
+    def __init__(self, flow: FlowControl, budget: BufferBudget, *, limit: int, is_chunked: bool) -> None:
         self.is_chunked = is_chunked
         self._flow = flow
+        self._budget = budget
         self._limit = limit
         self._pieces: list[bytes] = []
         self._waiting_bytes = 0
         self._more: asyncio.Future[None] | None = None
-        self._failure: Exception | None = None
+        self._failure: HeadgateError | None = None
         self.received = 0
         self.is_complete = False
 
@@ -96,12 +97,25 @@ class BodyStream:
         """Raises nothing: what is too large fails the reader, because the relay is under way."""
         self.received += len(piece)
         if self.received > self._limit:
-            self._failure = too_large(self._limit)
-        else:
-            self._pieces.append(piece)
-            self._waiting_bytes += len(piece)
+            self.fail(too_large(self._limit))
+        elif self._failure is None:
+            self._keep(piece)
+        self._wake()
+
+    def _keep(self, piece: bytes) -> None:
+        try:
+            self._budget.take(len(piece))
+        except BuffersFull as error:
+            self.fail(error)
+            return
+        self._pieces.append(piece)
+        self._waiting_bytes += len(piece)
         if self._waiting_bytes > _HIGH_WATER:
             self._flow.pause_reading()
+
+    def fail(self, error: HeadgateError) -> None:
+        """There will be no more of it: whoever reads it gets the error."""
+        self._failure = self._failure or error
         self._wake()
 
     def end(self) -> None:
@@ -110,6 +124,8 @@ class BodyStream:
 
     def release(self) -> None:
         self._pieces.clear()
+        self._budget.used -= self._waiting_bytes
+        self._waiting_bytes = 0
 
     def _wake(self) -> None:
         if self._more is not None and not self._more.done():
@@ -133,8 +149,7 @@ class BodyStream:
 
     def _take(self) -> bytes:
         piece = b"".join(self._pieces)
-        self._pieces.clear()
-        self._waiting_bytes = 0
+        self.release()
         self._flow.resume_reading()
         return b"%x\r\n%b\r\n" % (len(piece), piece) if self.is_chunked else piece
 

@@ -32,6 +32,9 @@ _PASS_THROUGH = Endpoint("anthropic", "anthropic", reads_body=False)
 _BATCHES = Endpoint("anthropic", "anthropic", reads_body=False, tells_addresses=True)
 _BATCHES_PATH = b"/v1/messages/batches"
 
+NOWHERE = Endpoint("anthropic", "anthropic", reads_body=True)
+"""Stands where a request was refused for its form, whatever it asked for."""
+
 _READ = {
     b"/v1/messages": _MESSAGES,
     b"/api/v1/messages": _MESSAGES,

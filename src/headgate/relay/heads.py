@@ -26,7 +26,6 @@ class ClientHead:
         "expects_continue",
         "headers",
         "is_chunked",
-        "is_clearly_framed",
         "is_content_coded",
         "may_name_objects",
         "session",
@@ -39,8 +38,6 @@ class ClientHead:
         self.headers = headers
         self.caller = caller
         self.is_chunked = b"transfer-encoding" in fields
-        codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
-        self.is_clearly_framed = not codings or codings == [b"chunked"]
         self.expects_continue = fields.get(b"expect", b"").lower() == b"100-continue"
         self.is_content_coded = b"content-encoding" in fields
         self.session = _session(fields)

@@ -7,21 +7,28 @@ Everything here is synchronous and runs inside the parser's callbacks. A refusal
 import asyncio
 import inspect
 import itertools
+import logging
 import os
 from collections.abc import Callable
+from http import HTTPStatus
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from headgate.access.callers import Callers
+from headgate.access.origins import refuse_foreign_pages
 from headgate.clock import Clock
 from headgate.config.settings import ServerSettings
+from headgate.dialects.anthropic import write_error
 from headgate.errors import HeadgateError, InvalidRequest
 from headgate.outbox import Outbox
 from headgate.relay.attempts import Relay, shutting_down
 from headgate.relay.body import BodyBuffer, BodyStream, BufferBudget, too_large
 from headgate.relay.exchange import ClientSide, Exchange, RequestHead
 from headgate.relay.heads import ClientHead
+from headgate.server.crowd import Crowd, open_file_limit
 from headgate.wire.headers import Headers
+
+_log = logging.getLogger("headgate.server")
 
 _BUFFERED_UPLOAD = 1_048_576
 """A body that routing need not read is kept whole up to this size, so that another account can be tried."""
@@ -37,6 +44,7 @@ class FastLane:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._budget = BufferBudget(limits.max_buffered_bytes)
+        self.crowd = Crowd(limits, descriptors=open_file_limit())
         self.replace(relay, callers, limits)
         self._ids = map(f"hgr_{os.urandom(5).hex()}{{:08x}}".format, itertools.count())
         self.open_exchanges: set[Exchange] = set()
@@ -48,15 +56,33 @@ class FastLane:
         """
         self._relay = relay
         self._callers = callers
-        self._limits = limits
+        self.limits = limits
+        self.crowd.limits = limits
         self._max_body_bytes = limits.max_body_bytes
         self._budget.limit = limits.max_buffered_bytes
 
-    def read_head(self, headers: Headers, query: bytes, known: ClientHead | None) -> ClientHead:
-        """Read the lines, or use what is `known` of the same ones. Raises InvalidClientKey."""
-        if known is not None and known.headers == headers and b"key=" not in query:
-            return known
-        return ClientHead(headers, self._callers.identify(headers, query))
+    def read_head(self, headers: Headers, query: bytes) -> ClientHead:
+        """What the lines say, and who says it. Raises InvalidClientKey and ForbiddenOrigin."""
+        caller = self._callers.identify(headers, query)
+        if not caller.has_key:
+            refuse_foreign_pages(headers)
+        return ClientHead(headers, caller)
+
+    def raw_answer(self, error: HeadgateError) -> bytes:
+        """The bytes of an answer to what never became a request; only the log knows of it."""
+        request_id = next(self._ids)
+        _log.debug("Refused before it was a request: %s", error.message, extra={"request_id": request_id})
+        body = write_error(error, request_id=request_id)
+        lines = f"""\
+HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}
+content-type: application/json
+content-length: {len(body)}
+connection: close
+x-headgate-error: {error.code}
+x-headgate-request-id: {request_id}
+
+"""
+        return lines.replace("\n", "\r\n").encode() + body
 
     def client_side(
         self,
@@ -91,20 +117,14 @@ class FastLane:
     def _unread_body(self, head: RequestHead, flow: FlowControl) -> BodyBuffer | BodyStream:
         is_chunked = head.client.is_chunked
         if is_chunked or (head.content_length or 0) > _BUFFERED_UPLOAD:
-            return BodyStream(flow, limit=self._limits.max_upload_bytes, is_chunked=is_chunked)
+            return BodyStream(flow, self._budget, limit=self.limits.max_upload_bytes, is_chunked=is_chunked)
         return BodyBuffer(self._budget, _BUFFERED_UPLOAD)
 
     def admit(self, exchange: Exchange) -> None:
         """Is what the caller announces small enough, and can it be read? Before a byte of the body is."""
         head = exchange.head
-        if not head.client.is_clearly_framed or (head.client.is_chunked and head.is_http_1_0):
-            # The parser takes what others may read in another way (RFC 9112, section 6.1).
-            raise InvalidRequest(
-                "The request's Transfer-Encoding is not understood.",
-                hint="Send `chunked` or a Content-Length.",
-            )
         is_read = head.endpoint.reads_body
-        limit = self._max_body_bytes if is_read else self._limits.max_upload_bytes
+        limit = self._max_body_bytes if is_read else self.limits.max_upload_bytes
         if (head.content_length or 0) > limit:
             raise too_large(limit)
         if is_read and head.client.is_content_coded:

@@ -17,9 +17,6 @@ from headgate.clock import Clock
 from headgate.server.lane import FastLane
 from headgate.server.protocol import GatewayProtocol
 
-_KEEP_ALIVE_SECONDS = 75
-"""Idle client connections: longer than the usual pool of a client keeps them, as nginx does."""
-
 _DRAIN_STEP_SECONDS = 0.05
 
 
@@ -113,7 +110,6 @@ def _config(app: ASGIApp) -> Config:
         proxy_headers=False,
         server_header=False,
         date_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
     config.load()
     return config

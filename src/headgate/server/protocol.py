@@ -6,43 +6,38 @@ uvicorn keeps its request cycle, so that pipelined requests of both kinds answer
 """
 
 import asyncio
-from collections import deque
 from typing import Any
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from headgate.access.callers import ANONYMOUS, without_key
-from headgate.errors import HeadgateError, InvalidRequest
-from headgate.relay.endpoints import find_endpoint
-from headgate.relay.exchange import ClientSide, Exchange, RequestHead
+from headgate.errors import HeadgateError, MalformedRequest
+from headgate.relay.endpoints import NOWHERE, Endpoint, find_endpoint
+from headgate.relay.exchange import Exchange, RequestHead
 from headgate.relay.heads import ClientHead
-from headgate.server.idleness import Idleness
 from headgate.server.lane import FastLane
-from headgate.server.offers import without_offer
 from headgate.server.repeats import Repeat
-
-_LINGER_SECONDS = 2.0
-"""How long a refused upload may go on before the connection is cut: time to read the answer."""
-_BAD_REQUEST = (
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n"
-    b"connection: close\r\ncontent-length: "
+from headgate.server.strict import (
+    MAX_FRAMING_BYTES,
+    MAX_HEAD_BYTES,
+    PLAIN_CHUNK_BYTES,
+    head_too_large,
+    objection,
+    too_much_framing,
 )
-
-_MAX_HEAD_BYTES = 131_072
-"""Of a head that is not whole yet: anybody may send one, and all of it is held. Clients send some KiB."""
+from headgate.server.turns import MAX_WAITING, TurnsProtocol
 
 _MOST_WAITING = 256
 """What one read of the socket may bring beyond that: then the connection ends behind their answers."""
 
-_MAX_WAITING = 16
-"""Pipelined requests of one client after which its socket is left unread. Not sooner: only who reads
-learns that the client has gone. Their bodies count in the budget of all buffers."""
+
+_LONGEST_KNOWN_TARGET = 8_192
+"""Beyond this the whole head is measured again."""
 
 
-class GatewayProtocol(HttpToolsProtocol):
+class GatewayProtocol(TurnsProtocol):
     """Parser callbacks run inside `data_received`, synchronously, in the order of the bytes."""
 
     def __init__(
@@ -54,166 +49,109 @@ class GatewayProtocol(HttpToolsProtocol):
         *,
         lane: FastLane,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._lane = lane
+        super().__init__(config, server_state, app_state, _loop, lane=lane)
         # Per connection
-        self._turns: deque[Exchange | RequestResponseCycle] = deque()
-        """What was asked and is not answered yet, in order; the first one is being answered."""
-        self._client_side: ClientSide
-        self._is_discarding = False
-        self._idleness: Idleness
         self._known_head: ClientHead | None = None
         """What the last request's header lines said: the next one's are most often the same."""
         self._repeat: Repeat | None = None
-        self._is_between_requests = True
-        self._heads_seen = 0
+        self.is_between_requests = True
+        self.heads_seen = 0
+        self.wire_bytes = 0
         # Per request
-        self._head_is_complete = False
+        self.head_is_complete = False
         self._head_bytes = 0
-        self._is_offer = False
-        """Another protocol is offered that is no WebSocket."""
+        self._framing_bytes = 0
+        """Of a body that comes in several reads, what is not the body itself."""
         self._content_length: bytes | None = None
         self._exchange: Exchange | None = None
 
-    # ---- the connection ------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        address = self.client[0] if self.client else "local"
-        self._client_side = self._lane.client_side(address, transport, self.flow, self._exchange_complete)
-        self._idleness = Idleness(self.loop, self.timeout_keep_alive, self._turns, transport.close)
-
     def connection_lost(self, exc: Exception | None) -> None:
-        self._idleness.stop()
-        for turn in list(self._turns):
-            if isinstance(turn, Exchange):
-                self._lane.client_left(turn)
-            else:
-                turn.disconnected = True
-                turn.message_event.set()
-        self._turns.clear()
-        self.cycle = None  # type: ignore[assignment]
         super().connection_lost(exc)
         self._exchange = None
-        del self._client_side  # it leads back here: without it the memory is free at once
 
-    def eof_received(self) -> None:
-        """The client says no more, and the transport closes behind this: what is finished goes out."""
-        self._lane.outbox.flush()
+    def forget_heads(self) -> None:
+        """Other callers are let in now than those by whom they were judged."""
+        self._known_head = self._repeat = None
+
+    # ---- the bytes -----------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._is_discarding:
+        if self.is_discarding:
             return
-        is_at_start = self._is_between_requests
-        if is_at_start and not self._turns and self._repeat is not None:
+        is_at_start = self.is_between_requests
+        if is_at_start and not self.turns and self._repeat is not None:
             body = self._repeat.body_of(data)
             if body is not None:
                 self._open_again(self._repeat.head, body)
                 return
-        heads_before = self._heads_seen
+        heads_before = self.heads_seen
         self._parse(data)
-        is_first_head_the_last = self._heads_seen == heads_before + 1
+        is_first_head_the_last = self.heads_seen == heads_before + 1
         if is_at_start and is_first_head_the_last and self._exchange is not None:
             self._repeat = Repeat.of(data, self._exchange.head)
 
     def _parse(self, data: bytes) -> None:
+        size = len(data)
+        self.wire_bytes += size
+        self._head_bytes += size
+        is_within_body = self.head_is_complete and not self.is_between_requests
+        if is_within_body:
+            self._framing_bytes += size
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as stop:
             self._upgrade(data[stop.args[0] :])
-        except httptools.HttpParserError:
-            self._give_up_reading("Invalid HTTP request received.")
+        except httptools.HttpParserError as error:
+            self._give_up_parsing(error)
         else:
-            if self._is_between_requests or self._head_is_complete:
+            if self.is_discarding:
                 return
-            self._head_bytes += len(data)
-            if self._head_bytes > _MAX_HEAD_BYTES:
-                self._give_up_reading("The head of the request is too large.")
+            if not self.head_is_complete and self._head_bytes > MAX_HEAD_BYTES:
+                self.give_up_reading(head_too_large())
+            elif not is_within_body:
+                self._framing_bytes = 0  # what came in one read with the head was bounded by that
+            elif self._framing_bytes > MAX_FRAMING_BYTES:
+                self.give_up_reading(too_much_framing())
 
-    def _give_up_reading(self, why: str) -> None:
-        """What comes is no request. Those before it keep their answers; the connection ends behind them."""
-        self._is_discarding = True
-        self._lane.outbox.flush()
-        last = self._turns[-1] if self._turns else None
-        if last is None:
-            self.transport.write(b"%b%d\r\n\r\n%b" % (_BAD_REQUEST, len(why), why.encode()))
-            self._close_gently()
-        elif not isinstance(last, Exchange):
-            last.keep_alive = False
-            if last.more_body:
-                self._drop_for_ever_waiting()
-        elif last.body.is_complete:
-            last.keep_alive = False
-        elif last.task is None:
-            self._refuse(last, InvalidRequest(why))
-        elif last.has_started:
-            self.transport.close()
-        else:
-            self.send_400_response(why)
-
-    def _drop_for_ever_waiting(self) -> None:
-        """The last turn, one of the app's, waits for a body that never comes; those before it do not."""
-        if len(self._turns) == 1:
-            self.transport.close()
+    def _give_up_parsing(self, error: httptools.HttpParserError) -> None:
+        if self.is_discarding:
             return
-        self._turns.pop()
-        self.pipeline.popleft()
-        self._turns[-1].keep_alive = False
+        self.give_up_reading(
+            MalformedRequest(
+                f"What came is not HTTP/1.1: {error}.", hint="Send one request at a time as RFC 9112 has it."
+            )
+        )
 
     def _upgrade(self, rest: bytes) -> None:
-        """A WebSocket goes to uvicorn's own; what else is offered is answered as if it were not.
-
-        The parser has stopped behind the head and taken the body for another protocol's bytes: a new one
-        reads the head again, without the offer, and then the body (RFC 9110, section 7.8: may be ignored).
-        """
-        self._lane.outbox.flush()
-        if self._should_upgrade():
-            if self._turns:  # two protocols would write to one connection
-                self._give_up_reading("A WebSocket was asked for behind another request.")
-            else:
-                self.handle_websocket_upgrade()
-        elif self._is_offer:
-            parser = self.parser
-            head = without_offer(
-                parser.get_method(), self.url, parser.get_http_version(), self.headers, self._content_length
-            )
-            self.parser = httptools.HttpRequestParser(self)
-            self._parse(head + rest)
-        else:
-            self._is_discarding = True  # CONNECT: the connection ends with the refusal
-
-    def shutdown(self) -> None:
-        """Drain: close when idle, else after the answers that are under way."""
-        self._lane.outbox.flush()
-        if not self._turns:
-            super().shutdown()
+        """A WebSocket goes to uvicorn's own; what else was offered is refused by now."""
+        self.lane.outbox.flush()
+        if self.is_discarding:
             return
-        for turn in self._turns:
-            turn.keep_alive = False
-
-    def forget_heads(self) -> None:
-        self._known_head = self._repeat = None
-
-    def handle_websocket_upgrade(self) -> None:
-        self._idleness.stop()
-        super().handle_websocket_upgrade()
+        if self.turns or rest:  # two protocols would write to one connection
+            self.give_up_reading(
+                MalformedRequest(
+                    "A WebSocket was asked for among other requests.",
+                    hint="Give it a connection of its own.",
+                )
+            )
+        else:
+            self.handle_websocket_upgrade()
 
     # ---- the parser's callbacks ----------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._is_between_requests = False
-        self._heads_seen += 1
+        self.is_between_requests = False
+        self.heads_seen += 1
         self.url = b""
         self.headers = []
         self._content_length = None
-        self._head_is_complete = False
-        self._head_bytes = 0
-        self._is_offer = False
+        self.head_is_complete = False
+        self._framing_bytes = 0
         self._exchange = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # Trailers come through here too; they must not join the head.
-        if self._head_is_complete:
+        if self.head_is_complete:
             return
         name = name.lower()
         if name == b"content-length":
@@ -222,121 +160,131 @@ class GatewayProtocol(HttpToolsProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._head_is_complete = True
-        if len(self._turns) >= _MOST_WAITING:
-            self._give_up_reading("There are too many requests at once.")
-        if self._is_discarding:
+        self.head_is_complete = True
+        if len(self.turns) >= _MOST_WAITING:
+            self.give_up_reading(
+                MalformedRequest("There are too many requests at once.", hint="Wait for the answers to some.")
+            )
+        if self.is_discarding:
             return
         path, _, query = self.url.partition(b"?")
         parser = self.parser
-        method = parser.get_method()
-        endpoint = find_endpoint(method, path)
-        if parser.should_upgrade() and not self._should_upgrade() and self._get_upgrade() is not None:
-            self._is_offer = True
-            return
-        if endpoint is None or parser.should_upgrade():
+        endpoint = find_endpoint(parser.get_method(), path)
+        version = parser.get_http_version()
+        client, refusal = self._judge_head(endpoint, query, version)
+        self._head_bytes = 0
+        if refusal is None and (endpoint is None or parser.should_upgrade()):
             self._hand_to_asgi()
             return
-        refusal = None
-        try:
-            client = self._lane.read_head(self.headers, query, self._known_head)
-            # A key in the query is not in the lines: what it opened is not known by them.
-            self._known_head = client if b"key=" not in query else None
-        except HeadgateError as error:
-            client, refusal = ClientHead(self.headers, ANONYMOUS), error
+        if client is None:
+            client = ClientHead(self.headers, ANONYMOUS)
+        if endpoint is None:
+            endpoint = NOWHERE
         length = self._content_length
         head = RequestHead(
-            method,
+            parser.get_method(),
             path,
             query,
             client,
             endpoint,
             endpoint.target(path, without_key(query)),
             content_length=int(length) if length is not None else None,
-            is_http_1_0=parser.get_http_version() == "1.0",
+            is_http_1_0=version == "1.0",
             keep_alive=parser.should_keep_alive(),
         )
         self._open(head, refusal)
 
+    def _judge_head(
+        self, endpoint: Endpoint | None, query: bytes, version: str
+    ) -> tuple[ClientHead | None, HeadgateError | None]:
+        """What the lines say, where that is asked for, and why they are refused, if they are."""
+        headers, known = self.headers, self._known_head
+        is_upgrade = self.parser.should_upgrade()
+        if known is not None and known.headers == headers and endpoint is not None:
+            # The same lines were judged before; the target was not.
+            is_plain = not is_upgrade and version == "1.1" and b"key=" not in query
+            if is_plain and len(self.url) <= _LONGEST_KNOWN_TARGET:
+                return known, None
+        self._known_head = None
+        wants_other = is_upgrade and not self._asks_for_websocket()
+        wrong = objection(headers, self.url, version, wants_other_protocol=wants_other)
+        if wrong is not None or endpoint is None or is_upgrade:
+            return None, wrong
+        try:
+            client = self.lane.read_head(headers, query)
+        except HeadgateError as error:
+            return None, error
+        # A key in the query is not in the lines: what it opened is not known by them.
+        if b"key=" not in query and version == "1.1":
+            self._known_head = client
+        return client, None
+
+    def _asks_for_websocket(self) -> bool:
+        """By exactly one line that says nothing else."""
+        offered = [value.lower() for name, value in self.headers if name == b"upgrade"]
+        return offered == [b"websocket"] and self._content_length is None and self._should_upgrade()
+
+    def on_chunk_header(self) -> None:
+        self._framing_bytes -= PLAIN_CHUNK_BYTES
+
     def on_body(self, body: bytes) -> None:
-        if self._is_discarding:
+        if self.is_discarding:
             return
+        self._framing_bytes -= len(body)
         if self._exchange is None:
             super().on_body(body)
             return
         try:
             self._exchange.body.feed(body)
         except HeadgateError as error:
-            self._refuse(self._exchange, error)
+            exchange, self._exchange = self._exchange, None
+            self.refuse(exchange, error)
 
     def on_message_complete(self) -> None:
-        self._is_between_requests = True
-        if self._is_discarding or self._is_offer:
+        self.is_between_requests = True
+        self._head_bytes = 0
+        if self.is_discarding:
             return
         if self._exchange is None:
             super().on_message_complete()
             return
         self._exchange.body.end()
-        self._start_if_ready(self._exchange)
+        self.start_if_ready(self._exchange)
 
-    # ---- the fast lane -------------------------------------------------------------------------
+    # ---- into a lane ---------------------------------------------------------------------------
 
     def _open(self, head: RequestHead, refusal: HeadgateError | None) -> None:
         """Take the request into the queue of this connection, or refuse it before its body comes."""
-        exchange = self._lane.open(head, self._client_side)
-        self._exchange = exchange
+        exchange = self.lane.open(head, self.client_side)
         self.cycle = exchange  # type: ignore[assignment]
-        self._turns.append(exchange)
+        self.turns.append(exchange)
         try:
             if refusal is not None:
                 raise refusal
-            self._lane.admit(exchange)
+            self.lane.admit(exchange)
         except HeadgateError as error:
-            self._refuse(exchange, error)
+            self.refuse(exchange, error)
             return
-        if head.client.expects_continue and not head.is_http_1_0 and self._turns[0] is exchange:
-            self._lane.outbox.flush()
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if len(self._turns) > _MAX_WAITING:
+        self._exchange = exchange
+        if head.client.expects_continue:
+            self.go_ahead(exchange)
+        if len(self.turns) > MAX_WAITING:
             self.flow.pause_reading()
-        self._start_if_ready(exchange)
+        self.start_if_ready(exchange)
 
     def _open_again(self, head: RequestHead, content: bytes) -> None:
         """A whole request with a known head, and nothing before it. The parser, which stands between two,
         never sees it; what was judged by the head need not be judged again."""
-        exchange = self._lane.open(head, self._client_side)
+        exchange = self.lane.open(head, self.client_side)
         self.cycle = exchange  # type: ignore[assignment]
-        self._turns.append(exchange)
+        self.turns.append(exchange)
         try:
             exchange.body.feed(content)
         except HeadgateError as error:
-            self._refuse(exchange, error)
+            self.refuse(exchange, error)
             return
         exchange.body.end()
-        self._start_if_ready(exchange)
-
-    def _start_if_ready(self, exchange: Exchange) -> None:
-        """Start the relay when its turn has come, its body is ready, and the client takes what was before."""
-        is_ready = exchange.task is None and exchange.body.is_ready
-        if is_ready and self._turns[0] is exchange and not self.flow.write_paused:
-            self._lane.start(exchange)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._turns and isinstance(turn := self._turns[0], Exchange) and turn.refusal is None:
-            self._start_if_ready(turn)
-
-    def _refuse(self, exchange: Exchange, error: HeadgateError) -> None:
-        """Answer when it is this exchange's turn, without waiting for the rest of its body.
-
-        What still comes is thrown away, so that the client sees why.
-        """
-        exchange.keep_alive = False
-        exchange.refusal = error
-        self._is_discarding = True
-        self._exchange = None
-        if self._turns[0] is exchange:
-            self._lane.refuse(exchange, error)
+        self.start_if_ready(exchange)
 
     def _hand_to_asgi(self) -> None:
         """Go on as uvicorn would have from the first byte."""
@@ -351,48 +299,6 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:
             self.cycle.keep_alive = self.cycle.keep_alive and not self.parser.should_upgrade()
-            self._turns.append(self.cycle)
-        if len(self._turns) <= _MAX_WAITING:
+            self.turns.append(self.cycle)
+        if len(self.turns) <= MAX_WAITING:
             self.flow.resume_reading()  # uvicorn pauses behind any request that is not answered yet
-
-    def _exchange_complete(self, exchange: Exchange) -> None:
-        """An answer of the fast lane is out."""
-        self._turns.popleft()
-        self._lane.release(exchange)
-        self.server_state.total_requests += 1
-        if not exchange.keep_alive:
-            self._is_discarding = self._is_discarding or not exchange.body.is_complete
-            self._close_gently()
-        else:
-            self._next_turn()
-
-    def on_response_complete(self) -> None:
-        """An answer of the ASGI app is out. Uvicorn's own would start the next ASGI request at once."""
-        self._turns.popleft()
-        self.server_state.total_requests += 1
-        if not self.transport.is_closing():
-            self._next_turn()
-
-    def _next_turn(self) -> None:
-        self._idleness.since = self.loop.time()
-        if self.flow.read_paused and len(self._turns) <= _MAX_WAITING:
-            self.flow.resume_reading()
-        if not self._turns:
-            return
-        turn = self._turns[0]
-        if not isinstance(turn, Exchange):
-            self._start_asgi_task(*self.pipeline.pop())
-        elif turn.refusal is not None:
-            self._lane.refuse(turn, turn.refusal)
-        else:
-            self._start_if_ready(turn)
-
-    def _close_gently(self) -> None:
-        """Closing while the client still sends would reset the connection and lose the answer."""
-        self._lane.outbox.flush()
-        if not self._is_discarding:
-            self.transport.close()
-            return
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.loop.call_later(_LINGER_SECONDS, self.transport.close)

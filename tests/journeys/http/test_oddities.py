@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import CLIENT_KEY, Gateway
+from tests.gateway import Gateway
 from tests.journeys.http.samples import PLAIN, STREAM
 from tests.journeys.wire import ask, connect, fetch, request
 
@@ -73,69 +73,6 @@ async def test_an_offered_websocket_is_refused_not_kept_waiting(gateway: Gateway
         assert answer.status in (400, 403, 404)
 
 
-@pytest.mark.parametrize("chunks", [0, 3])
-async def test_an_offered_http_2_costs_no_body(
-    provider: SimulatedProvider, gateway: Gateway, chunks: int
-) -> None:
-    """`curl --http2` offers it on plain HTTP: the request is answered as HTTP/1.1, body and all."""
-    headers = {
-        "connection": "Upgrade, HTTP2-Settings",
-        "upgrade": "h2c",
-        "http2-settings": "AAMAAABkAAQCAAAAAAIAAAAA",
-    }
-    offer = request(body=ask("say 6 words"), headers=headers, chunks=chunks)
-    status = request("/health", method="GET", headers=headers)
-    async with connect(gateway.url) as connection:
-        connection.send(offer + status + offer[:100])
-        first, second = await connection.answer(), await connection.answer()
-        third = await connection.ask(offer[100:])
-    assert [answer.json()["usage"]["output_tokens"] for answer in (first, third)] == [6, 6]
-    assert second.json()["status"] == "ok"
-    assert b"h2c" not in provider.received()[0]["head"]
-
-
-async def test_a_tunnel_is_refused(provider: SimulatedProvider, gateway: Gateway) -> None:
-    """CONNECT: this is no forward proxy."""
-    answer = await fetch(gateway.url, b"CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n")
-    assert 400 <= answer.status < 500
-    assert provider.books()["count"] == 0
-
-
-_HEAD = b"POST /v1/messages HTTP/1.1\r\nhost: a\r\nx-api-key: " + CLIENT_KEY.encode() + b"\r\n"
-_SMUGGLED = b"GET /v1/smuggled HTTP/1.1\r\nhost: a\r\nx-api-key: " + CLIENT_KEY.encode() + b"\r\n\r\n"
-
-
-@pytest.mark.parametrize(
-    "wire",
-    [
-        _HEAD.replace(b"1.1", b"1.0") + b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        _HEAD + b"transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n" + _SMUGGLED,
-        _HEAD + b"content-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
-        _HEAD + b"content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n" + _SMUGGLED,
-        _HEAD + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n" + _SMUGGLED,
-        _HEAD + b"transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n" + _SMUGGLED,
-        _HEAD + b"content-length: +4\r\n\r\nabcd",
-        _HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n\r\n",
-        _HEAD + b"x-folded: a\r\n b\r\ncontent-length: 0\r\n\r\n",
-        _HEAD + b"bad name: a\r\n\r\n",
-        _HEAD + b"x-control: a\x00b\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET  HTTP/1.1\r\n\r\n",
-    ],
-)
-async def test_ambiguous_or_broken_requests_are_refused(
-    provider: SimulatedProvider, gateway: Gateway, wire: bytes
-) -> None:
-    """What two parsers could read in two ways is read in none; nothing of it reaches the provider."""
-    async with connect(gateway.url) as connection:
-        answer = await connection.ask(wire)
-        assert answer.status in (400, 501)
-        connection.end()
-        await asyncio.wait_for(connection.is_closed.wait(), 5)
-    assert provider.books()["count"] == 0
-
-
 @pytest.mark.parametrize(
     "behind",
     [
@@ -154,20 +91,6 @@ async def test_what_follows_a_request_leaves_its_answer_alone(
         assert (answer.status, answer.is_whole) == (200, True)
         await asyncio.wait_for(connection.is_closed.wait(), 5)
         assert connection.received.count(b"HTTP/1.1 ") == 1
-
-
-@pytest.mark.parametrize("piece", [b"x-many: a\r\n", b"x-long: " + b"a" * 70_000])
-async def test_a_head_without_end_is_not_held(
-    provider: SimulatedProvider, gateway: Gateway, piece: bytes
-) -> None:
-    """Before anybody knows who calls, nobody may fill the memory."""
-    async with connect(gateway.url) as connection:
-        for sent in (_HEAD, *[piece * (300_000 // len(piece))] * 10):
-            connection.send(sent)
-            await asyncio.sleep(0)
-        assert (await connection.answer()).status == 400
-        await asyncio.wait_for(connection.is_closed.wait(), 5)
-    assert provider.books()["count"] == 0
 
 
 async def test_a_name_without_end_costs_no_record(gateway: Gateway) -> None:

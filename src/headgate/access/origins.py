@@ -1,0 +1,83 @@
+"""Web pages that reach for this machine: told by the names they call it by and the origin they come from.
+
+A page of any site may send requests to 127.0.0.1 (cross-site requests), and a site may point its own name
+there (DNS rebinding). Where no key is asked for, these are kept out; programs send no `Origin`.
+"""
+
+import ipaddress
+import socket
+from functools import cache
+from urllib.parse import urlsplit
+
+from headgate.errors import ForbiddenOrigin
+from headgate.wire.headers import Headers, find
+
+_MEND = "Let programs send a client key: its owner lists one under `access.api_keys`."
+_FOREIGN = frozenset({b"cross-site", b"same-site"})
+
+
+def refuse_foreign_pages(headers: Headers) -> None:
+    """Raises ForbiddenOrigin for a request that a page of another origin sent, or under a name that could be
+    anybody's. Without a Host, as old programs are, none of this can be a browser."""
+    host = find(headers, b"host")
+    if host is None:
+        return
+    shown = host.decode("latin-1")
+    if not is_name_of_ours(host_name(shown)):
+        raise ForbiddenOrigin(
+            f"No client key is needed here, so that only names of this machine are answered, not {shown!r}.",
+            hint=f"Use its address or localhost. {_MEND}",
+        )
+    origin = find(headers, b"origin")
+    is_foreign = origin is not None and host_of(origin.decode("latin-1")) != shown.lower()
+    if is_foreign or find(headers, b"sec-fetch-site") in _FOREIGN:
+        raise ForbiddenOrigin(
+            "No client key is needed here, so that web pages of other origins are not answered.", hint=_MEND
+        )
+
+
+def is_name_of_ours(name: str) -> bool:
+    """An address, a name without dots, or what this machine calls itself: none of them can be registered
+    and pointed here by a stranger."""
+    if not name or "." not in name or name.endswith(".localhost"):
+        return bool(name)
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name.lower() in _own_names()
+    return True
+
+
+@cache
+def _own_names() -> frozenset[str]:
+    name = socket.gethostname().lower()
+    return frozenset({name, f"{name}.local", f"{name.partition('.')[0]}.local", "host.docker.internal"})
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header: without port, without the brackets of an IPv6 address."""
+    if "@" in host:
+        return ""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def host_of(origin: str) -> str:
+    """Host and port of an Origin header as `Host` would have them; empty when it has none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

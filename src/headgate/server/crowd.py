@@ -1,0 +1,90 @@
+"""How many connections there are, in all and of one address: a stranger must not take every place."""
+
+import logging
+import os
+from collections import Counter
+
+from headgate.access.origins import is_loopback
+from headgate.config.settings import ServerSettings
+from headgate.errors import TooManyConnections
+
+_log = logging.getLogger("headgate.server")
+
+_QUIET_SECONDS = 10.0
+"""A full house is said once in this time, not with every connection that is turned away."""
+
+MOST_EXPLAINED = 100
+"""Who is turned away is told why, for the time it takes to read it; beyond so many at once is not."""
+
+_OTHER_DESCRIPTORS = 64
+"""For the database, the journal, logs, listening sockets and the owner's own connections."""
+
+_NO_LIMIT = 1_000_000
+
+
+class Crowd:
+    """Counts clients in and out. This machine's own addresses count in the whole alone: behind a reverse
+    proxy every client has one of them."""
+
+    def __init__(self, limits: ServerSettings, *, descriptors: int) -> None:
+        """`descriptors`: how many files this process may open (RLIMIT_NOFILE); a stream takes two."""
+        self.limits = limits
+        """May be replaced while connections are open; who is in stays in."""
+        self._most_descriptors = max(1, (descriptors - _OTHER_DESCRIPTORS) // 2)
+        self.size = 0
+        self.explained = 0
+        """Connections that were turned away and still read why."""
+        self._by_address: Counter[str] = Counter()
+        self._silent_until = 0.0
+
+    @property
+    def most(self) -> int:
+        return min(self.limits.max_connections, self._most_descriptors)
+
+    def enter(self, address: str, now: float) -> TooManyConnections | None:
+        """None: it counts as present until `leave`. Otherwise why it may not come in. `now`: loop time."""
+        refusal = self._refusal(address)
+        if refusal is None:
+            self.size += 1
+            self._by_address[address] += 1
+        elif now >= self._silent_until:
+            self._silent_until = now + _QUIET_SECONDS
+            _log.warning("Connections are turned away: %s", refusal.message)
+        return refusal
+
+    def leave(self, address: str) -> None:
+        self.size -= 1
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
+
+    def may_explain(self) -> bool:
+        """True counts one more; who is told says so by `explained -= 1` when it is gone."""
+        if self.explained >= MOST_EXPLAINED:
+            return False
+        self.explained += 1
+        return True
+
+    def _refusal(self, address: str) -> TooManyConnections | None:
+        if self.size >= self.most:
+            return TooManyConnections(
+                f"The gateway has {self.most} connections open and takes no more.",
+                hint="Try again in a moment; the owner may raise `server.max_connections`.",
+            )
+        most_of_one = self.limits.max_connections_per_address
+        if most_of_one and self._by_address[address] >= most_of_one and not is_loopback(address):
+            return TooManyConnections(
+                f"Your address has {most_of_one} connections open and gets no more.",
+                hint="Use fewer at once; the owner may raise `server.max_connections_per_address`.",
+            )
+        return None
+
+
+def open_file_limit() -> int:
+    """How many descriptors this process may have; a number beyond all use where there is no such limit."""
+    if os.name != "posix":
+        return _NO_LIMIT
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _NO_LIMIT if soft == resource.RLIM_INFINITY else soft

@@ -1,0 +1,239 @@
+"""The order of answers on one connection, and its end.
+
+What was asked stands in one queue, requests of the fast lane and of the ASGI app alike: the first is being
+answered, the others wait, as a client that sends several at once expects it (RFC 9112, section 9.3.2).
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from headgate.config.settings import ServerSettings
+from headgate.errors import HeadgateError
+from headgate.relay.body import BodyStream
+from headgate.relay.exchange import ClientSide, Exchange
+from headgate.server.lane import FastLane
+from headgate.server.watch import Watch
+
+MAX_WAITING = 16
+"""Pipelined requests of one client after which its socket is left unread. Not sooner: only who reads
+learns that the client has gone. Their bodies count in the budget of all buffers."""
+
+_LINGER_SECONDS = 2.0
+"""How long a refused upload may go on before the connection is cut: time to read the answer."""
+
+
+class TurnsProtocol(HttpToolsProtocol):
+    """A connection without the reading of requests, which `protocol.py` adds."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        lane: FastLane,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.lane = lane
+        self.turns: deque[Exchange | RequestResponseCycle] = deque()
+        """What was asked and is not answered yet, in order; the first one is being answered."""
+        self.client_side: ClientSide
+        self.is_discarding = False
+        """What still comes is thrown away."""
+        self.answered_at = 0.0
+        self.resumes = 0
+        self._address: str | None = None
+        """Counted in the crowd; None for the owner's socket, and for who was turned away."""
+        self._is_turned_away = False
+        self._watch: Watch | None = None
+
+    # ---- the connection ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        address = self.client[0] if self.client else "local"
+        lane, now = self.lane, self.loop.time()
+        self.client_side = lane.client_side(address, transport, self.flow, self.exchange_complete)
+        self.answered_at = now
+        self._watch = Watch(self.loop, self)  # type: ignore[arg-type]  # the whole protocol is
+        if self.client:
+            if (refusal := lane.crowd.enter(address, now)) is not None:
+                self._turn_away(refusal)
+                return
+            self._address = address
+
+    def _turn_away(self, refusal: HeadgateError) -> None:
+        self._is_turned_away = self.lane.crowd.may_explain()
+        if self._is_turned_away:
+            self.answer_rawly(refusal)
+        else:
+            self.is_discarding = True
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+        if self._address is not None:
+            self.lane.crowd.leave(self._address)
+        if self._is_turned_away:
+            self.lane.crowd.explained -= 1
+        for turn in list(self.turns):
+            if isinstance(turn, Exchange):
+                self.lane.client_left(turn)
+            else:
+                turn.disconnected = True
+                turn.message_event.set()
+        self.turns.clear()
+        self.cycle = None  # type: ignore[assignment]
+        super().connection_lost(exc)
+        del self.client_side  # it leads back here: without it the memory is free at once
+
+    def eof_received(self) -> None:
+        """The client says no more, and the transport closes behind this: what is finished goes out."""
+        self.lane.outbox.flush()
+
+    def shutdown(self) -> None:
+        """Drain: close when idle, else after the answers that are under way."""
+        self.lane.outbox.flush()
+        if not self.turns:
+            super().shutdown()
+            return
+        for turn in self.turns:
+            turn.keep_alive = False
+
+    def handle_websocket_upgrade(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+        super().handle_websocket_upgrade()
+
+    @property
+    def limits(self) -> ServerSettings:
+        return self.lane.limits
+
+    @property
+    def is_answering(self) -> bool:
+        return bool(self.turns)
+
+    # ---- whose turn it is ----------------------------------------------------------------------
+
+    def start_if_ready(self, exchange: Exchange) -> None:
+        """Start the relay when it is this exchange's turn, its body is here, or is streamed, and the client
+        takes what was answered before."""
+        is_ready = exchange.task is None and exchange.body.is_ready
+        if is_ready and self.turns[0] is exchange and not self.flow.write_paused:
+            self.lane.start(exchange)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.resumes += 1
+        if self.turns and isinstance(turn := self.turns[0], Exchange) and turn.refusal is None:
+            self.start_if_ready(turn)
+
+    def refuse(self, exchange: Exchange, error: HeadgateError) -> None:
+        """Answer when it is this exchange's turn, without waiting for the rest of its body.
+
+        What still comes is thrown away, so that the client sees why.
+        """
+        exchange.keep_alive = False
+        exchange.refusal = error
+        self.is_discarding = True
+        if self.turns[0] is exchange:
+            self.lane.refuse(exchange, error)
+
+    def exchange_complete(self, exchange: Exchange) -> None:
+        """An answer of the fast lane is out."""
+        self.turns.popleft()
+        self.lane.release(exchange)
+        self.server_state.total_requests += 1
+        if not exchange.keep_alive:
+            self.is_discarding = self.is_discarding or not exchange.body.is_complete
+            self.close_gently()
+        else:
+            self._next_turn()
+
+    def on_response_complete(self) -> None:
+        """An answer of the ASGI app is out. Uvicorn's own would start the next ASGI request at once."""
+        self.turns.popleft()
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self._next_turn()
+
+    def _next_turn(self) -> None:
+        self.answered_at = self.loop.time()
+        if self.flow.read_paused and len(self.turns) <= MAX_WAITING:
+            self.flow.resume_reading()
+        if not self.turns:
+            return
+        turn = self.turns[0]
+        if not isinstance(turn, Exchange):
+            self._start_asgi_task(*self.pipeline.pop())
+        elif turn.refusal is not None:
+            self.lane.refuse(turn, turn.refusal)
+        else:
+            self.go_ahead(turn)
+            self.start_if_ready(turn)
+
+    def go_ahead(self, exchange: Exchange) -> None:
+        """Ask for the body of who waits to be asked (RFC 9110, section 10.1.1)."""
+        head = exchange.head
+        is_wanted = head.client.expects_continue and not head.is_http_1_0 and not exchange.body.received
+        if is_wanted and not exchange.body.is_complete and self.turns[0] is exchange:
+            self.lane.outbox.flush()
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # ---- the end -------------------------------------------------------------------------------
+
+    def time_out(self, error: HeadgateError) -> None:
+        """The client was too slow."""
+        self.give_up_reading(error)
+
+    def give_up_reading(self, error: HeadgateError) -> None:
+        """What comes is no request. Those before it keep their answers; the connection ends behind them."""
+        self.is_discarding = True
+        self.lane.outbox.flush()
+        last = self.turns[-1] if self.turns else None
+        if last is None:
+            self.answer_rawly(error)
+        elif not isinstance(last, Exchange):
+            last.keep_alive = False
+            if last.more_body:
+                self._drop_for_ever_waiting()
+        elif last.body.is_complete:
+            last.keep_alive = False
+        elif last.task is None:
+            self.refuse(last, error)
+        elif last.has_started:
+            self.transport.close()
+        elif isinstance(last.body, BodyStream):
+            last.body.fail(error)  # the relay answers
+
+    def answer_rawly(self, error: HeadgateError) -> None:
+        """Answer what never became a request, and end."""
+        self.is_discarding = True
+        self.transport.write(self.lane.raw_answer(error))
+        self.close_gently()
+
+    def _drop_for_ever_waiting(self) -> None:
+        """The last turn, one of the app's, waits for a body that never comes; those before it do not."""
+        if len(self.turns) == 1:
+            self.transport.close()
+            return
+        self.turns.pop()
+        self.pipeline.popleft()
+        self.turns[-1].keep_alive = False
+
+    def close_gently(self) -> None:
+        """Closing while the client still sends would reset the connection and lose the answer."""
+        self.lane.outbox.flush()
+        if not self.is_discarding:
+            self.transport.close()
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)

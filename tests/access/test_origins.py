@@ -1,0 +1,78 @@
+"""Which names and origins belong to this machine."""
+
+import pytest
+
+from headgate.access.origins import is_loopback, is_name_of_ours, refuse_foreign_pages
+from headgate.errors import ForbiddenOrigin
+from headgate.wire.headers import Headers
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("LOCALHOST", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:10.0.0.1", False),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+        ("localhost.", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_told_from_the_rest(host: str, expected: bool) -> None:
+    """Addresses by their range, names by the one that browsers never resolve elsewhere."""
+    assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("192.168.1.20", True),
+        ("::1", True),
+        ("headgate", True),
+        ("any.localhost", True),
+        ("evil.example", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("", False),
+    ],
+)
+def test_names_that_strangers_could_point_here_are_not_ours(name: str, expected: bool) -> None:
+    assert is_name_of_ours(name) is expected
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [(b"host", b"localhost:8080")],
+        [(b"host", b"[::1]:8080")],
+        [(b"host", b"localhost:8080"), (b"origin", b"http://localhost:8080")],
+        [(b"host", b"localhost:8080"), (b"sec-fetch-site", b"same-origin")],
+    ],
+)
+def test_programs_and_our_own_pages_pass(headers: Headers) -> None:
+    refuse_foreign_pages(headers)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"host", b"evil.example")],
+        [(b"host", b"")],
+        [(b"host", b"localhost@evil.example")],
+        [(b"host", b"localhost:8080"), (b"origin", b"https://evil.example")],
+        [(b"host", b"localhost:8080"), (b"origin", b"http://localhost:3000")],
+        [(b"host", b"localhost:8080"), (b"origin", b"null")],
+        [(b"host", b"localhost:8080"), (b"sec-fetch-site", b"cross-site")],
+    ],
+)
+def test_pages_of_others_do_not(headers: Headers) -> None:
+    """By their own name for us, by their origin, by what the browser says of them."""
+    with pytest.raises(ForbiddenOrigin):
+        refuse_foreign_pages(headers)
