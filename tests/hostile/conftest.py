@@ -5,7 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from headgate.testing.process import SimulatedProvider
+<<<<<<< HEAD
 from tests.gateway import Gateway, wait_until
+=======
+from tests.hostile.far_side import FarSide, far_gateway
+>>>>>>> ed455bd (tests: a provider's hostile heads, through the whole gateway)
 
 
 @pytest.fixture(scope="package")
@@ -21,6 +25,7 @@ def provider(running_provider: SimulatedProvider) -> SimulatedProvider:
     return running_provider
 
 
+<<<<<<< HEAD
 @pytest.fixture(scope="package")
 def running_gateway(
     running_provider: SimulatedProvider, tmp_path_factory: pytest.TempPathFactory
@@ -36,3 +41,20 @@ def gateway(running_gateway: Gateway) -> Iterator[Gateway]:
     assert "Unexpected error" not in running_gateway.log_text()
     assert "Traceback" not in running_gateway.output_text(), running_gateway.output_text()
     wait_until(lambda: running_gateway.admin("/status")["in_flight"] == 0, what="in_flight 0")
+=======
+@pytest.fixture(scope="module")
+def running_far_side(
+    running_provider: SimulatedProvider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FarSide]:
+    """A gateway with two accounts: `far`, whose provider says what a test scripts, and `good` behind it."""
+    with far_gateway(tmp_path_factory.mktemp("far"), running_provider) as far:
+        yield far
+
+
+@pytest.fixture
+def far(running_far_side: FarSide, provider: SimulatedProvider) -> Iterator[FarSide]:
+    """Both accounts rested; afterwards the gateway is unharmed and nothing is left open in it."""
+    running_far_side.rest()
+    yield running_far_side
+    running_far_side.check_unharmed()
+>>>>>>> ed455bd (tests: a provider's hostile heads, through the whole gateway)

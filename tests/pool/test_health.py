@@ -215,3 +215,23 @@ def test_the_memory_of_served_models_is_bounded(health: Health) -> None:
     for n in range(MOST_MODELS + 50):
         health.succeeded(f"m{n}", NOW)
     assert len(health.served) == MOST_MODELS
+
+
+@pytest.mark.parametrize("fault", [Fault.LIMITED, Fault.UNREACHABLE, Fault.BILLING])
+def test_a_rest_written_by_a_clock_that_was_set_back_is_void(health: Health, fault: Fault) -> None:
+    """Else a clock that was a year ahead at start would keep the account out for a year."""
+    end = health.apply(fault, until=NOW + 300, now=NOW)
+    assert end is not None and health.unavailable_until(None, NOW) == end
+    assert health.unavailable_until(None, NOW - 30) == end  # a correction, no new time
+    for now in (NOW - 3600, NOW - 86_400 * 365):
+        assert health.unavailable_until(None, now) is None
+        assert health.rests(now) == [] and health.why(None, now) is None
+    assert health.apply(fault, until=NOW - 3000, now=NOW - 3600) == pytest.approx(
+        NOW - 3600 + (60 if fault is Fault.UNREACHABLE else 600), abs=3600
+    )
+    assert health.unavailable_until(None, NOW - 3599) is not None
+
+
+def test_what_waits_for_the_owner_waits_whatever_the_clock_says(health: Health) -> None:
+    health.apply(Fault.REFUSED, now=NOW)
+    assert health.unavailable_until(None, NOW - 86_400) == math.inf

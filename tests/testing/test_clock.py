@@ -36,3 +36,16 @@ def test_clock_does_not_go_back(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not go back"):
         clock.advance(-1)
     clock.close()
+
+
+def test_a_set_wall_clock_lets_no_time_pass(tmp_path: Path) -> None:
+    """As NTP or an owner sets it, in either direction; what passed besides stays."""
+    clock = SharedClock(tmp_path / "clock")
+    clock.advance(10)
+    before = clock.now(), clock.monotonic()
+    clock.set_wall(-3600)
+    assert -3600 <= clock.now() - before[0] < -3590 and 0 <= clock.monotonic() - before[1] < 10
+    clock.set_wall(7200)
+    assert 3600 <= clock.now() - before[0] < 3610
+    assert clock.offset == 10
+    clock.close()

@@ -75,10 +75,18 @@ Script = Callable[[Talk], Awaitable[None]]
 class ScriptedServer:
     """Runs `script` for each connection; what the script raises is raised at the end of the test."""
 
-    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        script: Script,
+        *,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
         self._script = script
         self._tls = tls
         self._host = host
+        self._port = port
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[BaseException] = []
@@ -93,8 +101,13 @@ class ScriptedServer:
     def origin(self) -> Origin:
         return Origin("https" if self._tls else "http", "localhost" if self._tls else self._host, self.port)
 
+    @property
+    def open_count(self) -> int:
+        """Connections whose script still runs."""
+        return len(self._tasks)
+
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accepted, self._host, 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._accepted, self._host, self._port, ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:

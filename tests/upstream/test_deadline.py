@@ -1,6 +1,8 @@
 """One timer serves a moving deadline."""
 
 import asyncio
+import socket
+import time
 
 from headgate.upstream.deadline import NEVER, Deadline
 
@@ -68,3 +70,21 @@ async def test_a_deadline_switched_off_does_not_fire() -> None:
         assert not rig.fired.is_set()
         rig.set_in(0.01)
         await rig.fired.wait()
+
+
+async def test_after_a_stall_what_came_meanwhile_counts() -> None:
+    """Both loops read sockets before they look at timers: a busy machine makes no timeouts."""
+    rig = Rig()
+    ours, theirs = socket.socketpair()
+    rig.loop.add_reader(ours, lambda: rig.set_in(60))
+    rig.set_in(0.02)
+    theirs.send(b"!")
+    stalled_until = time.monotonic() + 0.05
+    while time.monotonic() < stalled_until:
+        pass
+    await asyncio.sleep(0.02)
+    assert not rig.fired.is_set()
+    rig.loop.remove_reader(ours)
+    rig.deadline.cancel()
+    ours.close()
+    theirs.close()

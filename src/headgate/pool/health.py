@@ -60,7 +60,7 @@ class Health:
         self._forget_where(lambda rest: rest.until + MEMORY_SECONDS < now)
         key = (fault, model if fault in OF_ONE_MODEL else None)
         before = self._rests.get(key)
-        if before is not None and before.until > now:
+        if before is not None and before.is_open(now):
             return self._extend(before, until, reason, now)
         level = 0 if before is None else before.level + 1
         end = self._end_of_rest(fault, level, until, now)
@@ -98,7 +98,7 @@ class Health:
 
     def rests(self, now: float) -> list[Rest]:
         """All rests in force, also those of single models."""
-        return [rest for rest in self._rests.values() if rest.until > now]
+        return [rest for rest in self._rests.values() if rest.is_open(now)]
 
     def open_rest(self, model: str | None, now: float) -> Rest | None:
         """The weightiest rest in force for a request with `model`."""
@@ -145,7 +145,7 @@ class Health:
         return min(stated, now + ladder.top) if fault in PASSING else stated
 
     def _is_forbidden_often(self, now: float) -> bool:
-        recent = [moment for moment in self._forbidden_at if now - moment < FORBIDDEN_SECONDS]
+        recent = [moment for moment in self._forbidden_at if abs(now - moment) < FORBIDDEN_SECONDS]
         self._forbidden_at = [*recent, now][-FORBIDDEN_COUNT:]
         return len(self._forbidden_at) >= FORBIDDEN_COUNT
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from headgate.pool.faults import LIMITS, PASSING, Fault
 
+_CLOCK_SLACK_SECONDS = 60.0
+"""Clocks are set right by small steps all the time; those change nothing."""
+
 _FAULTS = {fault.value: fault for fault in Fault}
 
 
@@ -27,14 +30,20 @@ class Rest:
     def is_limit(self) -> bool:
         return self.fault in LIMITS
 
+    def is_open(self, now: float) -> bool:
+        """One that begins in the future was written by a clock that has been set back since: its end says
+        nothing, and the provider is asked again. One without end needs no clock."""
+        is_sane = self.since <= now + _CLOCK_SLACK_SECONDS or math.isinf(self.until)
+        return self.until > now and is_sane
+
     def concerns(self, model: str | None, now: float) -> bool:
-        return self.until > now and (self.model is None or self.model == model)
+        return (self.model is None or self.model == model) and self.is_open(now)
 
     def is_refuted_by(self, model: str | None, now: float) -> bool:
         """Whether a good answer for `model`, arriving now, ends this rest (rules in `health.py`)."""
         if self.fault in PASSING:
             return True
-        return self.until <= now and (self.model is None or self.model == model)
+        return (self.model is None or self.model == model) and not self.is_open(now)
 
     def weight(self) -> tuple[bool, float]:
         """A ban before a passing trouble, then the longest."""

@@ -24,7 +24,8 @@ class Windows:
 
     def put_aside(self, headers: Headers, now: float) -> None:
         """Keep the headers for later. The list is kept, not copied: it must not change any more."""
-        if self._aside is not None and now - self._read_at >= _READ_EVERY:
+        # Also when the clock was set back: less than nothing has passed then.
+        if self._aside is not None and not 0 <= now - self._read_at < _READ_EVERY:
             self._read_aside()
             self._read_at = now
         self._aside = (headers, now)
