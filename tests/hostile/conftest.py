@@ -5,11 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-<<<<<<< HEAD
 from tests.gateway import Gateway, wait_until
-=======
 from tests.hostile.far_side import FarSide, far_gateway
->>>>>>> ed455bd (tests: a provider's hostile heads, through the whole gateway)
 
 
 @pytest.fixture(scope="package")
@@ -25,7 +22,6 @@ def provider(running_provider: SimulatedProvider) -> SimulatedProvider:
     return running_provider
 
 
-<<<<<<< HEAD
 @pytest.fixture(scope="package")
 def running_gateway(
     running_provider: SimulatedProvider, tmp_path_factory: pytest.TempPathFactory
@@ -41,7 +37,8 @@ def gateway(running_gateway: Gateway) -> Iterator[Gateway]:
     assert "Unexpected error" not in running_gateway.log_text()
     assert "Traceback" not in running_gateway.output_text(), running_gateway.output_text()
     wait_until(lambda: running_gateway.admin("/status")["in_flight"] == 0, what="in_flight 0")
-=======
+
+
 @pytest.fixture(scope="module")
 def running_far_side(
     running_provider: SimulatedProvider, tmp_path_factory: pytest.TempPathFactory
@@ -57,4 +54,3 @@ def far(running_far_side: FarSide, provider: SimulatedProvider) -> Iterator[FarS
     running_far_side.rest()
     yield running_far_side
     running_far_side.check_unharmed()
->>>>>>> ed455bd (tests: a provider's hostile heads, through the whole gateway)
