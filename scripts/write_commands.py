@@ -37,12 +37,16 @@ def _section(path: tuple[str, ...], command: Any) -> str:
     options = [one for one in command.params if one.param_type_name == "option"]
     called = " ".join(("headgate", *path, *(_argument(one) for one in arguments)))
     rows = [(f"`{_argument(one)}`", one.help) for one in arguments]
-    rows += [(_option(one), one.help) for one in options if not _SPOKEN_OF & {*one.opts}]
+    rows += [(_option(one), one.help) for one in options if _is_listed(one)]
     lines = "".join(f"| {name} | {_cell(words)} |\n" for name, words in rows)
     table = f"\n| option | meaning |\n|---|---|\n{lines}" if rows else ""
     words = " ".join((command.help or "").split())
     example = command.epilog.removeprefix("Example: ")
     return f"\n### {called}\n\n{words}\n\n```\n{example}\n```\n{table}"
+
+
+def _is_listed(option: Any) -> bool:
+    return not (option.hidden or _SPOKEN_OF & {*option.opts})
 
 
 def _argument(argument: Any) -> str:
@@ -52,7 +56,7 @@ def _argument(argument: Any) -> str:
 
 def _option(option: Any) -> str:
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
-    metavar = "" if option.is_flag else f" {option.metavar or option.type.name.upper()}"
+    metavar = "" if option.is_flag else f" {option.metavar}"
     return f"{names}{metavar}{'…' if option.multiple else ''}"
 
 

@@ -253,6 +253,20 @@ class Conflict(HeadgateError):
     blame, next_step = Blame.OWNER, NextStep.STOP
 
 
+class InvalidAccountName(HeadgateError):
+    """A name that no account can have; the message says what a name may hold, and one that would do."""
+
+    code, status = "invalid_account_name", 400
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class ImportRefused(HeadgateError):
+    """An import that cannot be taken whole; every reason is said and nothing was changed."""
+
+    code, status = "import_refused", 409
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
 class AdminKeyRequired(HeadgateError):
     """An owner's route, and no admin key or a wrong one was sent."""
 

@@ -12,6 +12,7 @@ from headgate.admin.app import build_app
 from headgate.admin.owner import Owner
 from headgate.clock import SystemClock
 from headgate.config.settings import Settings
+from headgate.outbox import Outbox
 from headgate.pool.pool import Pool
 from headgate.providers.anthropic import AnthropicProvider
 from headgate.record.replay import Counts
@@ -20,6 +21,7 @@ from headgate.storage.accounts import AccountStore
 from headgate.storage.database import open_database
 from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
+from headgate.upstream.client import UpstreamClient
 from tests.admin.serving import served
 
 
@@ -67,7 +69,7 @@ async def owner(tmp_path: Path, saved: Saved, relaying: Relaying) -> AsyncIterat
     clock = SystemClock()
     database = await open_database(tmp_path / "headgate.db")
     await database.upgrade()
-    provider = AnthropicProvider()
+    provider, upstream = AnthropicProvider(), UpstreamClient(clock, Outbox())
     yield Owner(
         settings=Settings(),
         clock=clock,
@@ -76,12 +78,14 @@ async def owner(tmp_path: Path, saved: Saved, relaying: Relaying) -> AsyncIterat
         accounts=AccountStore(database, SecretBox.open_or_create(tmp_path), clock),
         requests=RequestStore(database),
         pool=Pool(clock, {provider.name: provider}),
+        upstream=upstream,
         providers={provider.name},
         save_setting=saved.save,
         sources={},
         process=relaying,
         started_at=clock.now(),
     )
+    await upstream.close()
     await database.close()
 
 

@@ -142,6 +142,80 @@ async def test_an_account_of_the_settings_is_not_removed_but_explained(
     assert owner.pool.by_name("fixed") is not None
 
 
+async def test_a_rename_keeps_id_health_and_what_runs(client: httpx.AsyncClient, owner: Owner) -> None:
+    """The living account is the same object; a taken name is refused, its own is no error."""
+    await add(client, "work")
+    await add(client, "spare")
+    living = owner.pool.by_name("work")
+    assert living is not None
+    living.in_flight = 3
+    living.health.apply(Fault.LIMITED, until=owner.clock.now() + 500, now=owner.clock.now())
+    renamed = await client.post("/api/accounts/work/rename", json={"name": "office"})
+    assert (renamed.status_code, renamed.json()["name"], renamed.json()["in_flight"]) == (200, "office", 3)
+    assert (owner.pool.by_name("office"), owner.pool.by_name("work")) == (living, None)
+    assert str(living.status) == "rate_limited"
+    taken = await client.post("/api/accounts/office/rename", json={"name": "spare"})
+    assert (taken.status_code, taken.json()["code"]) == (409, "conflict")
+    assert (await client.post("/api/accounts/office/rename", json={"name": "office"})).status_code == 200
+
+
+async def test_a_change_that_is_refused_changes_nothing_of_it(
+    client: httpx.AsyncClient, owner: Owner
+) -> None:
+    """A new name beside a key that another account has: neither."""
+    await add(client, "work")
+    await add(client, "spare")
+    body = {"name": "office", "priority": 9, "api_key": "sk-ant-spare-secret"}
+    assert (await client.patch("/api/accounts/work", json=body)).status_code == 409
+    assert [one.name for one in await owner.accounts.list()] == ["work", "spare"]
+    assert (await owner.accounts.get("work")).priority == 0
+    assert owner.pool.by_name("work") is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "below", "body"),
+    [
+        ("PATCH", "", {"priority": 1}),
+        ("POST", "/rename", {"name": "other"}),
+        ("POST", "/reauth", {"api_key": "sk-ant-other"}),
+        ("DELETE", "", None),
+    ],
+)
+async def test_what_the_settings_declare_is_changed_there(
+    client: httpx.AsyncClient, owner: Owner, method: str, below: str, body: dict[str, Any] | None
+) -> None:
+    """The next start would undo it: a change that does not last is none."""
+    draft = AccountDraft(
+        name="fixed", provider="anthropic", secret=Credential("sk-ant-fixed"), origin=SETTINGS
+    )
+    owner.pool.put(await owner.accounts.add(draft))
+    answer = await client.request(method, f"/api/accounts/fixed{below}", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert "`accounts` in the settings file" in answer.json()["hint"]
+    assert (await owner.accounts.get("fixed")).priority == 0
+
+
+@pytest.mark.parametrize("path", ["a%2Fb", "a%2Fb/pause", "%2F", "", "w%0Ark"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+async def test_a_name_that_cannot_be_one_is_a_400(client: httpx.AsyncClient, method: str, path: str) -> None:
+    """Whatever stands in the path where a name is wanted, and near names are said."""
+    await add(client, "work")
+    answer = await client.request(method, f"/api/accounts/{path}", json={} if method == "PATCH" else None)
+    if method == "POST" and path == "w%0Ark":
+        assert answer.status_code == 405  # there is nothing that could be posted to an account itself
+        return
+    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_account")
+    if path == "w%0Ark":
+        assert "named 'w\\nrk'; did you mean work?" in answer.json()["detail"]
+
+
+async def test_a_path_below_a_known_account_is_not_taken_for_a_name(client: httpx.AsyncClient) -> None:
+    """There the path is wrong, not the name."""
+    await add(client, "work")
+    assert (await client.post("/api/accounts/work/frobnicate")).status_code == 404
+    assert (await client.get("/api/accounts/work/pause")).status_code == 405
+
+
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 async def test_an_unknown_name_is_a_400_with_near_matches(client: httpx.AsyncClient, method: str) -> None:
     """Never 404 and never 500: the path is right, the name is not."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway
-from tests.guides.asking import logged, message
+from tests.guides.asking import error_of, logged, message
 
 
 def _mode(path: Path) -> int:
@@ -116,3 +116,55 @@ def test_a14_a_wider_mode_is_warned_about(tmp_path: Path, provider: SimulatedPro
             line = logged(gateway, f"WARN.*{file}.*0?644")
             assert f"chmod 600 {file}" in line
         assert f"chmod 700 {gateway.data}" in logged(gateway, f"WARN.*{gateway.data} .*0755")
+
+
+def test_a20_a_name_that_nobody_has_is_a_400_with_near_ones(
+    tmp_path: Path, provider: SimulatedProvider
+) -> None:
+    """A wrong account name in API, command or header: 400 (exit code 1) with near names, never 500."""
+    with Gateway(tmp_path, provider=provider.url, accounts=("work", "spare")) as gateway:
+        for method, path, body in (
+            ("GET", "/api/accounts/wrok", None),
+            ("DELETE", "/api/accounts/wrok", None),
+            ("PATCH", "/api/accounts/wrok", {"tier": 2}),
+            *(("POST", f"/api/accounts/wrok/{verb}", None) for verb in ("pause", "resume", "test")),
+            ("POST", "/api/accounts/wrok/rename", {"name": "office"}),
+            ("POST", "/api/accounts/wrok/reauth", {"api_key": "sk-ant-sim-new"}),
+            ("POST", "/api/accounts/wrok%2Fpause", None),
+        ):
+            sent = json.dumps(body).encode() if body is not None else None
+            status, answer = gateway.ask(method, path, body=sent)
+            assert (status, json.loads(answer)["code"]) == (400, "unknown_account"), (method, path)
+            assert "did you mean work?" in json.loads(answer)["detail"], (method, path)
+        for command in (
+            ("show",),
+            ("pause",),
+            ("resume",),
+            ("test",),
+            ("remove", "--yes"),
+            ("set", "--tier", "2"),
+        ):
+            told = gateway.command("account", command[0], "wrok", *command[1:])
+            assert (told.returncode, told.stdout) == (1, ""), command
+            assert "did you mean work?" in told.stderr, command
+        refused = message(gateway, headers={"x-headgate-account": "wrok"})
+        assert (refused.status_code, error_of(refused)["code"]) == (400, "unknown_account")
+        assert "Did you mean work?" in error_of(refused)["hint"]
+
+
+def test_a20_a_name_that_none_can_have_is_explained(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """An impossible name is refused in words, with one that would do; added, looked for or wished for."""
+    with Gateway(tmp_path, provider=provider.url) as gateway:
+        for name in ("a b/c", "..", "", "ä", "x" * 200, "work\n", "%00"):
+            added = gateway.command("account", "add", name, "--api-key-stdin", stdin="sk-ant-sim-one")
+            assert (added.returncode, added.stdout) == (1, ""), name
+            assert "must begin with a letter or digit" in added.stderr, name
+            shown = gateway.command("account", "show", name)
+            assert (shown.returncode, shown.stdout) == (1, ""), name
+            assert "There is no account named" in shown.stderr, name
+            body = json.dumps({"name": name, "api_key": "sk-ant-sim-one"}).encode()
+            status, answer = gateway.ask("POST", "/api/accounts", body=body)
+            assert (status, json.loads(answer)["code"]) == (400, "invalid_account_name")
+            if name.isascii() and name.isprintable():
+                wished = message(gateway, headers={"x-headgate-account": name})
+                assert (wished.status_code, error_of(wished)["code"]) == (400, "unknown_account")

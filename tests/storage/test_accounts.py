@@ -109,9 +109,9 @@ async def test_a_new_secret_replaces_the_old_one(store: AccountStore) -> None:
 async def test_a_rename_keeps_the_id(store: AccountStore) -> None:
     before = await store.add(draft("work"))
     await store.add(draft("home"))
-    assert (await store.rename("work", "office")).id == before.id
+    assert (await store.update("work", {"name": "office"})).id == before.id
     with pytest.raises(Conflict):
-        await store.rename("office", "home")
+        await store.update("office", {"name": "home"})
     with pytest.raises(NotFound):
         await store.get("work")
 

@@ -5,92 +5,19 @@ A change is in the database and in force in the living pool before it is answere
 
 import difflib
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel
 
+from headgate.admin.account_forms import AccountChange, NewAccount, NewName, NewSecret
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.views import AccountView, account_view
-from headgate.config.fields import ACCOUNT_NAME_PATTERN
 from headgate.errors import Conflict, InvalidRequest, UnknownAccount
 from headgate.pool.accounts import Account, Credential
 from headgate.pool.living import LivingAccount
 from headgate.storage.accounts import SETTINGS, AccountDraft
 
 router = APIRouter(prefix="/api/accounts", tags=["accounts"])
-
-
-def _check_key(value: SecretStr) -> SecretStr:
-    """A key with a line break in it would break the header it travels in."""
-    key = value.get_secret_value().strip()
-    if not key:
-        raise ValueError("must not be empty")
-    if not all("!" <= character <= "~" for character in key):
-        raise ValueError("must be printable ASCII without white space")
-    return SecretStr(key)
-
-
-def _check_base_url(value: str) -> str:
-    parts = urlsplit(value)
-    _ = parts.port  # raises ValueError for a port that is none
-    if "@" in parts.netloc:
-        raise ValueError("must hold no credentials")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an address beginning with http:// or https://")
-    if parts.query or parts.fragment:
-        raise ValueError("must hold no query and no fragment")
-    return value.rstrip("/")
-
-
-Name = Annotated[str, Field(pattern=ACCOUNT_NAME_PATTERN)]
-ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
-BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
-Share = Annotated[int, Field(ge=1, le=1_000_000)]
-Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
-Model = Annotated[str, Field(min_length=1, max_length=256)]
-Label = Annotated[str, Field(max_length=256)]
-
-
-class NewAccount(BaseModel):
-    """An account to be put in."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    name: Name
-    provider: str = "anthropic"
-    api_key: ApiKey
-    base_url: BaseUrl | None = None
-    priority: Priority = 0
-    weight: Share = 1
-    tier: Share = 1
-    models: list[Model] = Field(default_factory=list, max_length=1000)
-    email: Label | None = None
-    domain: Label | None = None
-
-
-class AccountChange(BaseModel):
-    """Only the fields that are sent change; `null` empties one that may be empty."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    name: Name = ""
-    api_key: ApiKey = SecretStr("")
-    base_url: BaseUrl | None = None
-    priority: Priority = 0
-    weight: Share = 1
-    tier: Share = 1
-    models: list[Model] = Field(default_factory=list, max_length=1000)
-    email: Label | None = None
-    domain: Label | None = None
-
-
-class NewSecret(BaseModel):
-    """A new secret for an account that is there."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    api_key: ApiKey
 
 
 class AccountList(BaseModel):
@@ -113,7 +40,7 @@ async def list_accounts(owner: ItsOwner) -> AccountList:
 @router.post("", operation_id="add_account", status_code=201)
 async def add_account(owner: ItsOwner, wanted: NewAccount) -> AccountView:
     """409 when the name is taken, or when another account has the same secret."""
-    _check_provider(owner, wanted.provider)
+    check_provider(owner, wanted.provider)
     fields = wanted.model_dump(exclude={"api_key", "models"})
     secret = Credential(wanted.api_key.get_secret_value())
     draft = AccountDraft(**fields, secret=secret, models=tuple(wanted.models))
@@ -129,16 +56,22 @@ async def get_account(owner: ItsOwner, name: ItsName) -> AccountView:
 @router.patch("/{name}", operation_id="change_account")
 async def change_account(owner: ItsOwner, name: ItsName, change: AccountChange) -> AccountView:
     """A new secret also ends a state that the old one was refused for."""
-    changes: dict[str, Any] = change.model_dump(exclude_unset=True, exclude={"name", "api_key"})
+    changes: dict[str, Any] = change.model_dump(exclude_unset=True, exclude={"api_key"})
     if "api_key" in change.model_fields_set:
         changes["secret"] = Credential(change.api_key.get_secret_value())
     async with owner.changing:
-        account = find(owner, name).account
-        if "name" in change.model_fields_set:
-            account = await owner.accounts.rename(name, change.name)
-        if changes:
-            account = await owner.accounts.update(account.name, changes)
-        return _in_force(owner, account)
+        find(owner, name)
+        await _refuse_declared(owner, name, "would have its old values again at the next start")
+        return _in_force(owner, await owner.accounts.update(name, changes))
+
+
+@router.post("/{name}/rename", operation_id="rename_account")
+async def rename_account(owner: ItsOwner, name: ItsName, wanted: NewName) -> AccountView:
+    """Its history, health, conversations and objects stay with it; what runs on it goes on."""
+    async with owner.changing:
+        find(owner, name)
+        await _refuse_declared(owner, name, "would come back under its old name, without its health")
+        return _in_force(owner, await owner.accounts.update(name, {"name": wanted.name}))
 
 
 @router.delete("/{name}", operation_id="remove_account")
@@ -146,11 +79,7 @@ async def remove_account(owner: ItsOwner, name: ItsName) -> RemovedAccount:
     """Its secret and health are gone, its history stays. What runs on it ends in peace."""
     async with owner.changing:
         find(owner, name)
-        if await _is_declared(owner, name):
-            raise Conflict(
-                f"The account {name} is declared in the settings and would come back at the next start",
-                hint="Take it out of `accounts` in the settings file, or pause it.",
-            )
+        await _refuse_declared(owner, name, "would come back at the next start", or_else=", or pause it")
         await owner.accounts.remove(name)
         owner.pool.remove(name)
     return RemovedAccount(removed=name)
@@ -179,17 +108,23 @@ async def reauth_account(owner: ItsOwner, name: ItsName, renewed: NewSecret) -> 
     """A new secret takes the old one's place; what the old one was refused or limited for is over."""
     async with owner.changing:
         find(owner, name)
-        if await _is_declared(owner, name):
-            raise Conflict(
-                f"The account {name} has its secret from the settings and would take it up again",
-                hint="Change its `api_key` in the settings file, then restart.",
-            )
+        await _refuse_declared(owner, name, "would have its old secret again at the next start")
         secret = Credential(renewed.api_key.get_secret_value())
         return _in_force(owner, await owner.accounts.update(name, {"secret": secret}))
 
 
-async def _is_declared(owner: Owner, name: str) -> bool:
-    return name in await owner.accounts.names(origin=SETTINGS)
+async def declared_names(owner: Owner) -> set[str]:
+    """The accounts that the settings file declares, whose values are written over at every start."""
+    return set(await owner.accounts.names(origin=SETTINGS))
+
+
+async def _refuse_declared(owner: Owner, name: str, what: str, *, or_else: str = "") -> None:
+    """A change that does not last is none."""
+    if name in await declared_names(owner):
+        raise Conflict(
+            f"The account {name} is declared in the settings and {what}",
+            hint=f"Change `accounts` in the settings file{or_else}.",
+        )
 
 
 def _in_force(owner: Owner, account: Account) -> AccountView:
@@ -213,16 +148,21 @@ def find(owner: Owner, name: str) -> LivingAccount:
     """Raises UnknownAccount naming near matches."""
     if (living := owner.pool.by_name(name)) is not None:
         return living
-    names = [one.account.name for one in owner.pool.living.values()]
+    raise unknown(owner, name)
+
+
+def unknown(owner: Owner, name: str) -> UnknownAccount:
+    names = list(owner.pool.living)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise UnknownAccount(
-        f"There is no account named {name}{meant}",
+    shown = name if name.isprintable() and name.strip() == name != "" else repr(name)
+    return UnknownAccount(
+        f"There is no account named {shown[:128]}{meant}",
         hint="headgate account list shows all." if names else "headgate account add puts the first one in.",
     )
 
 
-def _check_provider(owner: Owner, provider: str) -> None:
+def check_provider(owner: Owner, provider: str) -> None:
     if provider not in owner.providers:
         known = ", ".join(sorted(owner.providers))
-        raise InvalidRequest(f"provider: unknown provider {provider}", hint=f"Known: {known}.")
+        raise InvalidRequest(f"provider: unknown provider {provider[:64]!r}", hint=f"Known: {known}.")

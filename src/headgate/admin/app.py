@@ -9,12 +9,21 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
-from headgate.admin import accounts, health, problems, requests, status, strategy
+from headgate.admin import accounts, health, probing, problems, requests, status, strategy, transfer
 from headgate.admin.doors import Doors
 from headgate.admin.outside import Outside
 from headgate.admin.owner import Owner
+from headgate.errors import HeadgateError
 
-ROUTERS = (health.router, status.router, accounts.router, strategy.router, requests.router)
+ROUTERS = (
+    health.router,
+    status.router,
+    accounts.router,
+    probing.router,
+    transfer.router,
+    strategy.router,
+    requests.router,
+)
 ROUTES: Sequence[BaseRoute] = [route for router in ROUTERS for route in router.routes]
 
 
@@ -32,7 +41,7 @@ def build_app(*, owner: Owner) -> FastAPI:
     app.state.owner = owner
     for router in ROUTERS:
         app.include_router(router)
-    problems.install(app, ROUTES)
+    problems.install(app, ROUTES, wrong_path=lambda path: _wrong_name(owner, path))
     app.add_middleware(Doors, admin_key=lambda: _admin_key(owner))
     # The last one added comes first. FastAPI itself adds the route of the document.
     app.add_middleware(Outside, routes=[*ROUTES, *app.routes])
@@ -43,6 +52,14 @@ def build_app(*, owner: Owner) -> FastAPI:
 def _admin_key(owner: Owner) -> str | None:
     key = owner.settings.admin.key
     return key.get_secret_value() if key is not None else None
+
+
+def _wrong_name(owner: Owner, path: str) -> HeadgateError | None:
+    """A path that leads nowhere because of a name that no account can have, such as `a/b`."""
+    below = path.removeprefix(accounts.router.prefix + "/")
+    if below == path or owner.pool.by_name(below.partition("/")[0]) is not None:
+        return None
+    return accounts.unknown(owner, below)
 
 
 def _document_problems(app: FastAPI) -> None:

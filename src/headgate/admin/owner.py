@@ -19,6 +19,7 @@ from headgate.record.supervisor import RecorderReport
 from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database
 from headgate.storage.requests import RequestStore
+from headgate.upstream.client import UpstreamClient
 
 
 class GatewayProcess(Protocol):
@@ -57,6 +58,7 @@ class Owner:
     accounts: AccountStore
     requests: RequestStore
     pool: Pool
+    upstream: UpstreamClient
     providers: Collection[str]
     save_setting: Callable[[str, Any], Awaitable[bool]]
     """Path (`routing.strategy`) and value; False: in force now, but the file could not be written."""

@@ -4,7 +4,7 @@
 wrong. `code` is the stable word to program against; `hint` says what mends it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, InvalidAccountName, InvalidRequest
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -78,11 +78,16 @@ def from_error(error: HeadgateError) -> JSONResponse:
     return problem(error.status, error.code, error.message, hint=error.hint)
 
 
-def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
-    """Make `app` answer every failure of its `routes` in this shape."""
+def install(
+    app: FastAPI, routes: Sequence[BaseRoute], *, wrong_path: Callable[[str], HeadgateError | None]
+) -> None:
+    """Make `app` answer every failure of its `routes` in this shape. `wrong_path` may know why a path leads
+    nowhere."""
 
     async def router_refused(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
+        if error.status_code == HTTPStatus.NOT_FOUND and (why := wrong_path(request.url.path)) is not None:
+            return from_error(why)
         return _router_refused(request, error, allowed_methods(routes, request.scope))
 
     app.add_exception_handler(HeadgateError, _headgate_error)
@@ -95,18 +100,40 @@ async def _headgate_error(_: Request, error: Exception) -> JSONResponse:
     return from_error(error)
 
 
-async def _wrong_values(_: Request, error: Exception) -> JSONResponse:
+async def _wrong_values(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found = [
-        FieldProblem(field=_field_name(one["loc"]), message=one["msg"].removeprefix("Value error, "))
-        for one in error.errors()
-    ]
+    errors = error.errors()
+    sent_as = request.headers.get("content-type")
+    if errors[0]["loc"] == ("body",) and not _is_json(sent_as):
+        return problem(
+            400,
+            InvalidRequest.code,
+            f"The body is wanted as JSON and was sent as {sent_as or 'nothing that is named'}",
+            hint="Send the header content-type: application/json with it.",
+        )
+    found = [FieldProblem(field=_field_name(one), message=_message(one)) for one in errors]
     detail = "; ".join(f"{one.field}: {one.message}" for one in found)
-    return problem(400, "invalid_request", detail, hint="Correct the fields named.", errors=found)
+    is_name = {one["type"] for one in errors} == {"account_name"}
+    code = InvalidAccountName.code if is_name else InvalidRequest.code
+    return problem(400, code, detail, hint="Correct the fields named.", errors=found)
 
 
-def _field_name(location: tuple[int | str, ...]) -> str:
+def _is_json(content_type: str | None) -> bool:
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _message(error: dict[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return f"is no JSON: {error['ctx']['error']} at character {error['loc'][-1]}"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _field_name(error: dict[str, Any]) -> str:
     """`("body", "models", 0)` -> `models.0`; the place alone (`body`) when there is nothing more."""
+    location = error["loc"]
+    if error["type"] == "json_invalid":
+        return str(location[0])
     return ".".join(str(part) for part in location[1:]) or str(location[0])
 
 

@@ -106,7 +106,15 @@ class Gateway:
         callers = parts.callers_of(settings)
         lane = FastLane(relay, callers, outbox=outbox, clock=clock, limits=settings.server)
         process = RunningProcess(lane, journal, recorder)
-        owner = parts.owner_of(self._loaded, stores, pool, clock, providers=self._providers, process=process)
+        owner = parts.owner_of(
+            self._loaded,
+            stores,
+            pool,
+            clock,
+            upstream=upstream,
+            providers=self._providers,
+            process=process,
+        )
         listener = Listener(lane, build_app(owner=owner), clock)
         closing.callback(listener.close)
         await listener.listen(tcp)

@@ -161,6 +161,7 @@ def owner_of(
     pool: Pool,
     clock: Clock,
     *,
+    upstream: UpstreamClient,
     providers: dict[str, Provider],
     process: GatewayProcess | None = None,
 ) -> Owner:
@@ -177,6 +178,7 @@ def owner_of(
         accounts=stores.accounts,
         requests=RequestStore(stores.database),
         pool=pool,
+        upstream=upstream,
         providers=set(providers),
         save_setting=save,
         sources=loaded.sources,

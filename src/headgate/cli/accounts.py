@@ -1,28 +1,18 @@
 """`headgate account …`: put accounts in, look at them, let them rest, take them out."""
 
-import asyncio
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from rich.text import Text
 
-from headgate.cli.control import open_control
+from headgate.cli import account_changes, account_probe, account_transfer
+from headgate.cli.account_changes import OAuth, Prefix, Proxy, print_change, refuse_unavailable
 from headgate.cli.fitting import print_fitting
-from headgate.cli.options import AccountName, AsJson, ConfigPath, load
-from headgate.cli.terminal import (
-    CommandFailed,
-    asking,
-    clock_time,
-    failing_as,
-    out,
-    print_json,
-    state,
-    table,
-)
+from headgate.cli.options import AccountName, AsJson, ConfigPath, NewAccountName
+from headgate.cli.reach import account_path, change, look
+from headgate.cli.terminal import CommandFailed, asking, clock_time, out, print_json, state, table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,7 +34,7 @@ Provider = Annotated[str, typer.Option(metavar="P", help="Whose account it is.")
     "add", epilog="Example: headgate account add work --provider anthropic --api-key-stdin < key.txt"
 )
 def add(
-    name: AccountName,
+    name: NewAccountName,
     provider: Provider = "anthropic",
     api_key_stdin: KeyFromStdin = False,
     base_url: Annotated[
@@ -57,10 +47,15 @@ def add(
         list[str] | None, typer.Option(metavar="M", help="A model it serves; repeat. None: all.")
     ] = None,
     domain: Annotated[str | None, typer.Option(metavar="D", help="Team or domain it belongs to.")] = None,
+    oauth: OAuth = False,
+    proxy: Proxy = None,
+    prefix: Prefix = None,
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
     """Put an account in. A running gateway uses it from the next request on."""
+    doing = f"Cannot add the account {name}"
+    refuse_unavailable(doing, oauth=oauth, proxy=proxy, prefix=prefix)
     wanted: dict[str, Any] = {
         "name": name,
         "provider": provider,
@@ -72,15 +67,14 @@ def add(
         "models": model or [],
         "domain": domain,
     }
-    doing = f"Cannot add the account {name}"
-    account = asyncio.run(_change(config, "POST", "/api/accounts", doing=doing, body=wanted))
-    _print_change(account, f"Account {name} added", as_json=as_json)
+    account = change(config, "POST", "/api/accounts", doing=doing, body=wanted)
+    print_change(account, f"Account {name} added", as_json=as_json)
 
 
 @app.command("list", epilog="Example: headgate account list --json")
 def list_accounts(config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Show all accounts: state, limits, what they were used for."""
-    answer = asyncio.run(_look(config, "/api/accounts", doing="Cannot list the accounts"))
+    answer = look(config, "/api/accounts", doing="Cannot list the accounts")
     if as_json:
         print_json(answer)
     elif not answer["accounts"]:
@@ -92,7 +86,7 @@ def list_accounts(config: ConfigPath = None, as_json: AsJson = False) -> None:
 @app.command("show", epilog="Example: headgate account show work")
 def show(name: AccountName, config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Show everything about one account, but for its secret."""
-    account = asyncio.run(_look(config, _path(name), doing=f"Cannot show the account {name}"))
+    account = look(config, account_path(name), doing=f"Cannot show the account {name}")
     if as_json:
         print_json(account)
         return
@@ -103,16 +97,16 @@ def show(name: AccountName, config: ConfigPath = None, as_json: AsJson = False) 
 def pause(name: AccountName, config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Let an account rest. Requests that run on it end in peace."""
     doing = f"Cannot pause the account {name}"
-    account = asyncio.run(_change(config, "POST", _path(name, "/pause"), doing=doing))
-    _print_change(account, f"Account {name} paused", as_json=as_json)
+    account = change(config, "POST", account_path(name, "/pause"), doing=doing)
+    print_change(account, f"Account {name} paused", as_json=as_json)
 
 
 @app.command("resume", epilog="Example: headgate account resume work")
 def resume(name: AccountName, config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Use a paused or refused account again, at once. A provider's limit stays until its reset."""
     doing = f"Cannot resume the account {name}"
-    account = asyncio.run(_change(config, "POST", _path(name, "/resume"), doing=doing))
-    _print_change(account, _resumed(account), as_json=as_json)
+    account = change(config, "POST", account_path(name, "/resume"), doing=doing)
+    print_change(account, _resumed(account), as_json=as_json)
 
 
 @app.command("reauth", epilog="Example: headgate account reauth work --api-key-stdin < key.txt")
@@ -125,8 +119,8 @@ def reauth(
     """Give an account a new secret: after the old one was revoked, refused or replaced."""
     doing = f"Cannot re-authorise the account {name}"
     body = {"api_key": read_key(f"headgate account reauth {name}", from_stdin=api_key_stdin)}
-    account = asyncio.run(_change(config, "POST", _path(name, "/reauth"), doing=doing, body=body))
-    _print_change(account, f"Account {name} re-authorised", as_json=as_json)
+    account = change(config, "POST", account_path(name, "/reauth"), doing=doing, body=body)
+    print_change(account, f"Account {name} re-authorised", as_json=as_json)
 
 
 @app.command("remove", epilog="Example: headgate account remove work --yes")
@@ -140,8 +134,8 @@ def remove(
     doing = f"Cannot remove the account {name}"
     if not yes:
         _confirm_removal(name, doing)
-    account = asyncio.run(_change(config, "DELETE", _path(name), doing=doing))
-    _print_change(account, f"Account {name} removed", as_json=as_json)
+    account = change(config, "DELETE", account_path(name), doing=doing)
+    print_change(account, f"Account {name} removed", as_json=as_json)
 
 
 def _confirm_removal(name: str, doing: str) -> None:
@@ -188,24 +182,6 @@ def _piped_key(doing: str, command: str, *, from_stdin: bool) -> str:
     raise CommandFailed(doing, "standard input was empty", mend, exit_code=2)
 
 
-async def _look(config: Path | None, path: str, *, doing: str) -> Any:
-    with failing_as(doing):
-        async with open_control(load(config), writes=False) as control:
-            return await control.get(path, doing=doing)
-
-
-async def _change(
-    config: Path | None, method: str, path: str, *, doing: str, body: dict[str, Any] | None = None
-) -> Any:
-    with failing_as(doing):
-        async with open_control(load(config), writes=True) as control:
-            return await control.ask(method, path, doing=doing, body=body)
-
-
-def _path(name: str, rest: str = "") -> str:
-    return f"/api/accounts/{quote(name, safe='')}{rest}"
-
-
 def _resumed(account: dict[str, Any]) -> str:
     """A provider's own limit outlasts the owner's word."""
     name, status = account["name"], account["status"]
@@ -217,11 +193,18 @@ def _resumed(account: dict[str, Any]) -> str:
     return f"Account {name} is not paused, but still {status}{why}{until}"
 
 
-def _print_change(account: Any, sentence: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json(account)
-    else:
-        out.print(sentence, markup=False)
+app.command("set", epilog="Example: headgate account set work --priority 1 --model claude-sonnet-5")(
+    account_changes.set_account
+)
+app.command("rename", epilog="Example: headgate account rename work office")(account_changes.rename)
+app.command("refresh", epilog="Example: headgate account refresh work")(account_changes.refresh)
+app.command("test", epilog="Example: headgate account test work")(account_probe.test_account)
+app.command("export", epilog="Example: headgate account export --output accounts.json")(
+    account_transfer.export
+)
+app.command("import", epilog="Example: headgate account import accounts.json --dry-run")(
+    account_transfer.import_accounts
+)
 
 
 def print_accounts(accounts: Sequence[dict[str, Any]], *, more: str = "A wider terminal or --json") -> None:

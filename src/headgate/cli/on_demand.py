@@ -4,13 +4,14 @@ Nowhere else do imports stand inside functions to save time. They hide no circle
 them like any others, and nothing that they load comes back here.
 """
 
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from headgate.cli.control import Control
     from headgate.config.loading import Loaded, Origin
     from headgate.storage.database import Database
 
@@ -20,6 +21,49 @@ def origin(flags: dict[str, Any], path: Path | None) -> "Origin":
     from headgate.config import environment, loading
 
     return loading.Origin(flags, environment.current(), path, Path.cwd())
+
+
+def data_folder() -> Path:
+    """Of this environment and the `.env` here, without reading any settings."""
+    from headgate.config import env_file, environment, places
+
+    real = environment.current()
+    below = env_file.read(Path.cwd() / env_file.NAME, real).variables
+    return places.data_folder(environment.with_upper_names({**below, **real}))
+
+
+def control_address(folder: Path) -> "AbstractContextManager[str]":
+    """Where a gateway on this data folder listens for commands, as `connect` takes it."""
+    from headgate.config import places
+
+    return places.short_path(folder / places.CONTROL_SOCKET)
+
+
+def strategies() -> tuple[str, ...]:
+    from headgate.config.settings import STRATEGIES
+
+    return STRATEGIES
+
+
+def read_yaml(text: str) -> Any:
+    """Plain values; JSON is YAML as well. ValueError with line and column."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, RecursionError) as error:
+        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        words = error.problem if isinstance(error, MarkedYAMLError) else str(error)
+        raise ValueError(f"{place}{words}") from error
+
+
+def open_control(loaded: "Loaded", *, writes: bool) -> "AbstractAsyncContextManager[Control]":
+    """See `control.open_control`."""
+    from headgate.cli import control
+
+    return control.open_control(loaded, writes=writes)
 
 
 def run_gateway(loaded: "Loaded") -> int:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headgate.cli import on_demand
+from headgate.cli import completion, on_demand
 from headgate.cli.terminal import err
 
 if TYPE_CHECKING:
@@ -16,7 +16,12 @@ ConfigPath = Annotated[
     typer.Option("--config", metavar="PATH", help="Settings file instead of the platform's own."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-AccountName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")]
+AccountName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="Name of the account.", autocompletion=completion.account_names),
+]
+NewAccountName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")]
+"""One that is not there yet."""
 
 
 def load(config: Path | None, **flags: Any) -> "Loaded":

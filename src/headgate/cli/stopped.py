@@ -13,7 +13,9 @@ from headgate.assembly.stores import Stores, open_current
 from headgate.cli.terminal import err
 from headgate.clock import SystemClock
 from headgate.config.loading import Loaded
+from headgate.outbox import Outbox
 from headgate.pool.living import LivingAccount
+from headgate.upstream.client import UpstreamClient
 
 
 @asynccontextmanager
@@ -40,7 +42,11 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
         await stores.fill(pool)
         for warning in await stores.accounts.warnings():
             err.print(f"warning: {warning}", style="yellow", soft_wrap=True, markup=False)
-        yield parts.owner_of(loaded, stores, pool, clock, providers=providers)
+        upstream = UpstreamClient(clock, Outbox())
+        try:
+            yield parts.owner_of(loaded, stores, pool, clock, upstream=upstream, providers=providers)
+        finally:
+            await upstream.close()
         states = {account_id: living.health.to_state() for account_id, living in changed.items()}
         await stores.health.save(states, at_ms=round(clock.now() * 1000))
     finally:

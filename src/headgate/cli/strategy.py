@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate.cli.control import open_control
+from headgate.cli import completion, on_demand
 from headgate.cli.options import AsJson, ConfigPath, load
 from headgate.cli.terminal import err, failing_as, out, print_json
 
@@ -29,7 +29,12 @@ def get_strategy(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
 @app.command("set", epilog="Example: headgate strategy set least-requests")
 def set_strategy(
-    name: Annotated[str, typer.Argument(help="session, round-robin, weighted or least-requests.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="session, round-robin, weighted or least-requests.", autocompletion=completion.strategies
+        ),
+    ],
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -49,5 +54,5 @@ async def _ask(
 ) -> tuple[Any, bool]:
     """The answer, and whether a running gateway gave it."""
     with failing_as(doing):
-        async with open_control(load(config), writes=body is not None) as control:
+        async with on_demand.open_control(load(config), writes=body is not None) as control:
             return await control.ask(method, "/api/strategy", doing=doing, body=body), control.is_running

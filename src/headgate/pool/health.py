@@ -83,6 +83,10 @@ class Health:
         self._forbidden_at.clear()
         self._forget_where(lambda rest: rest.fault in FOR_THE_OWNER)
 
+    def accepted(self) -> None:
+        """The provider took the credential, when it was asked for nothing else: a refusal is over."""
+        self._forget_where(lambda rest: rest.fault is Fault.REFUSED)
+
     def forget(self) -> None:
         """Another credential or address: nothing that was learnt holds for it."""
         self._forbidden_at.clear()

@@ -21,6 +21,7 @@ class AnthropicProvider:
     default_base_url = "https://api.anthropic.com"
     status_header: bytes | None = STATUS_HEADER
     calm_status = b"allowed"
+    probe_path = b"/v1/models?limit=1"
 
     def credential_header(self, secret: str) -> tuple[bytes, bytes]:
         """`x-api-key`. The message of the error never shows the secret."""

@@ -50,6 +50,8 @@ class Provider(Protocol):
     """The one header worth looking for in every good answer (lower case); None: there is none."""
     calm_status: bytes
     """Its value when nothing is wrong."""
+    probe_path: bytes
+    """What may be asked with GET at no cost, to see whether a credential is taken."""
 
     def credential_header(self, secret: str) -> tuple[bytes, bytes]:
         """Raises `SettingsError` for a secret that cannot stand in a header."""

@@ -1,6 +1,7 @@
 """The accounts that the owner has put in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ SETTINGS = "settings"
 
 # A field of an account, and the column that holds it.
 _COLUMNS = {
+    "name": "name",
     "provider": "provider",
     "priority": "priority",
     "weight": "weight",
@@ -85,6 +87,59 @@ class AccountStore:
 
     async def add(self, draft: AccountDraft) -> Account:
         """Conflict when the name is taken, or the same secret is there already."""
+        async with self._changing() as connection:
+            return await self._add(connection, draft)
+
+    async def update(self, name: str, changes: Mapping[str, Any]) -> Account:
+        """`changes`: fields of AccountDraft but for the kind; `secret` as a Credential. All of them or none.
+
+        After a change of name the id, and with it health, objects and history, is the same.
+        """
+        async with self._changing() as connection:
+            return await self._update(connection, name, changes)
+
+    async def take(
+        self, drafts: Iterable[AccountDraft], changes: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[Account, ...]:
+        """Add all `drafts` and make all `changes` (by name), or nothing at all."""
+        async with self._changing() as connection:
+            changed = [await self._update(connection, name, values) for name, values in changes.items()]
+            return (*changed, *[await self._add(connection, draft) for draft in drafts])
+
+    async def remove(self, name: str) -> Account:
+        """Its health and objects go with it, its history stays. Answers what was removed."""
+        async with self._database.write(durable=True) as connection:
+            row = await _row(connection, name)
+            await _delete(connection, [row["id"]])
+        return self._account(row)
+
+    async def declare(self, drafts: Sequence[AccountDraft]) -> None:
+        """These are all the accounts of the origin SETTINGS: one change, whole or not at all.
+
+        Those of the same name are changed and keep id, health and pause; what is as it was is not
+        written. Conflict when a name or a secret is one of the owner's.
+        """
+        async with self._changing() as connection:
+            found = await connection.execute(sa.select(accounts).where(accounts.c.origin == SETTINGS))
+            known = {row["name"]: row for row in found.mappings().all()}
+            gone = [row["id"] for name, row in known.items() if name not in {one.name for one in drafts}]
+            await _delete(connection, gone)
+            changed = [draft for draft in drafts if not self._is_as(draft, known.get(draft.name))]
+            # Two may have swapped their secrets: all of them let go of the old ones first.
+            for row in (known[draft.name] for draft in changed if draft.name in known):
+                await self._change(connection, row["id"], {"secret_digest": f"changing:{row['id']}"})
+            for draft in changed:
+                await self._put_declared(connection, draft, known.get(draft.name))
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[AsyncConnection]:
+        """What is checked inside still holds at the commit: SQLite has one writer anyway."""
+        async with self._database.write(durable=True) as connection:
+            if self._database.dialect == "postgresql":
+                await connection.execute(sa.text("LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE"))
+            yield connection
+
+    async def _add(self, connection: AsyncConnection, draft: AccountDraft) -> Account:
         now_ms = int(self._clock.now() * 1000)
         values = {
             "name": draft.name,
@@ -102,61 +157,23 @@ class AccountStore:
             "created_at": now_ms,
             "updated_at": now_ms,
         }
-        async with self._database.write(durable=True) as connection:
-            await self._lock(connection)
-            await _refuse_taken_name(connection, draft.name)
-            values |= await self._sealed(connection, draft.provider, draft.secret.secret)
-            await connection.execute(sa.insert(accounts).values(values))
-            return self._account(await _row(connection, draft.name))
+        await _refuse_taken_name(connection, draft.name)
+        values |= await self._sealed(connection, draft.provider, draft.secret.secret)
+        await connection.execute(sa.insert(accounts).values(values))
+        return self._account(await _row(connection, draft.name))
 
-    async def update(self, name: str, changes: Mapping[str, Any]) -> Account:
-        """`changes`: fields of AccountDraft but for name and kind; `secret` as a Credential."""
+    async def _update(self, connection: AsyncConnection, name: str, changes: Mapping[str, Any]) -> Account:
         values = {_COLUMNS[field]: value for field, value in changes.items() if field != "secret"}
         if "models" in values:
             values["models"] = list(values["models"])
-        async with self._database.write(durable=True) as connection:
-            await self._lock(connection)
-            row = await _row(connection, name)
-            if "secret" in changes or "provider" in changes:
-                secret = changes["secret"].secret if "secret" in changes else self._opened(row)
-                provider = changes.get("provider", row["provider"])
-                values |= await self._sealed(connection, provider, secret, but=row["id"])
-            return self._account(await self._change(connection, row["id"], values))
-
-    async def rename(self, name: str, new_name: str) -> Account:
-        """The id, and with it health, objects and history, stays."""
-        async with self._database.write(durable=True) as connection:
-            await self._lock(connection)
-            row = await _row(connection, name)
-            if new_name != name:
-                await _refuse_taken_name(connection, new_name)
-            return self._account(await self._change(connection, row["id"], {"name": new_name}))
-
-    async def remove(self, name: str) -> Account:
-        """Its health and objects go with it, its history stays. Answers what was removed."""
-        async with self._database.write(durable=True) as connection:
-            row = await _row(connection, name)
-            await _delete(connection, [row["id"]])
-        return self._account(row)
-
-    async def declare(self, drafts: Sequence[AccountDraft]) -> None:
-        """These are all the accounts of the origin SETTINGS: one change, whole or not at all.
-
-        Those of the same name are changed and keep id, health and pause; what is as it was is not
-        written. Conflict when a name or a secret is one of the owner's.
-        """
-        async with self._database.write(durable=True) as connection:
-            await self._lock(connection)
-            found = await connection.execute(sa.select(accounts).where(accounts.c.origin == SETTINGS))
-            known = {row["name"]: row for row in found.mappings().all()}
-            gone = [row["id"] for name, row in known.items() if name not in {one.name for one in drafts}]
-            await _delete(connection, gone)
-            changed = [draft for draft in drafts if not self._is_as(draft, known.get(draft.name))]
-            # Two may have swapped their secrets: all of them let go of the old ones first.
-            for row in (known[draft.name] for draft in changed if draft.name in known):
-                await self._change(connection, row["id"], {"secret_digest": f"changing:{row['id']}"})
-            for draft in changed:
-                await self._put_declared(connection, draft, known.get(draft.name))
+        row = await _row(connection, name)
+        if values.get("name", name) != name:
+            await _refuse_taken_name(connection, values["name"])
+        if "secret" in changes or "provider" in changes:
+            secret = changes["secret"].secret if "secret" in changes else self._opened(row)
+            provider = changes.get("provider", row["provider"])
+            values |= await self._sealed(connection, provider, secret, but=row["id"])
+        return self._account(await self._change(connection, row["id"], values))
 
     def _is_as(self, draft: AccountDraft, row: sa.RowMapping | None) -> bool:
         if row is None or self._credential(row) != draft.secret:
@@ -183,11 +200,6 @@ class AccountStore:
             "updated_at": now_ms,
         }
         await connection.execute(sa.insert(accounts).values(values))
-
-    async def _lock(self, connection: AsyncConnection) -> None:
-        # What is checked below must still hold at the commit. SQLite has one writer anyway.
-        if self._database.dialect == "postgresql":
-            await connection.execute(sa.text("LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE"))
 
     async def _change(
         self, connection: AsyncConnection, account_id: int, values: Mapping[str, Any]

@@ -1,0 +1,122 @@
+"""What the owner sends about an account, and what is right in it. Wrong values are named by their field."""
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic_core import PydanticCustomError
+
+from headgate.config.fields import ACCOUNT_NAME_PATTERN
+
+_NO_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._@+-]+")
+_MOST_NAME_CHARACTERS = 128
+
+
+def _check_name(value: str) -> str:
+    if re.fullmatch(ACCOUNT_NAME_PATTERN, value):
+        return value
+    raise PydanticCustomError(
+        "account_name",
+        "must begin with a letter or digit, then hold at most 127 letters, digits and . _ @ + -{near}",
+        {"near": f"; {near} would do" if (near := _near_name(value)) else ""},
+    )
+
+
+def _near_name(value: str) -> str:
+    """What is left when everything is taken out that no name may hold; empty when that is nothing."""
+    return _NO_NAME_CHARACTERS.sub("-", value).strip("._@+-")[:_MOST_NAME_CHARACTERS]
+
+
+def _check_key(value: SecretStr) -> SecretStr:
+    """A key with a line break in it would break the header it travels in."""
+    key = value.get_secret_value().strip()
+    if not key:
+        raise ValueError("must not be empty")
+    if key.startswith(("file:", "${")):
+        raise ValueError("must be the key itself, not where it is found")
+    if not all("!" <= character <= "~" for character in key):
+        raise ValueError("must be printable ASCII without white space")
+    return SecretStr(key)
+
+
+def _check_base_url(value: str) -> str:
+    parts = urlsplit(value)
+    _ = parts.port  # raises ValueError for a port that is none
+    if "@" in parts.netloc:
+        raise ValueError("must hold no credentials")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address beginning with http:// or https://")
+    if parts.query or parts.fragment:
+        raise ValueError("must hold no query and no fragment")
+    return value.rstrip("/")
+
+
+Name = Annotated[str, AfterValidator(_check_name), Field(json_schema_extra={"pattern": ACCOUNT_NAME_PATTERN})]
+ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
+BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
+Share = Annotated[int, Field(ge=1, le=1_000_000)]
+Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+Model = Annotated[str, Field(min_length=1, max_length=256)]
+Label = Annotated[str, Field(max_length=256)]
+
+
+class Form(BaseModel):
+    """Unknown fields are refused, and no value is said back: it may be a secret."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class NewAccount(Form):
+    """An account to be put in."""
+
+    name: Name
+    provider: str = "anthropic"
+    api_key: ApiKey
+    base_url: BaseUrl | None = None
+    priority: Priority = 0
+    weight: Share = 1
+    tier: Share = 1
+    models: list[Model] = Field(default_factory=list, max_length=1000)
+    email: Label | None = None
+    domain: Label | None = None
+
+
+class AccountChange(Form):
+    """Only the fields that are sent change; `null` empties one that may be empty."""
+
+    name: Name = ""
+    api_key: ApiKey = SecretStr("")
+    base_url: BaseUrl | None = None
+    priority: Priority = 0
+    weight: Share = 1
+    tier: Share = 1
+    models: list[Model] = Field(default_factory=list, max_length=1000)
+    email: Label | None = None
+    domain: Label | None = None
+
+
+class NewSecret(Form):
+    """A new secret for an account that is there."""
+
+    api_key: ApiKey
+
+
+class NewName(Form):
+    name: Name
+
+
+class CarriedAccount(Form):
+    """One account of an export: the names of the setting `accounts`, and whether it is paused."""
+
+    name: Name
+    provider: str = "anthropic"
+    api_key: ApiKey | None = Field(default=None, description="Left out where secrets were not asked for.")
+    base_url: BaseUrl | None = None
+    priority: Priority = 0
+    weight: Share = 1
+    tier: Share = 1
+    models: list[Model] = Field(default_factory=list, max_length=1000)
+    email: Label | None = None
+    domain: Label | None = None
+    paused: bool = False

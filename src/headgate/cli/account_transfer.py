@@ -1,0 +1,172 @@
+"""`headgate account export` and `import`: all accounts in one file, and back."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from headgate.cli import on_demand
+from headgate.cli.options import AsJson, ConfigPath
+from headgate.cli.reach import change, look
+from headgate.cli.terminal import CommandFailed, asking, err, out, print_failure, print_json
+
+_EXPORTING = "Cannot export the accounts"
+_IMPORTING = "Cannot import the accounts"
+_MOST_BYTES = 16 << 20
+
+
+def export(
+    with_secrets: Annotated[
+        bool, typer.Option("--with-secrets", help="The keys as well, in clear. Guard what you get.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="A new file, for you alone (0600).")
+    ] = None,
+    form: Annotated[
+        Literal["json", "yaml"], typer.Option("--format", metavar="json|yaml", help="How it is written.")
+    ] = "json",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before showing secrets.")] = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write all accounts down, as `account import` and the setting `accounts` take them."""
+    if with_secrets and output is None and sys.stdout.isatty() and not yes:
+        _confirm_secrets()
+    params = {"secrets": "true"} if with_secrets else {}
+    found = look(config, "/api/export/accounts", doing=_EXPORTING, params=params)
+    written = _as_json(found) if as_json or form == "json" else _as_yaml(found)
+    if output is None:
+        out.file.write(written)
+        return
+    _write_new(output, written)
+    kind = "with their keys" if with_secrets else "without their keys"
+    err.print(f"{len(found['accounts'])} accounts {kind} in {output}", soft_wrap=True, markup=False)
+
+
+def _confirm_secrets() -> None:
+    if not sys.stdin.isatty():
+        mend = "--output FILE keeps them to you; --yes shows them."
+        raise CommandFailed(_EXPORTING, "keys would stand on the terminal in clear", mend, exit_code=2)
+    with asking():
+        typer.confirm("Show every key in clear on this terminal?", abort=True, err=True)
+
+
+def _as_json(found: Any) -> str:
+    return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
+
+
+def _as_yaml(found: Any) -> str:
+    """JSON's scalars and lists are YAML's too."""
+    if not found["accounts"]:
+        return "accounts: []\n"
+    lines = ["accounts:"]
+    for account in found["accounts"]:
+        fields = [f"{name}: {json.dumps(value)}" for name, value in account.items()]
+        lines += [f"  - {fields[0]}", *(f"    {field}" for field in fields[1:])]
+    return "\n".join(lines) + "\n"
+
+
+def _write_new(file: Path, text: str) -> None:
+    """Whole or not at all, and never over something that is there."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        if file.exists():
+            raise CommandFailed(
+                _EXPORTING, f"{file} is there already", "Name a new file, or remove that one."
+            )
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(opened.fileno())
+        part.rename(file)
+    except OSError as error:
+        raise CommandFailed(
+            _EXPORTING, f"{file}: {error.strerror}", "Name a file in a folder of yours."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def import_accounts(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="What `account export` wrote; -: from a pipe.")
+    ],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Change accounts that are there, their keys too.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take accounts in, from JSON or YAML; all of all files, or none. Accounts that are not named stay."""
+    wanted = {
+        "accounts": [account for file in files for account in _read(file)],
+        "replace": replace,
+        "dry_run": dry_run,
+    }
+    done = change(config, "POST", "/api/import/accounts", doing=_IMPORTING, body=wanted)
+    if as_json:
+        print_json(done)
+    else:
+        _print_done(done)
+    if done["conflicts"]:
+        raise typer.Exit(1)
+
+
+def _read(file: str) -> list[Any]:
+    where = "standard input" if file == "-" else file
+    try:
+        content = _bytes_of(file)
+        if len(content) > _MOST_BYTES:
+            raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
+        text = content.decode("utf-8-sig")
+        found = json.loads(text) if text.lstrip().startswith(("{", "[")) else on_demand.read_yaml(text)
+        accounts = found["accounts"] if isinstance(found, dict) and "accounts" in found else found
+        if not isinstance(accounts, list):
+            raise ValueError("it has no list `accounts`")
+    except OSError as error:
+        mend = "headgate account export writes such a file."
+        raise CommandFailed(_IMPORTING, f"{where}: {error.strerror}", mend) from error
+    except UnicodeDecodeError as error:
+        raise CommandFailed(_IMPORTING, f"{where}: this is not UTF-8 text", "Save it as UTF-8.") from error
+    except (ValueError, RecursionError) as error:
+        mend = (
+            'Wanted is {"accounts": [{"name": …, "provider": …, "api_key": …}]}, as account export writes it.'
+        )
+        raise CommandFailed(_IMPORTING, f"Failed to parse {where}: {error}", mend) from error
+    return accounts
+
+
+def _bytes_of(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read(_MOST_BYTES + 1)
+    with Path(file).open("rb") as opened:
+        return opened.read(_MOST_BYTES + 1)
+
+
+def _print_done(done: dict[str, Any]) -> None:
+    is_trial = done["dry_run"]
+    words = {
+        "Would add" if is_trial else "Added": done["added"],
+        "Would change" if is_trial else "Changed": done["changed"],
+        "Unchanged": done["unchanged"],
+    }
+    for word, names in words.items():
+        if names:
+            out.print(f"{word}: {_joined(names)}", markup=False)
+    if not any(words.values()) and not done["conflicts"]:
+        out.print("There was no account in it", markup=False)
+    if done["conflicts"]:
+        mend = "--replace changes accounts of the same name; else take them out, or rename them."
+        print_failure(CommandFailed("It would be refused whole", "\n       ".join(done["conflicts"]), mend))
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,67 @@
+"""What a shell is offered after Tab: asked quickly, without a word and without a trace.
+
+Nothing is made, nothing is changed; whoever does not answer at once is not waited for.
+"""
+
+import http.client
+import json
+import socket
+import sqlite3
+from pathlib import Path
+
+from headgate.cli import on_demand
+
+_PATIENCE_SECONDS = 0.3
+
+
+def account_names(incomplete: str) -> list[str]:
+    """Of the running gateway, else of the database in the data folder."""
+    try:
+        folder = on_demand.data_folder()
+        names = _of_gateway(folder)
+        if names is None:
+            names = _of_database(folder / "headgate.db")
+    except Exception:  # the edge: a shell that waits for words must not get a stack trace
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def strategies(incomplete: str) -> list[str]:
+    return [name for name in on_demand.strategies() if name.startswith(incomplete)]
+
+
+class _OverSocket(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_PATIENCE_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_PATIENCE_SECONDS)
+        self.sock.connect(self._path)
+
+
+def _of_gateway(folder: Path) -> list[str] | None:
+    """None when nobody answers."""
+    with on_demand.control_address(folder) as address:
+        asked = _OverSocket(address)
+        try:
+            asked.request("GET", "/api/accounts")
+            return [one["name"] for one in json.load(asked.getresponse())["accounts"]]
+        except OSError:
+            return None
+        finally:
+            asked.close()
+
+
+def _of_database(file: Path) -> list[str]:
+    # Without a write-ahead log nothing needs a lock, and so no file is made beside it.
+    is_at_rest = not file.with_name(f"{file.name}-wal").exists()
+    mode = "immutable=1" if is_at_rest else "mode=ro"
+    if not file.exists():
+        return []
+    database = sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True, timeout=_PATIENCE_SECONDS)
+    try:
+        return [name for (name,) in database.execute("SELECT name FROM accounts ORDER BY id")]
+    finally:
+        database.close()

@@ -1,0 +1,79 @@
+"""One cheap request on one account, for its owner: does the provider take the credential?
+
+It is no request of a client: no record, no count, no retry. `relay/retry.py` judges its answer as any other.
+"""
+
+from dataclasses import dataclass
+
+from headgate.clock import Clock
+from headgate.errors import UpstreamError
+from headgate.pool.faults import Fault
+from headgate.pool.living import LivingAccount
+from headgate.providers.provider import Complaint, ProviderError
+from headgate.relay.targets import Targets
+from headgate.upstream.answer import Answer
+from headgate.upstream.client import UpstreamClient
+from headgate.upstream.timeouts import Timeouts
+from headgate.wire.headers import write_lines
+
+_LONGEST_WAIT = Timeouts(connect=10.0, first_byte=20.0, idle=10.0, total=30.0)
+"""Somebody sits in front of it."""
+_MOST_BYTES = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What came of it. `error` and `failure` are None when the provider answered well."""
+
+    url: str
+    duration_ms: float
+    status: int | None = None
+    """None: no answer."""
+    error: ProviderError | None = None
+    failure: UpstreamError | None = None
+    """Why there was no answer."""
+
+    @property
+    def is_good(self) -> bool:
+        return self.error is None and self.failure is None
+
+
+async def probe(living: LivingAccount, targets: Targets, upstream: UpstreamClient, clock: Clock) -> Probed:
+    """Asks the provider for the list of its models, which costs nothing.
+
+    Only what is decisive reaches the account's health: a refused credential takes it out as a request would,
+    an accepted one ends an earlier refusal. Limits, bills, 403 and the network are said and left alone.
+    """
+    provider = living.provider
+    assert provider is not None, "an account of an unknown provider cannot be asked"
+    target = targets.of(living)
+    path = target.base_path + provider.probe_path
+    lines = target.own_lines + write_lines(provider.required_headers([]))
+    url = f"{target.origin.scheme}://{target.origin.authority}{path.decode()}"
+    began = clock.monotonic()
+    try:
+        head = b"GET %b HTTP/1.1\r\n%baccept: application/json\r\n\r\n" % (path, lines)
+        answer = await upstream.send(target.origin, head, b"", timeouts=_LONGEST_WAIT)
+        body = await _read(answer)
+    except UpstreamError as failure:
+        return Probed(url, (clock.monotonic() - began) * 1000, failure=failure)
+    duration_ms = (clock.monotonic() - began) * 1000
+    if answer.status < 400:
+        living.health.accepted()
+        return Probed(url, duration_ms, answer.status)
+    error = provider.read_error(answer.status, body, clock.now())
+    if error.complaint is Complaint.REFUSED:
+        reason = f"{answer.status} {error.type or ''} {error.message}".strip()
+        living.health.apply(Fault.REFUSED, reason=reason, now=clock.now())
+    return Probed(url, duration_ms, answer.status, error)
+
+
+async def _read(answer: Answer) -> bytes:
+    """The body, or as much of it as an error needs."""
+    body = b""
+    try:
+        while not answer.is_complete and len(body) < _MOST_BYTES:
+            body += await answer.read()
+    finally:
+        answer.close()
+    return body

@@ -1,0 +1,44 @@
+"""What the owner sends about an account."""
+
+import httpx
+import pytest
+
+from tests.admin.conftest import add
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("a b/c", "a-b-c"),
+        ("../../etc", "etc"),
+        ("ä", ""),
+        ("-x", "x"),
+        ("n" * 129, "n" * 128),
+        ("a\nb", "a-b"),
+    ],
+)
+async def test_a_name_that_cannot_be_one_is_explained(
+    client: httpx.AsyncClient, name: str, near: str
+) -> None:
+    """In words, not as an expression, with one that would do; added, renamed and imported alike."""
+    await add(client, "work")
+    key = "sk-ant-other"
+    for path, body, field in (
+        ("/api/accounts", {"name": name, "api_key": key}, "name"),
+        ("/api/accounts/work/rename", {"name": name}, "name"),
+        ("/api/import/accounts", {"accounts": [{"name": name, "api_key": key}]}, "accounts.0.name"),
+    ):
+        answer = await client.post(path, json=body)
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (400, "invalid_account_name")
+        assert problem["detail"].startswith(f"{field}: must begin with a letter or digit")
+        assert problem["detail"].endswith(f"; {near} would do" if near else "@ + -")
+    assert [one["name"] for one in (await client.get("/api/accounts")).json()["accounts"]] == ["work"]
+
+
+@pytest.mark.parametrize("key", ["file:/etc/key", "${KEY}"])
+async def test_a_key_is_wanted_itself(client: httpx.AsyncClient, key: str) -> None:
+    """The settings know references; here one would be sent to the provider as if it were the key."""
+    answer = await client.post("/api/accounts", json={"name": "work", "api_key": key})
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "api_key: must be the key itself, not where it is found"

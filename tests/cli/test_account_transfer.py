@@ -1,0 +1,104 @@
+"""`headgate account export` and `import`."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+async def test_an_export_makes_the_same_accounts_elsewhere(
+    headgate: Command, tmp_path: Path, form: str
+) -> None:
+    """Keys too, when they are asked for; the file is the owner's alone and never written over."""
+    await headgate.add("work", "--tier", "5", "--model", "a", "--model", "b: #c", "--domain", "t'e\"am")
+    await headgate.add("spare")
+    await headgate("account", "pause", "spare")
+    file = tmp_path / f"accounts.{form}"
+    arguments = ("account", "export", "--with-secrets", "--format", form, "--output", str(file))
+    written = await headgate(*arguments)
+    assert (written.code, written.out) == (0, "")
+    assert file.stat().st_mode & 0o777 == 0o600
+    before = file.read_bytes()
+    assert (await headgate(*arguments)).code == 1
+    assert file.read_bytes() == before
+    assert not any(name.endswith(".part") for name in await asyncio.to_thread(os.listdir, tmp_path))
+    elsewhere = {"HEADGATE_DATA_DIR": str(tmp_path / "elsewhere")}
+    tried = await headgate("account", "import", str(file), "--dry-run", **elsewhere)
+    assert (tried.code, tried.out) == (0, "Would add: work, spare\n")
+    taken = await headgate("account", "import", str(file), **elsewhere)
+    assert (taken.code, taken.out) == (0, "Added: work, spare\n"), taken.err
+    there = await headgate("account", "export", "--with-secrets", **elsewhere)
+    here = await headgate("account", "export", "--with-secrets")
+    assert there.out == here.out
+    assert "sk-ant-sim-work" in here.out
+    again = await headgate("account", "import", str(file), **elsewhere)
+    assert again.out == "Unchanged: work, spare\n"
+
+
+async def test_secrets_stay_where_they_are_unless_asked_for(headgate: Command) -> None:
+    """And on a terminal they are asked about once more."""
+    await headgate.add("work")
+    assert "sk-ant" not in (await headgate("account", "export")).out
+    for answer, code in (("n", 1), ("y", 0)):
+        async with headgate.on_terminal("account", "export", "--with-secrets") as terminal:
+            await terminal.shows("Show every key in clear")
+            assert "sk-ant" not in terminal.shown
+            terminal.type(f"{answer}\n")
+            assert await terminal.ended() == code
+        assert ("sk-ant-sim-work" in terminal.shown) is (code == 0)
+
+
+async def test_several_files_are_one_import(headgate: Command, tmp_path: Path) -> None:
+    """From files and from a pipe; a conflict in one keeps out all, and each is named."""
+    await headgate.add("work")
+    first, second = tmp_path / "first.json", tmp_path / "second.yaml"
+    first.write_text(json.dumps([{"name": "new", "api_key": "sk-ant-new"}]))
+    second.write_text(
+        "accounts:\n- {name: work, api_key: sk-ant-other}\n- {name: more, api_key: sk-ant-more}\n"
+    )
+    refused = await headgate("account", "import", str(first), str(second))
+    assert (refused.code, refused.out) == (1, "")
+    assert "work: there is an account of that name" in refused.err
+    tried = await headgate("account", "import", str(first), str(second), "--dry-run")
+    assert (tried.code, tried.out) == (1, "Would add: new, more\n")
+    assert "work: there is an account of that name" in tried.err
+    listed = (await headgate("account", "list", "--json")).json()
+    assert [one["name"] for one in listed["accounts"]] == ["work"]
+    piped = await headgate(*("account", "import", "-", str(second), "--replace"), stdin=first.read_bytes())
+    assert (piped.code, piped.out) == (0, "Added: new, more\nChanged: work\n"), piped.err
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "why"),
+    [
+        (b"{", 1, "line 1"),
+        (b"accounts:\n  - name: [\n", 1, "line 3"),
+        (b"\xff\xfe", 1, "not UTF-8"),
+        (b"{}", 1, "no list `accounts`"),
+        (b"just words", 1, "no list `accounts`"),
+        (b"", 1, "no list `accounts`"),
+        (b"[1]", 2, "accounts.0: "),
+        (b'[{"name": "a b", "api_key": "sk"}]', 1, "a-b would do"),
+        (b'[{"name": "a", "key": "sk"}]', 2, "accounts.0.key: "),
+        (b'[{"name": "a", "api_key": "s k-very-secret"}]', 2, "accounts.0.api_key: "),
+        (b"[" * 100_000, 1, "Failed to parse"),
+        (None, 1, "No such file"),
+    ],
+)
+async def test_what_is_no_export_is_refused_with_its_place(
+    headgate: Command, tmp_path: Path, content: bytes | None, code: int, why: str
+) -> None:
+    """No stack trace, no secret said back, and nothing is made of half a file."""
+    file = tmp_path / "accounts.json"
+    if content is not None:
+        file.write_bytes(content)
+    outcome = await headgate("account", "import", str(file))
+    assert (outcome.code, outcome.out) == (code, "")
+    assert why in outcome.err
+    assert "mend:" in outcome.err
+    assert "very-secret" not in outcome.err
