@@ -5,7 +5,7 @@ PYTHON := $(VENV)/bin/python
 FUZZ_CASES := 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint format docs bench
+.PHONY: help run test clients test-all lint format docs bench
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -21,6 +21,11 @@ test: $(VENV)/.dev ## Set up and run all tests (ARGS="tests/config -k NAME")
 test-all: $(VENV)/.dev ## The same with forty times as many fuzz cases: takes more than an hour (FUZZ_CASES=N)
 	@echo "Running the tests, with $(FUZZ_CASES) cases of each fuzz test"
 	@HEADGATE_TEST_FUZZ_CASES=$(FUZZ_CASES) $(PYTHON) -m pytest $(ARGS)
+
+clients: $(VENV)/.dev ## Install the real command-line clients (about 400 MB) and drive them (ARGS="-k NAME")
+	@bash scripts/clients.sh
+	@echo "Driving the real clients"
+	@$(PYTHON) -m pytest tests/clients $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types, imports between rooms, and the repository's own rules
 	@echo "Checking style"

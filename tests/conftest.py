@@ -2,6 +2,9 @@
 
 from hypothesis import HealthCheck, settings
 
+collect_ignore = ["clients"]
+"""They need hundreds of megabytes of other people's programs: `make clients` names the folder itself."""
+
 pytest_plugins = ["tests.databases"]
 
 # Tests share their machine: how long an example takes says nothing about the code.
