@@ -267,6 +267,13 @@ class ImportRefused(HeadgateError):
     blame, next_step = Blame.OWNER, NextStep.STOP
 
 
+class AlreadyRunning(HeadgateError):
+    """Another gateway has the data folder; the message names its process, and its address if known."""
+
+    code, status = "already_running", 409
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
 class AdminKeyRequired(HeadgateError):
     """An owner's route, and no admin key or a wrong one was sent."""
 

@@ -37,14 +37,14 @@ async def test_it_waits_for_a_recorder_that_is_draining(database: Database, tmp_
     assert (await waiting)[0].written == 0
 
 
-async def test_d11_a_second_gateway_is_told_who_has_the_folder(
+async def test_d11_a_recorder_that_does_not_end_is_named(
     database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """At once for whom it waits, in the end that it cannot start."""
     caplog.set_level("INFO", "headgate")
     with FolderLock(tmp_path) as lock:
         assert lock.take()
-        with pytest.raises(StorageError, match=f"in use: process {os.getpid()}"):
+        with pytest.raises(StorageError, match=f"in use: process {os.getpid()} still stores"):
             await catch_up(tmp_path, database, SystemClock(), wait_seconds=0.1)
     assert f"Waiting up to 0.1 s for process {os.getpid()}" in caplog.text
     assert caplog.text.count("Waiting") == 1

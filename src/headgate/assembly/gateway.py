@@ -12,10 +12,11 @@ import stat
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from headgate.admin.app import build_app
 from headgate.assembly import parts
-from headgate.assembly.stores import Stores, open_current
+from headgate.assembly.stores import Stores, become_the_only_one, open_current
 from headgate.clock import Clock
 from headgate.config.loading import Loaded
 from headgate.config.places import CONTROL_SOCKET
@@ -32,7 +33,6 @@ from headgate.server.ports import open_control_socket, open_port
 from headgate.server.process import RunningProcess
 from headgate.storage.database import Database
 from headgate.storage.declared import take_declared
-from headgate.storage.location import make_data_folder
 from headgate.upstream.client import UpstreamClient
 
 _log = logging.getLogger("headgate.server")
@@ -41,22 +41,28 @@ _log = logging.getLogger("headgate.server")
 class Gateway:
     """Lives once."""
 
-    def __init__(
-        self, loaded: Loaded, clock: Clock, *, before_start_line: Callable[["Gateway"], None]
-    ) -> None:
-        """`before_start_line` is called when all is open: whoever waits for the start line may stop us
-        at once, so signals are taken there."""
+    def __init__(self, loaded: Loaded, clock: Clock) -> None:
         self._loaded = loaded
         self._settings: Settings = loaded.settings
         self._clock = clock
-        self._before_start_line = before_start_line
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._opening: asyncio.Task[Any] | None = None
+        """The task that opens, as long as it does: an order to stop ends it."""
         self._providers = parts.all_providers()
 
-    async def live(self, *, when_open: Callable[[], None]) -> None:
+    async def live(self, *, take_signals: Callable[["Gateway"], None], when_open: Callable[[], None]) -> None:
+        self._opening = asyncio.current_task()
+        take_signals(self)
         async with AsyncExitStack() as closing:
-            listener, process = await self._open(closing)
+            try:
+                listener, process = await self._open(closing)
+            except asyncio.CancelledError:
+                if not self._stop.is_set():
+                    raise
+                _log.info("Told to stop before the start was over")
+                return
+            self._opening = None
             when_open()
             await self._stop.wait()
             process.is_draining = True
@@ -65,10 +71,13 @@ class Gateway:
         _log.info("Stopped")
 
     def ask_to_stop(self) -> None:
-        """The first time for the drain, the second time to cut it short."""
+        """The first time for the drain, or to end the start; the second time to cut the end short."""
         if self._stop.is_set():
             self._hurry.set()
         self._stop.set()
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
 
     # ---- opening, bottom up ----------------------------------------------------------------------
 
@@ -78,6 +87,8 @@ class Gateway:
             _log.warning("%s", warning)
         self._refuse_to_stand_open()
         self._make_settings_file()
+        instance = await become_the_only_one(self._loaded)
+        closing.callback(instance.release)
         tcp = open_port(settings.server.host, settings.server.port)
         closing.callback(tcp.close)
 
@@ -119,16 +130,14 @@ class Gateway:
         closing.callback(listener.close)
         await listener.listen(tcp)
         await self._listen_locally(listener, closing)
-        self._before_start_line(self)
         folder_warnings = _mode_warnings(self._loaded.data_folder)
         file_warnings = [*folder_warnings, *stores.database.warnings, *stores.secrets.warnings]
-        self._announce(tcp, [*file_warnings, *closed_warnings])
+        instance.announce(self._announce(tcp, [*file_warnings, *closed_warnings]))
         return listener, process
 
     async def _open_stores(self, closing: AsyncExitStack) -> Stores:
         """The database, brought up to what an earlier life left in the journal, and to the settings."""
         database = await self._open_database(closing)
-        make_data_folder(self._loaded.data_folder)
         stores = Stores.on(database, self._loaded, self._clock)
         await catch_up(stores.folder / "journal", database, self._clock)
         await take_declared(stores.accounts, self._settings.accounts)
@@ -146,7 +155,7 @@ class Gateway:
         url = str(database.path) if database.path else given.get_secret_value() if given else ""
         recorder = RecorderProcess(folder, url, self._settings.log.model_dump(), self._clock)
         await recorder.start()
-        closing.push_async_callback(recorder.stop)
+        closing.push_async_callback(recorder.stop, hurry=self._hurry)
         closing.callback(journal.close)  # before the recorder is asked to finish
         return journal, recorder
 
@@ -192,12 +201,14 @@ class Gateway:
                 path,
             )
 
-    def _announce(self, tcp: socket.socket, warnings: list[str]) -> None:
+    def _announce(self, tcp: socket.socket, warnings: list[str]) -> str:
         for warning in warnings:
             _log.warning("%s", warning)
         host, port = tcp.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        _log.info("Server running on http://%s:%d", shown, port)
+        url = f"http://{shown}:{port}"
+        _log.info("Server running on %s", url)
+        return url
 
 
 def _mode_warnings(folder: Path) -> list[str]:

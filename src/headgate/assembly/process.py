@@ -18,14 +18,15 @@ def run(loaded: Loaded, *, clock: Clock | None = None) -> int:
     """Run the gateway until a signal ends it. Returns 0; raises HeadgateError when it cannot start."""
     log.configure(loaded.settings.log.model_dump())
     _raise_descriptor_limit()
-    gateway = Gateway(loaded, clock or SystemClock(), before_start_line=_take_signals)
+    gateway = Gateway(loaded, clock or SystemClock())
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(gateway.live(when_open=_spare_the_collector))
+        runner.run(gateway.live(take_signals=_take_signals, when_open=_spare_the_collector))
     return 0
 
 
 def _take_signals(gateway: Gateway) -> None:
-    """The first signal asks for the drain, the second one cuts it short."""
+    """From before anything is open: the first ends the start or asks for the drain, the second cuts that
+    short."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows: Ctrl+C ends the runner

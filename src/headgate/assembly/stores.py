@@ -6,10 +6,11 @@ from pathlib import Path
 from headgate.clock import Clock
 from headgate.config.loading import Loaded
 from headgate.pool.pool import Pool
+from headgate.record.instance import InstanceLock
 from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database, open_database
 from headgate.storage.health import HealthStore
-from headgate.storage.location import state_folder
+from headgate.storage.location import locate, make_data_folder, make_folder, state_folder
 from headgate.storage.secrets import SecretBox
 
 
@@ -23,6 +24,21 @@ async def open_current(loaded: Loaded, *, create: bool = True) -> Database:
         await database.close()
         raise
     return database
+
+
+async def become_the_only_one(loaded: Loaded) -> InstanceLock:
+    """Before anything is opened: makes the folders, which are this process's alone until it ends."""
+    url = loaded.settings.storage.url
+    location = locate(url.get_secret_value() if url else None, loaded.data_folder)
+    make_folder(location)
+    make_data_folder(loaded.data_folder)
+    folders = {loaded.data_folder}
+    if location.path is not None:
+        # Of a link also the place that it leads to.
+        folders |= {location.path.parent, location.path.resolve().parent}
+    instance = InstanceLock()
+    await instance.take(folders)
+    return instance
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from headgate.cli import on_demand
 from headgate.cli.terminal import CommandFailed
 from headgate.config.loading import Loaded
 from headgate.config.places import CONTROL_SOCKET, short_path
-from headgate.record.lock import FolderLock, is_locked
+from headgate.record.lock import INSTANCE_LOCK, FolderLock, is_locked
 
 BASE_URL = "http://localhost"
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
@@ -119,12 +119,13 @@ async def running_gateway(data_folder: Path) -> AsyncIterator[Control | None]:
 
 
 def is_ending(loaded: Loaded) -> bool:
-    """Nobody answers any more, or not yet, but the recorder of a gateway is at work on this folder.
+    """Nobody answers any more, or not yet, but a gateway or its recorder is at work on this folder.
 
     A gateway that stops closes its doors first and finishes its answers then; its recorder ends last.
     """
     with suppress(OSError):  # another user's folder: nothing of it can be known
-        return is_locked(on_demand.journal_folder(loaded) / FolderLock.FILE_NAME)
+        journal = on_demand.journal_folder(loaded)
+        return is_locked(journal.parent / INSTANCE_LOCK) or is_locked(journal / FolderLock.FILE_NAME)
     return False
 
 

@@ -1,6 +1,7 @@
 """`headgate serve`: run the gateway in the foreground until it is told to stop."""
 
-from typing import Annotated
+import signal
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +18,20 @@ def serve(
     config: ConfigPath = None,
 ) -> None:
     """Run the gateway. SIGINT or SIGTERM ends it after the requests that run."""
+    _take_signals(_end)
     loaded = load_quietly(config, server_host=host, server_port=port)  # the log says what is odd about them
     with failing_as("The gateway did not start"):
         code = on_demand.run_gateway(loaded)
+    _take_signals(signal.SIG_IGN)  # one more changes nothing any more, least of all the exit code
     raise typer.Exit(code)
+
+
+def _take_signals(handler: Any) -> None:
+    """Until the gateway's own loop takes them, and after it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+def _end(*_: object) -> None:
+    """Nothing is open yet."""
+    raise SystemExit(0)

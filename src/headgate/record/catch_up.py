@@ -24,7 +24,7 @@ async def catch_up(
 ) -> Counts:
     """Store everything that lies in `folder`. Called before the journal opens, on an upgraded database.
 
-    StorageError when another process keeps the folder: a second gateway on the same data.
+    StorageError when the recorder of a killed gateway does not let go of the folder.
     """
     with FolderLock(folder) as lock:
         give_up_at = clock.monotonic() + wait_seconds
@@ -33,14 +33,15 @@ async def catch_up(
             if not is_told:
                 is_told = True
                 _log.info(
-                    "Waiting up to %g s for process %s, which still stores records",
+                    "Waiting up to %g s for process %s, which still stores a killed gateway's records",
                     wait_seconds,
                     lock.holder(),
                 )
             if clock.monotonic() >= give_up_at:
                 raise StorageError(
-                    f"The data folder is in use: process {lock.holder()} records from {folder}.",
-                    hint="Stop the other gateway first, or give this one its own data folder.",
+                    f"The journal is in use: process {lock.holder()} still stores records from {folder}.",
+                    hint="It is a killed gateway's recorder. See in the log why it does not end, "
+                    f"or end it (`kill {lock.holder()}`): what it has not stored stays in the journal.",
                 )
             await asyncio.sleep(_PAUSE_SECONDS)
         replay = Replay(folder, database, RequestLog().write)

@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 from typing import Self
 
+INSTANCE_LOCK = "gateway.lock"
+"""In the data folder and beside the SQLite file: held by the gateway (`instance.py`)."""
+
 if sys.platform == "win32":
     import msvcrt
 

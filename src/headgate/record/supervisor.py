@@ -23,6 +23,8 @@ STEADY_SECONDS = 60.0
 
 STOP_SECONDS = DRAIN_SECONDS + 5.0
 _KILL_SECONDS = 2.0
+_HURRY_SECONDS = 1.0
+"""Enough for what is in its hands, when the owner wants us gone."""
 
 _log = logging.getLogger("headgate.recorder")
 
@@ -89,10 +91,13 @@ class RecorderProcess:
         process = await self._spawn()
         self._tasks.spawn(self._watch(process), name="recorder watch")
 
-    async def stop(self, *, timeout_seconds: float = STOP_SECONDS) -> bool:
+    async def stop(
+        self, *, timeout_seconds: float = STOP_SECONDS, hurry: asyncio.Event | None = None
+    ) -> bool:
         """Let it store everything and end. Close the journal first. True: all of it is stored.
 
-        One that does not end in time is killed; what it left stays in the journal for the next start.
+        One that does not end in time, or soon after `hurry` is set, is killed; what it left stays in the
+        journal for the next start.
         """
         await self._tasks.cancel()
         if not self.is_alive and unread_bytes(self._folder, {}):
@@ -102,16 +107,24 @@ class RecorderProcess:
         if process is not None:
             if process.stdin is not None:
                 process.stdin.close()
-            await self._end(process, timeout_seconds)
+            await self._end(process, timeout_seconds, hurry or asyncio.Event())
         return process is not None and process.returncode == 0
 
-    async def _end(self, process: asyncio.subprocess.Process, timeout_seconds: float) -> None:
-        try:
-            await asyncio.wait_for(process.wait(), timeout_seconds)
-        except TimeoutError:
-            _log.error("The recorder did not end within %d s and is killed", timeout_seconds)
+    async def _end(
+        self, process: asyncio.subprocess.Process, timeout_seconds: float, hurry: asyncio.Event
+    ) -> None:
+        gives_up_at = self._clock.monotonic() + timeout_seconds
+        ending = self._tasks.spawn(process.wait(), name="recorder end")
+        hurrying = self._tasks.spawn(hurry.wait(), name="hurry")
+        await asyncio.wait((ending, hurrying), timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not ending.done():
+            left = min(_HURRY_SECONDS, max(0.0, gives_up_at - self._clock.monotonic()))
+            await asyncio.wait((ending,), timeout=left)
+        hurrying.cancel()
+        if not ending.done():
+            _log.error("The recorder did not end in time and is killed; the journal keeps what is left")
             process.kill()
-            await asyncio.wait_for(process.wait(), _KILL_SECONDS)
+            await asyncio.wait((ending,), timeout=_KILL_SECONDS)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(

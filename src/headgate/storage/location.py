@@ -2,6 +2,8 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,10 +90,30 @@ def prepare_file(location: Location, *, create: bool) -> list[str]:
         raise StorageError(
             f"Database file not found: {path}", hint="Start the gateway once: `headgate serve`."
         )
-    try:
+    with _failing_as_storage(location):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         mode = stat.S_IMODE(path.stat().st_mode)
+    return [f"{path} is readable by others (mode {mode:04o}). Mend: chmod 600 {path}"] if mode & 0o077 else []
+
+
+def make_folder(location: Location) -> None:
+    """The folder of a SQLite file (0700), where it is missing. It must be ours to write in: SQLite keeps
+    files of its own beside the database, and we a lock."""
+    if (path := location.path) is None:
+        return
+    with _failing_as_storage(location):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise PermissionError
+
+
+@contextmanager
+def _failing_as_storage(location: Location) -> Iterator[None]:
+    path = location.path
+    assert path is not None
+    try:
+        yield
     except PermissionError as error:
         raise permission_denied(path, named_by=location.named_by) from error
     except OSError as error:
@@ -99,7 +121,6 @@ def prepare_file(location: Location, *, create: bool) -> list[str]:
         raise StorageError(
             f"Cannot create database: {path}: {reason}", hint=_elsewhere(location.named_by)
         ) from error
-    return [f"{path} is readable by others (mode {mode:04o}). Mend: chmod 600 {path}"] if mode & 0o077 else []
 
 
 def _is_in_the_way(error: OSError) -> bool:
