@@ -49,6 +49,7 @@ class Gateway:
         database: str | None = None,
         clock: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        open_files: int | None = None,
     ) -> None:
         self.folder = folder
         self.config = folder / "config.yaml"
@@ -63,6 +64,7 @@ class Gateway:
             **(environment or {}),
         }
         self._clock = clock
+        self._limits = ["prlimit", f"--nofile={open_files}:{open_files}"] if open_files else []
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -97,7 +99,7 @@ class Gateway:
         """Start it, or start it again on the same port; returns its base URL once it listens."""
         assert self._process is None, "The gateway runs already."
         self._process = subprocess.Popen(
-            self._command(),
+            [*self._limits, *self._command()],
             cwd=_ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -222,6 +222,24 @@ async def test_chunk_extensions(
     assert provider.books()["count"] == 0
 
 
+async def test_line_ends_in_values(provider: SimulatedProvider, gateway: Gateway) -> None:
+    """Escaped line ends in paths, queries, models, sessions → no header of an answer comes from them"""
+    evil = "%0d%0aset-cookie:%20evil=1"
+    bodies = [ask(model="m\r\nset-cookie: evil=1"), ask(metadata={"user_id": "a_session_b\r\nevil: 1"})]
+    wires = [
+        request(f"/v1/{evil}?{evil}", method="GET"),
+        request(f"/{evil}?{evil}", method="GET"),
+        request(f"/api/accounts/{evil}", method="GET"),
+        *[request(f"/v1/messages?x={evil}", body=body) for body in bodies],
+    ]
+    for wire in wires:
+        answer = await fetch(gateway.url, wire)
+        assert not [name for name in answer.headers if "evil" in name or name == "set-cookie"]
+        assert not [value for value in answer.headers.values() if "evil" in value]
+    heads = [one["head"] for one in provider.received()]
+    assert not [head for head in heads if b"\r\nset-cookie" in head or b"\r\nevil" in head]
+
+
 async def test_plain_small_chunks_pass(provider: SimulatedProvider, gateway: Gateway) -> None:
     """A body in chunks of one byte, with a short extension and a trailer → served"""
     body = request(body=ask("say 5 words"), chunks=1_000_000).replace(

@@ -3,14 +3,14 @@
 import asyncio
 import socket
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import Gateway, until
+from tests.gateway import Gateway, until, wait_until
 from tests.hostile.asking import REQUEST, code_of, head
 from tests.journeys.wire import Connection, ask, connect, fetch, request
 
@@ -166,6 +166,37 @@ async def test_floods_of_connections(provider: SimulatedProvider, tmp_path: Path
             assert most < 400
             assert (await connection.ask(REQUEST)).status == 200
         await until(lambda: _is_served(gateway), what="room for another")
+
+
+async def test_websockets_leave_their_places(provider: SimulatedProvider, tmp_path: Path) -> None:
+    """WebSockets that are refused → their places among the connections are free again"""
+    offer = {
+        "connection": "Upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    settings = {"server": {"max_connections": 3}}
+    async with Gateway(tmp_path, provider=provider.url, settings=settings) as gateway:
+        for _ in range(10):
+            await until(lambda: _is_refused_websocket(gateway, offer), what="an answer to a WebSocket")
+        assert await _is_served(gateway)
+
+
+async def _is_refused_websocket(gateway: Gateway, offer: dict[str, str]) -> bool:
+    return (await fetch(gateway.url, request("/nowhere", method="GET", headers=offer))).status == 403
+
+
+def test_few_descriptors(provider: SimulatedProvider, tmp_path: Path) -> None:
+    """A system that allows few open files → fewer connections, said at the start; none fails half-way"""
+    few = Gateway(tmp_path, provider=provider.url, open_files=104)
+    with few, ExitStack() as crowd:
+        assert "20 connections at a time" in few.log_text()
+        for _ in range(20):
+            crowd.enter_context(socket.create_connection(few.address))
+        wait_until(lambda: few.ask("GET", "/health")[0] == 503, what="a full house")
+        crowd.close()
+        wait_until(lambda: few.ask("GET", "/health")[0] == 200, what="room")
 
 
 async def test_buffers_are_one_budget(provider: SimulatedProvider, tmp_path: Path) -> None:

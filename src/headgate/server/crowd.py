@@ -31,6 +31,14 @@ class Crowd:
         self.limits = limits
         """May be replaced while connections are open; who is in stays in."""
         self._most_descriptors = max(1, (descriptors - _OTHER_DESCRIPTORS) // 2)
+        if limits.max_connections > self._most_descriptors:
+            _log.warning(
+                "The system lets this process open %d files: %d connections at a time, not"
+                " server.max_connections (%d). Mend: ulimit -n, or LimitNOFILE of the service",
+                descriptors,
+                self._most_descriptors,
+                limits.max_connections,
+            )
         self.size = 0
         self.explained = 0
         """Connections that were turned away and still read why."""

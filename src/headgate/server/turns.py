@@ -68,6 +68,14 @@ class TurnsProtocol(HttpToolsProtocol):
                 return
             self._address = address
 
+    def _forget_client(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+        if self._address is not None:
+            self.lane.crowd.leave(self._address)
+        if self._is_turned_away:
+            self.lane.crowd.explained -= 1
+
     def _turn_away(self, refusal: HeadgateError) -> None:
         self._is_turned_away = self.lane.crowd.may_explain()
         if self._is_turned_away:
@@ -77,12 +85,7 @@ class TurnsProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._watch is not None:
-            self._watch.stop()
-        if self._address is not None:
-            self.lane.crowd.leave(self._address)
-        if self._is_turned_away:
-            self.lane.crowd.explained -= 1
+        self._forget_client()
         for turn in list(self.turns):
             if isinstance(turn, Exchange):
                 self.lane.client_left(turn)
@@ -108,8 +111,8 @@ class TurnsProtocol(HttpToolsProtocol):
             turn.keep_alive = False
 
     def handle_websocket_upgrade(self) -> None:
-        if self._watch is not None:
-            self._watch.stop()
+        """Another protocol object takes the transport over, and this one hears no more of it."""
+        self._forget_client()
         super().handle_websocket_upgrade()
 
     @property
