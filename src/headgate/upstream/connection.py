@@ -1,6 +1,7 @@
 """One connection to a provider: an asyncio protocol that carries one exchange at a time."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NoReturn, cast
 
@@ -201,6 +202,8 @@ class Connection(asyncio.Protocol):
             self._wake(None)
 
     def connection_lost(self, error: Exception | None) -> None:
+        if error is not None and self._in_exchange and not self._framing.is_done:
+            self._read_last_words()
         self.is_lost = True
         self._pool.lost(self)
         if self._in_exchange:
@@ -219,6 +222,19 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._let_sender_go_on()
+
+    def _read_last_words(self) -> None:
+        """A provider that refuses an upload half-way answers and closes; what we still send is then answered
+        by a reset, and the loop sees the failed write before the answer. The kernel has it still."""
+        if self._socket.get_extra_info("sslcontext") is not None:
+            return
+        try:
+            # Both loops close the descriptor only behind this call.
+            data = os.read(self._socket.get_extra_info("socket").fileno(), MAX_UNREAD_BYTES)
+        except OSError:
+            return
+        if data:
+            self.data_received(data)
 
     # ---- inside --------------------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ class CodingError(ValueError):
 _MAX_SWELL = 64 * 1_048_576
 """Plain bytes of one answer that we are ready to look at: far above any message, far below a bomb."""
 
+_MAX_SWELL_AT_ONCE = 8 * 1_048_576
+"""Of one piece: more than this holds everybody up while it is undone and looked through."""
 
 _ZSTD_STEP = 512
 """Coded bytes undone at once, because zstd takes no bound: a block of four may stand for 128 KiB."""
@@ -41,13 +43,14 @@ class _Swelling:
         self._allowance = _MAX_SWELL
 
     def feed(self, data: bytes) -> bytes:
+        allowance = min(self._allowance, _MAX_SWELL_AT_ONCE)
         try:
-            plain = self._decoder.undo(data, self._allowance)
+            plain = self._decoder.undo(data, allowance)
         except (zlib.error, brotli.error, zstandard.ZstdError) as error:
             raise CodingError(str(error)) from error
+        if len(plain) >= allowance:
+            raise CodingError(f"the answer swells beyond {allowance} bytes")
         self._allowance -= len(plain)
-        if self._allowance <= 0:
-            raise CodingError(f"the answer swells beyond {_MAX_SWELL} bytes")
         return plain
 
 
