@@ -1,6 +1,7 @@
 """Strangers: callers without a key, web pages, and bodies that cannot be read."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,19 @@ async def test_the_owners_routes_are_refused_by_their_head(
         answer = await connection.answer()
         assert (answer.status, answer.json()["code"]) == (401, "admin_key_required")
         assert b"100 Continue" not in connection.received
+
+
+async def test_floods_of_wrong_keys(provider: SimulatedProvider, tmp_path: Path) -> None:
+    """Thousands of requests with a wrong key → 401 each, some hundred records, and a line that says so"""
+    wire = request(body=ask(), key="hg_wrong")
+    async with Gateway(tmp_path, provider=provider.url) as gateway:
+        for _ in range(2_000):
+            async with connect(gateway.url) as connection:
+                assert (await connection.ask(wire)).status == 401
+        served = await fetch(gateway.url, REQUEST)
+        gateway.record_of(served.id)
+        assert len(gateway.requests()) < 500
+        assert "Strangers send more than is recorded" in gateway.log_text()
 
 
 # ---- web pages, while no key is needed -------------------------------------------------------------

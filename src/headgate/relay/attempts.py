@@ -80,9 +80,11 @@ class Relay:
             _log.exception("Unexpected error", extra={"request_id": exchange.id})
             self._answers.fail(exchange, trail, _fault(exchange.id))
 
-    def refuse(self, exchange: Exchange, error: HeadgateError) -> None:
+    def refuse(self, exchange: Exchange, error: HeadgateError, *, is_recorded: bool = True) -> None:
         """Answer a request that was not admitted."""
-        self._answers.fail(exchange, Trail(exchange, self._clock.monotonic), error)
+        trail = Trail(exchange, self._clock.monotonic)
+        trail.is_recorded = not is_recorded
+        self._answers.fail(exchange, trail, error)
 
     def abandon(self, exchange: Exchange) -> None:
         """Record a request whose client left before it was whole."""

@@ -25,6 +25,7 @@ from headgate.relay.attempts import Relay, shutting_down
 from headgate.relay.body import BodyBuffer, BodyStream, BufferBudget, too_large
 from headgate.relay.exchange import ClientSide, Exchange, RequestHead
 from headgate.relay.heads import ClientHead
+from headgate.server.allowance import Allowance
 from headgate.server.crowd import Crowd, open_file_limit
 from headgate.wire.headers import Headers
 
@@ -48,6 +49,7 @@ class FastLane:
         self.replace(relay, callers, limits)
         self._ids = map(f"hgr_{os.urandom(5).hex()}{{:08x}}".format, itertools.count())
         self.open_exchanges: set[Exchange] = set()
+        self._strangers = Allowance()
 
     def replace(self, relay: Relay, callers: Callers, limits: ServerSettings) -> None:
         """Serve by these from the next request on; what is under way keeps the old ones.
@@ -143,8 +145,9 @@ x-headgate-request-id: {request_id}
 
     def refuse(self, exchange: Exchange, error: HeadgateError) -> None:
         """Answer a refusal; the relay never sees the exchange."""
-        exchange.ready_at = self._clock.monotonic()
-        self._relay.refuse(exchange, error)
+        now = exchange.ready_at = self._clock.monotonic()
+        is_recorded = exchange.head.client.caller.has_key or self._strangers.take(now)
+        self._relay.refuse(exchange, error, is_recorded=is_recorded)
 
     def client_left(self, exchange: Exchange) -> None:
         """The connection is gone: stop the relay, which cancels the provider's request, and record it."""
