@@ -57,11 +57,12 @@ class Answers:
         """Hand on a good answer that still comes. Raises UpstreamError when the provider breaks off."""
         answer, meter, keepalive = opened.answer, opened.meter, None
         self._begin(exchange, trail, opened)
+        answer.forget_head()
         seconds = self.routing.sse_keepalive_seconds
         if seconds and isinstance(meter, StreamMeter) and meter.is_plain and exchange.can_be_ended:
             keepalive = KeepAlive(exchange, meter, seconds=seconds)
         last = await pump(
-            exchange, answer, meter, opened.first, clock=self._clock.monotonic, keepalive=keepalive
+            exchange, answer, meter, opened.take_first(), clock=self._clock.monotonic, keepalive=keepalive
         )
         self._record(trail, answer.status, None, last_bytes=len(last))
         exchange.finish(last)

@@ -30,6 +30,11 @@ class Opened(msgspec.Struct):
     first: bytes
     meter: Meter
 
+    def take_first(self) -> bytes:
+        """To be sent: a long answer need not hold its beginning."""
+        first, self.first = self.first, b""
+        return first
+
 
 async def open_answer(
     upstream: UpstreamClient,

@@ -113,6 +113,7 @@ class Exchange(msgspec.Struct, eq=False):
         if not self.has_started:
             self.has_started = True
             framed = self._pending + framed
+            self._pending = b""
         self.response_bytes += len(piece)
         self.client.outbox.write(self.client.transport, framed)
 

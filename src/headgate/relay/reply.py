@@ -17,12 +17,12 @@ async def pump(
     exchange: Exchange,
     answer: Answer,
     meter: Meter,
-    first: bytes,
+    piece: bytes,
     *,
     clock: Callable[[], float],
     keepalive: "KeepAlive | None" = None,
 ) -> bytes:
-    """Hand on everything but the last piece, which is returned. `first` is read and metered already.
+    """Hand on everything but the last piece, which is returned. `piece`, the first, is read and metered.
 
     Pieces go to the client inside the read callback; this coroutine wakes for the end, for a failure,
     and when the client reads too slowly.
@@ -35,13 +35,13 @@ async def pump(
             keepalive.rearm()
         return exchange.is_backed_up
 
-    piece = first
     try:
         while not answer.is_complete:
             if piece:
                 if exchange.first_byte_at is None:
                     exchange.first_byte_at = clock()
                 exchange.write(piece)
+                piece = b""  # not to be held for as long as the answer lasts
                 if keepalive is not None:
                     keepalive.rearm()
             if exchange.is_backed_up:

@@ -7,6 +7,7 @@ here the assembly owns them, and the drain waits for what it drains.
 import asyncio
 import socket
 from email.utils import formatdate
+from typing import Any
 
 from starlette.types import ASGIApp
 from uvicorn.config import Config
@@ -15,6 +16,7 @@ from uvicorn.server import ServerState
 from headgate.admin.doors import as_local_owner
 from headgate.clock import Clock
 from headgate.server.lane import FastLane
+from headgate.server.ports import BACKLOG
 from headgate.server.protocol import GatewayProtocol
 
 _DRAIN_STEP_SECONDS = 0.05
@@ -27,6 +29,7 @@ class Listener:
         self._lane = lane
         self._clock = clock
         self._state = ServerState()
+        self._app_state: dict[str, Any] = {}
         self._public = _config(app)
         self._local = _config(as_local_owner(app))
         self._servers: list[asyncio.AbstractServer] = []
@@ -37,15 +40,19 @@ class Listener:
         loop = asyncio.get_running_loop()
         if self._date_timer is None:
             self._set_date()
-        self._servers.append(await loop.create_server(lambda: self._protocol(self._public), sock=tcp))
+        self._servers.append(
+            await loop.create_server(lambda: self._protocol(self._public), sock=tcp, backlog=BACKLOG)
+        )
 
     async def listen_locally(self, control: socket.socket) -> None:
         """Accept the owner on an open Unix socket, whose file mode is the key."""
         loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_unix_server(lambda: self._protocol(self._local), sock=control))
+        self._servers.append(
+            await loop.create_unix_server(lambda: self._protocol(self._local), sock=control, backlog=BACKLOG)
+        )
 
     def _protocol(self, config: Config) -> GatewayProtocol:
-        return GatewayProtocol(config, self._state, {}, lane=self._lane)
+        return GatewayProtocol(config, self._state, self._app_state, lane=self._lane)
 
     def forget_heads(self) -> None:
         """Other callers are let in now: what kept connections know of the old ones no longer holds."""

@@ -11,7 +11,9 @@ import psutil
 from headgate.config.places import short_path
 from headgate.errors import ListenFailed
 
-_BACKLOG = 2048
+BACKLOG = 2048
+"""Clients that may wait to be accepted: one that finds no room tries again after a second. The event loop has
+to be told as well: it listens anew, and by itself with room for 100."""
 
 
 def open_port(host: str, port: int) -> socket.socket:
@@ -32,7 +34,7 @@ def open_port(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(address)
-        listening.listen(_BACKLOG)
+        listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         raise _explained(error, host, port) from error
@@ -54,7 +56,7 @@ def open_control_socket(path: Path) -> socket.socket:
         raise ListenFailed(f"Cannot make the control socket {path}: {error.strerror or error}") from error
     finally:
         os.umask(before)
-    listening.listen(_BACKLOG)
+    listening.listen(BACKLOG)
     listening.setblocking(False)
     return listening
 

@@ -40,6 +40,19 @@ _LONGEST_KNOWN_TARGET = 8_192
 class GatewayProtocol(TurnsProtocol):
     """Parser callbacks run inside `data_received`, synchronously, in the order of the bytes."""
 
+    __slots__ = (
+        "_content_length",
+        "_exchange",
+        "_framing_bytes",
+        "_head_bytes",
+        "_known_head",
+        "_repeat",
+        "head_is_complete",
+        "heads_seen",
+        "is_between_requests",
+        "wire_bytes",
+    )
+
     def __init__(
         self,
         config: Config,

@@ -5,7 +5,6 @@ answered, the others wait, as a client that sends several at once expects it (RF
 """
 
 import asyncio
-from collections import deque
 from typing import Any
 
 from uvicorn.config import Config
@@ -16,6 +15,7 @@ from headgate.config.settings import ServerSettings
 from headgate.errors import HeadgateError
 from headgate.relay.body import BodyStream
 from headgate.relay.exchange import ClientSide, Exchange
+from headgate.server.flow import Flow, Pipeline
 from headgate.server.lane import FastLane
 from headgate.server.watch import Watch
 
@@ -28,7 +28,23 @@ _LINGER_SECONDS = 2.0
 
 
 class TurnsProtocol(HttpToolsProtocol):
-    """A connection without the reading of requests, which `protocol.py` adds."""
+    """A connection without the reading of requests, which `protocol.py` adds.
+
+    There may be ten thousand: attributes of ours have slots, so that uvicorn's stay few enough (30) to share
+    their names between instances, and nothing is made that most connections never need.
+    """
+
+    __slots__ = (
+        "_address",
+        "_is_turned_away",
+        "_watch",
+        "answered_at",
+        "client_side",
+        "is_discarding",
+        "lane",
+        "resumes",
+        "turns",
+    )
 
     def __init__(
         self,
@@ -40,8 +56,9 @@ class TurnsProtocol(HttpToolsProtocol):
         lane: FastLane,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.pipeline: Pipeline = Pipeline()  # type: ignore[assignment]
         self.lane = lane
-        self.turns: deque[Exchange | RequestResponseCycle] = deque()
+        self.turns: list[Exchange | RequestResponseCycle] = []
         """What was asked and is not answered yet, in order; the first one is being answered."""
         self.client_side: ClientSide
         self.is_discarding = False
@@ -57,6 +74,7 @@ class TurnsProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = Flow(transport)
         address = self.client[0] if self.client else "local"
         lane, now = self.lane, self.loop.time()
         self.client_side = lane.client_side(address, transport, self.flow, self.exchange_complete)
@@ -151,7 +169,7 @@ class TurnsProtocol(HttpToolsProtocol):
 
     def exchange_complete(self, exchange: Exchange) -> None:
         """An answer of the fast lane is out."""
-        self.turns.popleft()
+        del self.turns[0]
         self.lane.release(exchange)
         self.server_state.total_requests += 1
         if not exchange.keep_alive:
@@ -162,7 +180,7 @@ class TurnsProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer of the ASGI app is out. Uvicorn's own would start the next ASGI request at once."""
-        self.turns.popleft()
+        del self.turns[0]
         self.server_state.total_requests += 1
         if not self.transport.is_closing():
             self._next_turn()

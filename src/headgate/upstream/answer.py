@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from headgate.errors import AnswerCut
-from headgate.upstream.framing import AnswerFraming
+from headgate.upstream.framing import NO_FIELDS, AnswerFraming
 
 Sink = Callable[[bytes], bool]
 """Takes a piece at once; answers whether it has enough for now. Must not raise."""
@@ -70,6 +70,11 @@ class Answer:
         self.is_chunked = framing.is_chunked
         self.is_complete = framing.is_done and not framing.pieces
         """Nothing will follow what `read` has handed out."""
+
+    def forget_head(self) -> None:
+        """What the header lines said is not asked for any more: a long answer need not hold them."""
+        self.headers, self.fields, self.lines = [], NO_FIELDS, None
+        self._framing.forget_head()
 
     def take(self) -> bytes:
         """Everything that came since the last look, without waiting; b"" when that is nothing."""

@@ -1,12 +1,16 @@
 """Where an answer begins and ends (RFC 9112, section 6): bytes in, head and body pieces out. No I/O."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from headgate.errors import BadAnswer
 from headgate.upstream.plain import PlainReader
 from headgate.wire.headers import Headers
+
+NO_FIELDS: Mapping[bytes, bytes] = MappingProxyType({})
 
 MAX_SILENT_BYTES = 65_536
 """Bytes in a row that are neither body nor end: bounds the head, interim answers, chunk extensions and
@@ -68,7 +72,7 @@ class AnswerFraming:
         self.status = 0
         self.reason = b""
         self.headers: Headers = []
-        self.fields: dict[bytes, bytes] = {}
+        self.fields: Mapping[bytes, bytes] = NO_FIELDS
         self._headers: Headers = []
         self.expect(is_head_request=False)
 
@@ -119,6 +123,9 @@ class AnswerFraming:
                 self._drop_what_follows()
         elif self._silent_bytes > MAX_SILENT_BYTES:
             raise BadAnswer(_too_much("header bytes"), reason="EBADANSWER")
+
+    def forget_head(self) -> None:
+        self.headers, self.fields, self.lines = [], NO_FIELDS, None
 
     def end(self) -> bool:
         """The far side closed: whether that is the answer's end (RFC 9112, section 6.3, rule 8)."""
