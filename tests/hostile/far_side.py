@@ -34,6 +34,10 @@ class FarSide:
         self.clock = clock
         self.port = port
 
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def says(self, script: Script) -> ScriptedServer:
         """The provider for as long as the block lasts."""
         return ScriptedServer(script, port=self.port)
@@ -64,7 +68,9 @@ class FarSide:
 
 
 @contextmanager
-def far_gateway(folder: Path, provider: SimulatedProvider) -> Iterator[FarSide]:
+def far_gateway(
+    folder: Path, provider: SimulatedProvider, *, limit_ms: int = LIMIT_MS, buffered_bytes: int = 536_870_912
+) -> Iterator[FarSide]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     accounts = [
@@ -77,11 +83,11 @@ def far_gateway(folder: Path, provider: SimulatedProvider) -> Iterator[FarSide]:
         {"name": "good", "api_key": "sk-ant-sim-good", "base_url": provider.url, "priority": 1},
     ]
     settings = {
-        "server": {"request_timeout_ms": 3 * LIMIT_MS},
+        "server": {"request_timeout_ms": 3 * limit_ms, "max_buffered_bytes": buffered_bytes},
         "upstream": {
-            "connect_timeout_ms": LIMIT_MS,
-            "first_byte_timeout_ms": LIMIT_MS,
-            "idle_timeout_ms": LIMIT_MS,
+            "connect_timeout_ms": limit_ms,
+            "first_byte_timeout_ms": limit_ms,
+            "idle_timeout_ms": limit_ms,
         },
         "retry": {"attempts": 1},
     }
