@@ -19,15 +19,36 @@ async def test_status_shows_health_rotation_and_accounts(headgate: Command, gate
     """For people as lines that fit, for programs as one document."""
     empty = await headgate("status", COLUMNS="80")
     assert empty.code == 0, empty.err
-    assert "is degraded, up for" in empty.out
+    assert f"is degraded, on {gateway.url}, up for" in empty.out
     assert "No account has been put in yet" in empty.out
     await headgate.add("work")
     shown = (await headgate("status", COLUMNS="80")).out
-    assert "is ok, up for" in shown
+    assert f"is ok, on {gateway.url}, up for" in shown
     assert "Strategy session, rotation on" in shown
     assert "Recorder running" in shown
     assert max(map(len, shown.splitlines())) <= 80
     assert [line.split()[0] for line in shown.splitlines() if "active" in line] == ["work"]
+    assert shown.splitlines()[-1] == "1 of 1 accounts can serve now"
+
+
+async def test_status_says_who_cannot_serve_and_what_mends_it(
+    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+) -> None:
+    """Most accounts wait for their owner: it does not look fine, and each has its own mend."""
+    for name in ("refused", "refused-too", "spare", "paused"):
+        await headgate.add(name, "--base-url", provider.url)
+    await headgate("account", "pause", "paused")
+    for name in ("refused", "refused-too"):
+        provider.script(f"sk-ant-sim-{name}", rules=[{"fault": "status", "status": 401}])
+        assert (await headgate("account", "test", name)).code == 1
+    shown = (await headgate("status", COLUMNS="80")).out
+    assert "is degraded" in shown
+    assert "2 of 3 accounts wait for their owner: 2 needs_reauth" in " ".join(shown.split())
+    assert "1 of 4 accounts can serve now:" in shown
+    assert "  refused: needs re-auth: 401 authentication_error invalid x-api-key" in shown
+    assert "    headgate account reauth refused gives it a new key." in shown
+    assert "    headgate account resume paused ends it." in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_a_gateway_that_finishes_a_stream_is_stopping(tmp_path: Path, provider: SimulatedProvider) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
-from headgate.admin import accounts, health, probing, problems, requests, status, strategy, transfer
+from headgate.admin import accounts, health, probing, problems, requests, status, strategy, transfer, usage
 from headgate.admin.doors import Doors
 from headgate.admin.outside import Outside
 from headgate.admin.owner import Owner
@@ -23,6 +23,7 @@ ROUTERS = (
     transfer.router,
     strategy.router,
     requests.router,
+    usage.router,
 )
 ROUTES: Sequence[BaseRoute] = [route for router in ROUTERS for route in router.routes]
 

@@ -17,6 +17,9 @@ STORAGE_TIMEOUT_SECONDS = 2.0
 
 STATUSES = ("active", "paused", "rate_limited", "expired", "needs_reauth", "disabled")
 
+WAITING = ("expired", "needs_reauth", "disabled")
+"""States that no time ends."""
+
 router = APIRouter(tags=["health"])
 
 
@@ -70,6 +73,8 @@ async def health_of(owner: Owner) -> HealthView:
     counts = account_counts(owner)
     if not counts["active"]:
         troubles.append(_no_account_trouble(counts))
+    elif trouble := _owner_trouble(counts):
+        troubles.append(trouble)
     first = troubles[0] if troubles else None
     return HealthView(
         status="degraded" if first else "ok",
@@ -105,6 +110,20 @@ def _no_account_trouble(counts: dict[str, int]) -> Trouble:
         reason=f"No account is active: {states}",
         hint="headgate account list shows when a limited one comes back; "
         "headgate account resume ends a pause, headgate account reauth gives a refused one a new key.",
+    )
+
+
+def _owner_trouble(counts: dict[str, int]) -> Trouble | None:
+    """The rest still serves, but most of what the owner put in waits for the owner."""
+    waiting = sum(counts[status] for status in WAITING)
+    wanted = counts["total"] - counts["paused"]
+    if waiting * 2 <= wanted:
+        return None
+    states = ", ".join(f"{counts[status]} {status}" for status in WAITING if counts[status])
+    return Trouble(
+        code="accounts_need_owner",
+        reason=f"{waiting} of {wanted} accounts wait for their owner: {states}",
+        hint="headgate status names them, and what mends each.",
     )
 
 

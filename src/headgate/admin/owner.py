@@ -65,6 +65,8 @@ class Owner:
     sources: Mapping[str, Source]
     """Where a setting in force comes from, by path: the file is not always the one that is obeyed."""
     process: GatewayProcess | None = None
+    url: str = ""
+    """Where clients reach the gateway; empty when none runs."""
     started_at: float = 0.0
     """Unix seconds."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)

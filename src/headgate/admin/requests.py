@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
@@ -49,7 +50,9 @@ async def list_requests(
     since: Since = None,
 ) -> RequestPage:
     """Newest first."""
-    wanted = RequestFilter(status=status, account=account, model=model, since_ms=since)
+    wanted = await of_account(
+        owner, RequestFilter(status=status, account=account, model=model, since_ms=since)
+    )
     rows, next_cursor = await owner.requests.page(wanted, limit=limit, cursor=cursor)
     return RequestPage(requests=[request_view(row) for row in rows], next_cursor=next_cursor)
 
@@ -61,6 +64,7 @@ async def stream_requests(
     status: Status = None,
     account: OfAccount = None,
     model: OfModel = None,
+    since: Since = None,
     last_event_id: LastSeen = None,
 ) -> StreamingResponse:
     """Server-sent events: the form of `/api/requests`, oldest first, one request per event.
@@ -68,7 +72,9 @@ async def stream_requests(
     The event id is the place in the order of recording: a client that reconnects with
     `Last-Event-ID` misses nothing.
     """
-    wanted = RequestFilter(status=status, account=account, model=model)
+    wanted = await of_account(
+        owner, RequestFilter(status=status, account=account, model=model, since_ms=since)
+    )
     place = await owner.requests.last_seq() if last_event_id is None else last_event_id
     # Read before the stream begins, so that a wrong filter is still an answer with a status.
     rows, _ = await owner.requests.page(wanted, limit=max(backlog, 1))
@@ -78,6 +84,15 @@ async def stream_requests(
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
+
+
+async def of_account(owner: Owner, wanted: RequestFilter) -> RequestFilter:
+    """With what an account did under its earlier names."""
+    living = owner.pool.by_name(wanted.account) if wanted.account is not None else None
+    if living is None:
+        return wanted
+    names = await owner.requests.former_names(living.id, but=living.account.name)
+    return replace(wanted, account_id=living.id, former_names=names)
 
 
 async def _events(
@@ -116,8 +131,12 @@ def _matches(row: dict[str, Any], wanted: RequestFilter) -> bool:
         fits = not has_failed
     else:
         fits = wanted.status is None or row["status"] == int(wanted.status)
-    is_from_account = wanted.account is None or row["account"] == wanted.account
-    return fits and is_from_account and (wanted.model is None or row["model"] == wanted.model)
+    is_from_account = wanted.account is None or (
+        row["account"] == wanted.account
+        or (row["account"] in wanted.former_names and row["account_id"] == wanted.account_id)
+    )
+    is_recent = wanted.since_ms is None or row["timestamp"] >= wanted.since_ms
+    return fits and is_from_account and is_recent and (wanted.model is None or row["model"] == wanted.model)
 
 
 @router.get("/{request_id}", operation_id="get_request")

@@ -51,6 +51,7 @@ class JournalView(BaseModel):
 
 
 class StatusView(HealthView):
+    url: str = Field(description="Where clients reach it; empty: nothing is relayed here.")
     started_at: int
     rotation: Rotation
     in_flight: int = Field(description="Requests that have no complete answer yet.")
@@ -66,6 +67,7 @@ async def status(owner: ItsOwner) -> StatusView:
     process = owner.process
     return StatusView(
         **health.model_dump(),
+        url=owner.url,
         started_at=round(owner.started_at * 1000),
         rotation=rotation_of(owner),
         in_flight=process.in_flight if process else 0,

@@ -125,6 +125,7 @@ class Gateway:
             upstream=upstream,
             providers=self._providers,
             process=process,
+            url=_url_of(tcp),
         )
         listener = Listener(lane, build_app(owner=owner), clock)
         closing.callback(listener.close)
@@ -204,11 +205,15 @@ class Gateway:
     def _announce(self, tcp: socket.socket, warnings: list[str]) -> str:
         for warning in warnings:
             _log.warning("%s", warning)
-        host, port = tcp.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        url = f"http://{shown}:{port}"
+        url = _url_of(tcp)
         _log.info("Server running on %s", url)
         return url
+
+
+def _url_of(tcp: socket.socket) -> str:
+    host, port = tcp.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
 
 
 def _mode_warnings(folder: Path) -> list[str]:

@@ -164,6 +164,7 @@ def owner_of(
     upstream: UpstreamClient,
     providers: dict[str, Provider],
     process: GatewayProcess | None = None,
+    url: str = "",
 ) -> Owner:
     """`process` is None when nothing is relayed."""
 
@@ -183,5 +184,6 @@ def owner_of(
         save_setting=save,
         sources=loaded.sources,
         process=process,
+        url=url,
         started_at=clock.now(),
     )

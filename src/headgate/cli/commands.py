@@ -40,6 +40,11 @@ ENTRIES = (
         "headgate requests --status error --limit 20",
     ),
     Entry(
+        "usage",
+        "Show what was used: requests, errors and tokens, in sums and in all.",
+        "headgate usage --since 7d --by model",
+    ),
+    Entry(
         "logs",
         "Print the last lines of the log file, those of gateway and recorder alike.",
         "headgate logs --path",

@@ -53,26 +53,38 @@ class Control:
             raise _refused(doing, answer)
         return answer.json()
 
-    async def events(self, path: str, *, doing: str, params: dict[str, Any]) -> AsyncIterator[Any]:
-        """The data of each event of a stream, until the gateway ends it."""
-        request = self._client.build_request("GET", path, params=params, timeout=None)
+    async def events(
+        self, path: str, *, doing: str, params: dict[str, Any], after: str | None = None
+    ) -> AsyncIterator[tuple[str, Any]]:
+        """Id and data of each event of a stream, until the gateway ends it. `after` goes on behind an id.
+
+        Raises CutOff when the gateway is gone."""
+        headers = {"last-event-id": after} if after is not None else {}
+        request = self._client.build_request("GET", path, params=params, headers=headers, timeout=None)
         try:
             answer = await self._client.send(request, stream=True)
             try:
                 if answer.is_error:
                     await answer.aread()
                     raise _refused(doing, answer)
+                event_id = ""
                 async for line in answer.aiter_lines():
-                    if line.startswith("data: "):
-                        yield json.loads(line.removeprefix("data: "))
+                    if line.startswith("id: "):
+                        event_id = line.removeprefix("id: ")
+                    elif line.startswith("data: "):
+                        yield event_id, json.loads(line.removeprefix("data: "))
             finally:
                 await answer.aclose()
         except httpx.HTTPError as error:
             raise _cut_off(doing, error) from error
 
 
-def _cut_off(doing: str, error: httpx.HTTPError) -> CommandFailed:
-    return CommandFailed(
+class CutOff(CommandFailed):
+    """The gateway was there, and does not answer any more."""
+
+
+def _cut_off(doing: str, error: httpx.HTTPError) -> CutOff:
+    return CutOff(
         doing,
         f"the gateway did not answer ({type(error).__name__}: {error})",
         "headgate status shows whether it runs; its log says why it stopped.",

@@ -66,6 +66,34 @@ def open_control(loaded: "Loaded", *, writes: bool) -> "AbstractAsyncContextMana
     return control.open_control(loaded, writes=writes)
 
 
+def running_gateway(folder: Path) -> "AbstractAsyncContextManager[Control | None]":
+    """See `control.running_gateway`."""
+    from headgate.cli import control
+
+    return control.running_gateway(folder)
+
+
+def is_ending(loaded: "Loaded") -> bool:
+    """See `control.is_ending`."""
+    from headgate.cli import control
+
+    return control.is_ending(loaded)
+
+
+def control_socket(folder: Path) -> Path:
+    """By which commands reach a gateway on this data folder."""
+    from headgate.config import places
+
+    return folder / places.CONTROL_SOCKET
+
+
+def cut_off() -> type[Exception]:
+    """See `control.CutOff`."""
+    from headgate.cli import control
+
+    return control.CutOff
+
+
 def run_gateway(loaded: "Loaded") -> int:
     """See `assembly.process.run`."""
     from headgate.assembly import process

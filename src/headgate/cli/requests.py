@@ -7,24 +7,15 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.cells import cell_len
 from rich.text import Text
 
-from headgate.cli.control import Control, open_control
+from headgate.cli import completion, on_demand
 from headgate.cli.fitting import print_fitting
+from headgate.cli.following import follow_requests, status_style, warn_of_unknown
+from headgate.cli.moments import SINCE_HELP, read_since
 from headgate.cli.options import AsJson, ConfigPath, load
-from headgate.cli.terminal import (
-    CommandFailed,
-    clock_time,
-    err,
-    failing_as,
-    out,
-    print_json,
-    print_json_line,
-    printable,
-    span,
-    table,
-)
+from headgate.cli.reach import look
+from headgate.cli.terminal import CommandFailed, clock_time, failing_as, out, print_json, span, table
 
 COLUMNS = ("=time", "account", "model", "=status", "error", "=id", "#duration", "#in", "#out")
 """What says least comes last: a narrow terminal does not show it."""
@@ -32,10 +23,6 @@ COLUMNS = ("=time", "account", "model", "=status", "error", "=id", "#duration", 
 ATTEMPT_COLUMNS = ("account", "=status", "error", "reason", "#started", "#duration", "=rests_until")
 
 _ID_PREFIX = "hgr_"
-_GAP = 2
-"""Characters between two columns of a followed line."""
-_WIDEST = 40
-"""One long path must not push apart all that come after it."""
 
 
 def requests(
@@ -46,29 +33,40 @@ def requests(
     status: Annotated[
         str | None, typer.Option(metavar="S", help="error, success, or an HTTP status such as 429.")
     ] = None,
-    account: Annotated[str | None, typer.Option(metavar="NAME", help="Only those of one account.")] = None,
+    account: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only those of one account.", autocompletion=completion.account_names
+        ),
+    ] = None,
     model: Annotated[str | None, typer.Option(metavar="M", help="Only those for one model.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="T", help=SINCE_HELP)] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl+C.")] = False,
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the latest requests, with --follow those to come as well; with ID one and its attempts."""
+    doing = "Cannot follow the requests" if follow else "Cannot list the requests"
     named = {"status": status, "account": account, "model": model}
-    filters = {name: value for name, value in named.items() if value}
-    if request_id is None:
-        asyncio.run(_list(config, limit, filters, follow=follow, as_json=as_json))
-    elif filters or follow:
-        raise CommandFailed(
-            f"Cannot show the request {request_id}",
-            "an ID names one request, so there is nothing to choose from or to follow",
-            f"headgate requests {request_id}",
-            exit_code=2,
-        )
+    filters: dict[str, Any] = {name: value for name, value in named.items() if value}
+    if since is not None and (since_at := read_since(since, doing=doing)) is not None:
+        filters["since"] = since_at
+    if request_id is not None:
+        if filters or follow:
+            raise CommandFailed(
+                f"Cannot show the request {request_id}",
+                "an ID names one request, so there is nothing to choose from or to follow",
+                f"headgate requests {request_id}",
+                exit_code=2,
+            )
+        _show(config, request_id, as_json=as_json)
+    elif follow:
+        asyncio.run(follow_requests(config, limit, filters, as_json=as_json))
     else:
-        asyncio.run(_show(config, request_id, as_json=as_json))
+        asyncio.run(_list(config, limit, filters, as_json=as_json))
 
 
-async def _show(config: Path | None, request_id: str, *, as_json: bool) -> None:
+def _show(config: Path | None, request_id: str, *, as_json: bool) -> None:
     doing = f"Cannot show the request {request_id}"
     # Other words would ask for the API's other pages below the same address.
     if not request_id.startswith(_ID_PREFIX):
@@ -78,9 +76,8 @@ async def _show(config: Path | None, request_id: str, *, as_json: bool) -> None:
             "headgate requests lists them; an answer has its own in x-headgate-request-id.",
             exit_code=2,
         )
-    with failing_as(doing):
-        async with open_control(load(config), writes=False) as control:
-            one = await control.get(f"/api/requests/{quote(request_id, safe='')}", doing=doing)
+    quoted = quote(request_id, safe="", errors="surrogateescape")
+    one = look(config, f"/api/requests/{quoted}", doing=doing)
     if as_json:
         print_json(one)
         return
@@ -92,51 +89,19 @@ async def _show(config: Path | None, request_id: str, *, as_json: bool) -> None:
         out.print("No attempts: it was answered without asking a provider")
 
 
-async def _list(
-    config: Path | None, limit: int, filters: dict[str, str], *, follow: bool, as_json: bool
-) -> None:
-    with failing_as("Cannot list the requests"):
-        async with open_control(load(config), writes=False) as control:
-            if follow:
-                await _follow(control, limit, filters, as_json=as_json)
-                return
-            answer = await control.get(
-                "/api/requests", doing="Cannot list the requests", params={"limit": limit, **filters}
-            )
+async def _list(config: Path | None, limit: int, filters: dict[str, Any], *, as_json: bool) -> None:
+    doing = "Cannot list the requests"
+    with failing_as(doing):
+        async with on_demand.open_control(load(config), writes=False) as control:
+            answer = await control.get("/api/requests", doing=doing, params={"limit": limit, **filters})
             if not answer["requests"]:
-                await _warn_of_unknown(control, filters)
+                await warn_of_unknown(control, filters)
     if as_json:
         print_json(answer)
     elif answer["requests"]:
         print_fitting(COLUMNS, [_row(one) for one in answer["requests"]])
     else:
         out.print("No requests" + (" that match" if filters else " yet"))
-
-
-async def _follow(control: Control, limit: int, filters: dict[str, str], *, as_json: bool) -> None:
-    """The latest ones oldest first, then each new one as a line, so that it reads downwards."""
-    doing = "Cannot follow the requests"
-    if not control.is_running:
-        raise CommandFailed(doing, "no gateway is running, so none will come", "headgate serve")
-    await _warn_of_unknown(control, filters)
-    params, lines = {"backlog": limit, **filters}, _Lines()
-    async for event in control.events("/api/requests/stream", doing=doing, params=params):
-        if "missed" in event:
-            err.print(f"{event['missed']} requests went by too fast to be shown", style="yellow")
-        elif as_json:
-            print_json_line(event)
-        else:
-            out.print(lines.line(event), soft_wrap=True)
-
-
-async def _warn_of_unknown(control: Control, filters: dict[str, str]) -> None:
-    """An account that is not there may still have a history, so its name is no error."""
-    if (name := filters.get("account")) is None:
-        return
-    try:
-        await control.get(f"/api/accounts/{quote(name, safe='')}", doing="Cannot look the account up")
-    except CommandFailed as unknown:
-        err.print(f"warning: {unknown.why}", style="yellow", soft_wrap=True, markup=False)
 
 
 def _row(one: dict[str, Any]) -> tuple[Any, ...]:
@@ -183,47 +148,8 @@ def _attempt_row(attempt: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-class _Lines:
-    """Requests as lines of text whose columns stay in place: each is as wide as the widest met so far."""
-
-    def __init__(self) -> None:
-        self._widths: dict[int, int] = {}
-
-    def line(self, one: dict[str, Any]) -> Text:
-        """What is not known is left out."""
-        line = Text()
-        for at, words in enumerate(_words(one)):
-            length = cell_len(words)
-            width = self._widths[at] = max(self._widths.get(at, 0), min(length, _WIDEST))
-            line.append(words, _status_style(one["status"]) if at == 1 else "")
-            line.append(" " * (max(width - length, 0) + (_GAP if width else 0)))
-        line.rstrip()
-        return line
-
-
-def _words(one: dict[str, Any]) -> Iterator[str]:
-    yield clock_time(one["created_at"] / 1000)
-    yield str(one["status"])
-    yield span(one["duration_ms"])
-    yield one["account"] or ""
-    yield printable(f"{one['method']} {one['path']}")
-    yield printable(one["model"] or "")
-    yield _usage(one["usage"] or {})
-    yield one["error"] or ""
-    yield one["id"]
-
-
-def _usage(usage: dict[str, Any]) -> str:
-    counts = {"in": usage.get("input_tokens"), "out": usage.get("output_tokens")}
-    return " ".join(f"{count:,} {way}" for way, count in counts.items() if count is not None)
-
-
 def _status(one: dict[str, Any]) -> Text:
-    return Text(str(one["status"]), _status_style(one["status"]))
-
-
-def _status_style(code: int) -> str:
-    return "green" if code < 400 else "yellow" if code < 500 else "red"
+    return Text(str(one["status"]), status_style(one["status"]))
 
 
 def _number(value: int | None) -> str:

@@ -1,17 +1,34 @@
-"""`headgate status`: is it up, who serves, what waits."""
+"""`headgate status`: is it up, who can serve, what is in trouble and what mends it."""
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from headgate.cli import on_demand
 from headgate.cli.accounts import print_accounts
-from headgate.cli.control import is_ending, running_gateway
 from headgate.cli.options import AsJson, ConfigPath, load
-from headgate.cli.terminal import CommandFailed, out, print_json, span, state
-from headgate.config.loading import Loaded
-from headgate.config.places import CONTROL_SOCKET
+from headgate.cli.terminal import (
+    CommandFailed,
+    clock_time,
+    out,
+    print_json,
+    printable,
+    span,
+    state,
+)
+
+if TYPE_CHECKING:
+    from headgate.config.loading import Loaded
+
+_MENDS = {
+    "paused": "headgate account resume {name} ends it.",
+    "needs_reauth": "headgate account reauth {name} gives it a new key.",
+    "disabled": "See the provider's console; headgate account resume {name} has it asked again.",
+    "expired": "headgate account reauth {name} gives it a new key.",
+}
+"""What an account waits for, by its status."""
 
 
 def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
@@ -23,13 +40,14 @@ def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
     _print_gateway(view)
     if accounts:
         print_accounts(accounts, more="A wider terminal, or headgate account list --json,")
+        _print_who_serves(accounts)
     else:
         out.print("No accounts yet. Put one in: headgate account add NAME --api-key-stdin", markup=False)
 
 
 async def _ask(config: Path | None) -> tuple[Any, list[Any]]:
     loaded = load(config)
-    async with running_gateway(loaded.data_folder) as gateway:
+    async with on_demand.running_gateway(loaded.data_folder) as gateway:
         if gateway is None:
             raise _nobody_answers(loaded)
         view = await gateway.get("/status", doing="Cannot read the status")
@@ -37,9 +55,9 @@ async def _ask(config: Path | None) -> tuple[Any, list[Any]]:
         return view, accounts["accounts"]
 
 
-def _nobody_answers(loaded: Loaded) -> CommandFailed:
-    socket = loaded.data_folder / CONTROL_SOCKET
-    if is_ending(loaded):
+def _nobody_answers(loaded: "Loaded") -> CommandFailed:
+    socket = on_demand.control_socket(loaded.data_folder)
+    if on_demand.is_ending(loaded):
         return CommandFailed(
             "The gateway is stopping" if socket.exists() else "The gateway is starting or stopping",
             f"nothing listens on {socket}, but its recorder is still at work",
@@ -54,14 +72,9 @@ def _nobody_answers(loaded: Loaded) -> CommandFailed:
 
 def _print_gateway(view: dict[str, Any]) -> None:
     rotation = view["rotation"]
-    out.print(
-        "Headgate",
-        view["version"],
-        "is",
-        Text.assemble(state(view["status"]), ","),
-        "up for",
-        span(view["uptime"]),
-    )
+    where = f"on {view['url']}, " if view["url"] else ""
+    up = f"{where}up for {span(view['uptime'])}"
+    out.print("Headgate", view["version"], "is", Text.assemble(state(view["status"]), ","), up)
     for trouble in view["troubles"]:
         out.print(f"  {trouble['reason']}. {trouble['hint']}", style="yellow", markup=False)
     turns = "on" if rotation["enabled"] else "off"
@@ -71,3 +84,19 @@ def _print_gateway(view: dict[str, Any]) -> None:
     alive = "running" if recorder["alive"] else "down"
     dropped = view["journal"]["dropped"] + recorder["lost"]
     out.print(f"Recorder {alive}, {recorder['lag_bytes']} bytes behind, {dropped} records lost")
+
+
+def _print_who_serves(accounts: list[dict[str, Any]]) -> None:
+    """How many can, and of each of the others why not and what mends it."""
+    others = [one for one in accounts if one["skipped_because"] is not None]
+    serving = len(accounts) - len(others)
+    count = f"{serving} of {len(accounts)} accounts can serve now"
+    out.print(count + (":" if others else ""), style="green" if not others else "red" if not serving else "")
+    for one in others:
+        returns_at = one["rate_limit_reset"]
+        back = f"It returns by itself at {clock_time(returns_at)}." if returns_at is not None else ""
+        mend = _MENDS.get(one["status"], back).format(name=one["name"])
+        # A line of its own for what is to be typed: it must not be lost in a provider's long words.
+        out.print(Text(f"  {one['name']}: {printable(one['skipped_because'])}"), style="yellow")
+        if mend:
+            out.print(f"    {mend}", markup=False)

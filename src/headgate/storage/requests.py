@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.errors import InvalidRequest
 from headgate.storage.database import Database
@@ -18,7 +19,11 @@ class RequestFilter:
     status: str | int | None = None
     """`error`, `success`, or an HTTP status."""
     account: str | None = None
+    account_id: int | None = None
+    """With `former_names`: also what this account did under those."""
+    former_names: tuple[str, ...] = ()
     model: str | None = None
+    caller: str | None = None
     since_ms: int | None = None
 
 
@@ -40,7 +45,7 @@ class RequestStore:
         A page never repeats or skips a row because newer ones arrived: the cursor names a place in
         the order (time, id), not a count.
         """
-        query = sa.select(requests).where(*_conditions(wanted))
+        query = sa.select(requests).where(*conditions(wanted))
         if cursor is not None:
             place = sa.tuple_(requests.c.timestamp, requests.c.id)
             query = query.where(place < sa.tuple_(*map(sa.literal, _read_cursor(cursor))))
@@ -62,6 +67,17 @@ class RequestStore:
                 return None
             return {**row, "attempts": _dicts((await connection.execute(of_it)).mappings())}
 
+    async def former_names(self, account_id: int, *, but: str) -> tuple[str, ...]:
+        """The other names under which an account has a history: a name is its own when the first or the
+        last request under it was. Asks the index for a few rows per name, however long the history."""
+        async with self._database.read() as connection:
+            found, name = [], await _name_after(connection, None)
+            while name is not None:
+                if name != but and account_id in await _first_and_last(connection, name):
+                    found.append(name)
+                name = await _name_after(connection, name)
+        return tuple(found)
+
     async def last_seq(self) -> int:
         """Where a live view begins; 0 for an empty history."""
         async with self._database.read() as connection:
@@ -74,21 +90,48 @@ class RequestStore:
             return _dicts((await connection.execute(query)).mappings())
 
 
+async def _name_after(connection: AsyncConnection, name: str | None) -> str | None:
+    """The next name in the history, in the order of the index `requests_account`."""
+    next_one = sa.select(sa.func.min(requests.c.account))
+    if name is not None:
+        next_one = next_one.where(requests.c.account > name)
+    found: str | None = (await connection.execute(next_one)).scalar()
+    return found
+
+
+async def _first_and_last(connection: AsyncConnection, name: str) -> set[int | None]:
+    """Ids of the accounts that had the name at both ends of its history."""
+    of_name = sa.select(requests.c.account_id).where(requests.c.account == name).limit(1)
+    first = await connection.execute(of_name.order_by(requests.c.timestamp))
+    last = await connection.execute(of_name.order_by(requests.c.timestamp.desc()))
+    return {first.scalar(), last.scalar()}
+
+
 def _dicts(rows: Iterable[sa.RowMapping]) -> list[Row]:
     return [dict(row) for row in rows]
 
 
-def _conditions(wanted: RequestFilter) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
+def conditions(wanted: RequestFilter) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
     if wanted.status is not None:
-        conditions.append(_status_condition(str(wanted.status)))
+        found.append(_status_condition(str(wanted.status)))
     if wanted.account is not None:
-        conditions.append(requests.c.account == wanted.account)
+        found.append(_account_condition(wanted))
     if wanted.model is not None:
-        conditions.append(requests.c.model == wanted.model)
+        found.append(requests.c.model == wanted.model)
+    if wanted.caller is not None:
+        found.append(requests.c.caller == wanted.caller)
     if wanted.since_ms is not None:
-        conditions.append(requests.c.timestamp >= wanted.since_ms)
-    return conditions
+        found.append(requests.c.timestamp >= wanted.since_ms)
+    return found
+
+
+def _account_condition(wanted: RequestFilter) -> sa.ColumnElement[bool]:
+    by_name = requests.c.account == wanted.account
+    if not wanted.former_names:
+        return by_name
+    earlier = requests.c.account.in_(wanted.former_names) & (requests.c.account_id == wanted.account_id)
+    return sa.or_(by_name, earlier)
 
 
 def _status_condition(status: str) -> sa.ColumnElement[bool]:

@@ -1,0 +1,82 @@
+"""What was used: `GET /api/usage`."""
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from headgate.admin.owner import ItsOwner, Owner
+from headgate.admin.requests import OfAccount, OfModel, Since, Status, of_account
+from headgate.storage.requests import RequestFilter
+from headgate.storage.usage import COUNTS, Grouping, usage
+
+router = APIRouter(prefix="/api/usage", tags=["requests"])
+
+
+class Usage(BaseModel):
+    """Sums. Tokens as the provider counted them; a request without a count adds none."""
+
+    requests: int
+    errors: int = Field(description="With a status of 400 or more, or failed after their first byte.")
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+
+
+class UsageGroup(Usage):
+    group: str | None = Field(
+        description="Account, model, key, or the hour or day in UTC; null: requests without one."
+    )
+
+
+class UsageReport(BaseModel):
+    by: Grouping
+    since_at: int | None
+    groups: list[UsageGroup] = Field(description="Those with the most requests first; times in their order.")
+    total: Usage
+
+
+By = Annotated[Grouping, Query(description="What the sums are made by.")]
+OfKey = Annotated[str | None, Query(description="The client key, by the name that the requests show.")]
+
+
+@router.get("", operation_id="usage")
+async def report(
+    owner: ItsOwner,
+    by: By = "account",
+    since: Since = None,
+    account: OfAccount = None,
+    key: OfKey = None,
+    model: OfModel = None,
+    status: Status = None,
+) -> UsageReport:
+    """Everything since then, or ever. One pass over that time's requests, from the database."""
+    wanted = await of_account(
+        owner, RequestFilter(account=account, caller=key, model=model, status=status, since_ms=since)
+    )
+    sums: defaultdict[str | None, dict[str, int]] = defaultdict(lambda: dict.fromkeys(COUNTS, 0))
+    for row in await usage(owner.database, wanted, by):
+        group = sums[_group_name(owner, row, by)]
+        for count in COUNTS:
+            group[count] += row[count]
+    groups = [UsageGroup(group=name, **counts) for name, counts in sums.items()]
+    is_time = by in ("hour", "day")
+    groups.sort(key=lambda one: (one.group or "") if is_time else (-one.requests, one.group or ""))
+    total = {count: sum(getattr(one, count) for one in groups) for count in COUNTS}
+    return UsageReport(by=by, since_at=since, groups=groups, total=Usage(**total))
+
+
+def _group_name(owner: Owner, row: dict[str, Any], by: Grouping) -> str | None:
+    key = row["key"]
+    if key is None:
+        return None
+    if by == "account":
+        living = owner.pool.by_id(key)
+        return living.account.name if living is not None else row["name"]
+    if by in ("hour", "day"):
+        moment = datetime.fromtimestamp(key / 1000, UTC)
+        return moment.strftime("%Y-%m-%d" if by == "day" else "%Y-%m-%dT%H:00Z")
+    return str(key)

@@ -1,0 +1,56 @@
+"""`headgate usage`: requests, errors and tokens, in sums."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from headgate.cli import completion
+from headgate.cli.fitting import print_fitting
+from headgate.cli.moments import SINCE_HELP, read_since
+from headgate.cli.options import AsJson, ConfigPath
+from headgate.cli.reach import look
+from headgate.cli.terminal import clock_time, out, print_json
+
+_HEADINGS = ("#requests", "#errors", "#input", "#output", "#cache_read|#read", "#cache_write|#write")
+_COUNTS = ("requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+
+By = Literal["account", "model", "key", "hour", "day"]
+
+
+def usage(
+    account: Annotated[
+        str | None,
+        typer.Option(metavar="A", help="Only that of one account.", autocompletion=completion.account_names),
+    ] = None,
+    key: Annotated[str | None, typer.Option(metavar="K", help="Only that of one client key.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="M", help="Only that for one model.")] = None,
+    since: Annotated[str, typer.Option(metavar="T", help=SINCE_HELP)] = "24h",
+    by: Annotated[
+        By, typer.Option(metavar="account|model|key|hour|day", help="What the sums are made by.")
+    ] = "account",
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was used: requests, errors and tokens, in sums and in all. Hours and days are UTC's."""
+    doing = "Cannot show the usage"
+    since_at = read_since(since, doing=doing)
+    asked = {"by": by, "since": since_at, "account": account, "key": key, "model": model}
+    params = {name: value for name, value in asked.items() if value is not None}
+    found = look(config, "/api/usage", doing=doing, params=params)
+    if as_json:
+        print_json(found)
+        return
+    when = f"since {clock_time(since_at / 1000)}" if since_at is not None else "ever"
+    if not found["groups"]:
+        chosen = " that match" if account or key or model else ""
+        out.print(f"No requests{chosen} {when}", markup=False)
+        return
+    rows = [_row(one["group"] or f"(no {by})", one) for one in found["groups"]]
+    if len(rows) > 1:
+        rows.append(_row("total", found["total"]))
+    print_fitting((by, *_HEADINGS), rows)
+    out.print(f"{found['total']['requests']:,} requests {when}", style="dim", markup=False)
+
+
+def _row(name: str, counts: dict[str, Any]) -> tuple[str, ...]:
+    return (name, *(f"{counts[count]:,}" for count in _COUNTS))

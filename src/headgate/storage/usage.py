@@ -1,0 +1,57 @@
+"""What was used: requests, errors and tokens, in sums by account, model, key, hour or day.
+
+One pass over the requests of a time; `requests_newest` finds where it begins.
+"""
+
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from headgate.storage.database import Database
+from headgate.storage.requests import RequestFilter, conditions
+from headgate.storage.schema import FAILED, requests
+
+Grouping = Literal["account", "model", "key", "hour", "day"]
+
+_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+
+_KEYS: dict[Grouping, sa.ColumnElement[Any]] = {
+    # A renamed account is one group: its id is what stays.
+    "account": requests.c.account_id,
+    "model": requests.c.model,
+    "key": requests.c.caller,
+    "hour": requests.c.timestamp - requests.c.timestamp % _HOUR_MS,
+    "day": requests.c.timestamp - requests.c.timestamp % _DAY_MS,
+}
+
+_SUMMED = {
+    "input_tokens": requests.c.input_tokens,
+    "output_tokens": requests.c.output_tokens,
+    "cache_read_tokens": requests.c.cache_read_tokens,
+    "cache_write_tokens": sa.func.coalesce(requests.c.cache_write_5m_tokens, 0)
+    + sa.func.coalesce(requests.c.cache_write_1h_tokens, 0),
+}
+COUNTS = ("requests", "errors", *_SUMMED)
+"""The sums of a group, in the order in which they are shown."""
+
+
+async def usage(database: Database, wanted: RequestFilter, by: Grouping) -> list[dict[str, Any]]:
+    """A group each: `key` (an id, a name, Unix milliseconds, or None), `name` of an account, and sums."""
+    key = _KEYS[by].label("key")
+    is_failed = sa.case((FAILED, 1), else_=0)
+    # For an account that is gone; one that is there has its name of today.
+    name = sa.func.max(requests.c.account) if by == "account" else sa.null()
+    query = (
+        sa.select(
+            key,
+            name.label("name"),
+            sa.func.count().label("requests"),
+            sa.func.sum(is_failed).label("errors"),
+            *(sa.func.coalesce(sa.func.sum(column), 0).label(sums) for sums, column in _SUMMED.items()),
+        )
+        .where(*conditions(wanted))
+        .group_by(key)
+    )
+    async with database.read() as connection:
+        rows = (await connection.execute(query)).mappings().all()
+    return [{**row, **{count: int(row[count]) for count in COUNTS}} for row in rows]

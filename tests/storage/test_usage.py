@@ -1,0 +1,77 @@
+"""Sums over the history, on both databases."""
+
+from typing import Any
+
+import pytest
+
+from headgate.storage.batch import Step, write_batch
+from headgate.storage.database import Database
+from headgate.storage.requests import RequestFilter, RequestStore
+from headgate.storage.usage import Grouping, usage
+from tests.storage.rows import request_row, rows_of
+
+HOUR = 3_600_000
+NOTHING: dict[str, Any] = dict.fromkeys(
+    ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
+)
+
+
+@pytest.fixture
+async def filled(database: Database) -> Database:
+    """Two accounts, one of them renamed, one request without account and without counts."""
+    rows = [
+        request_row("r1", timestamp=10 * HOUR, account="old", account_id=1, caller="key-1"),
+        request_row("r2", timestamp=10 * HOUR + 5, account="new", account_id=1, status=500, model="big"),
+        request_row("r3", timestamp=11 * HOUR, account="other", account_id=2, cache_write_1h_tokens=10),
+        request_row("r4", timestamp=30 * HOUR, account="other", account_id=2, error="overloaded_error"),
+        request_row("r5", timestamp=30 * HOUR, account=None, account_id=None, status=401, **NOTHING),
+    ]
+    await write_batch(database, Step("j", "s", 0, 1), rows_of(*rows))
+    return database
+
+
+@pytest.mark.parametrize(
+    ("by", "groups"),
+    [
+        ("account", {1: (2, 1), 2: (2, 1), None: (1, 1)}),
+        ("model", {"claude-sonnet-4-5": (4, 2), "big": (1, 1)}),
+        ("key", {"key-1": (1, 0), "anonymous": (4, 3)}),
+        ("hour", {10 * HOUR: (2, 1), 11 * HOUR: (1, 0), 30 * HOUR: (2, 2)}),
+        ("day", {0: (3, 1), 24 * HOUR: (2, 2)}),
+    ],
+)
+async def test_every_request_is_in_one_group(filled: Database, by: Grouping, groups: dict[Any, Any]) -> None:
+    """By the account's id, so that a new name makes no second group of it."""
+    found = await usage(filled, RequestFilter(), by)
+    assert {row["key"]: (row["requests"], row["errors"]) for row in found} == groups
+
+
+async def test_tokens_are_summed_and_missing_counts_add_none(filled: Database) -> None:
+    """Both kinds of cache writes are one number."""
+    sums = {row["key"]: row for row in await usage(filled, RequestFilter(), "account")}
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+    assert [sums[2][name] for name in names] == [2, 4, 6, 18]
+    assert [sums[None][name] for name in names] == [0, 0, 0, 0]
+    since = await usage(filled, RequestFilter(since_ms=11 * HOUR, account="other"), "account")
+    assert [(row["key"], row["requests"]) for row in since] == [(2, 2)]
+
+
+async def test_an_account_is_found_under_its_earlier_names(filled: Database) -> None:
+    """Those of others are not among them."""
+    store = RequestStore(filled)
+    assert await store.former_names(1, but="new") == ("old",)
+    assert await store.former_names(2, but="other") == ()
+    wanted = RequestFilter(account="new", account_id=1, former_names=("old",))
+    rows, _ = await store.page(wanted)
+    assert [row["id"] for row in rows] == ["r2", "r1"]
+
+
+async def test_a_time_is_found_by_its_index(database: Database) -> None:
+    """However long the history is, only the time asked for is read."""
+    if database.dialect != "sqlite":
+        pytest.skip("PostgreSQL chooses by its statistics, which a small table does not have")
+    async with database.read() as connection:
+        plan = await connection.exec_driver_sql(
+            "EXPLAIN QUERY PLAN SELECT model, count(*) FROM requests WHERE timestamp >= 5 GROUP BY model"
+        )
+        assert "USING INDEX requests_newest (timestamp>?)" in " ".join(str(row) for row in plan.all())
