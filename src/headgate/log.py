@@ -5,6 +5,7 @@ compact JSON (`"status_code":403`). Secrets are blanked in the finished line, wh
 Where lines go is in `log_output.py`.
 """
 
+import asyncio
 import json
 import logging
 import re
@@ -24,6 +25,8 @@ from headgate.log_output import Console, LogFile, Output, occupy_standard_stream
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _LEVEL_WORDS = {"WARNING": "WARN", "CRITICAL": "ERROR"}
+
+REQUEST_ID_PREFIX = "hgr_"
 
 _OWN_ATTRIBUTES = len(vars(logging.makeLogRecord({})))
 """So many stand at the front of every record; the rest came by `extra=` or from a formatter."""
@@ -210,11 +213,24 @@ def _level_of(record: logging.LogRecord) -> str:
 
 
 def _extras_of(record: logging.LogRecord) -> dict[str, Any]:
-    return {
+    extras = {
         name: value
         for name, value in islice(vars(record).items(), _OWN_ATTRIBUTES, None)
         if value is not None and name not in _FORMATTED
     }
+    if "request_id" not in extras and (request_id := _request_of_this_task()) is not None:
+        extras["request_id"] = request_id
+    return extras
+
+
+def _request_of_this_task() -> str | None:
+    """The task that serves a request is named after it: so lines of parts that do not know it have it too."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop in this thread
+        return None
+    name = task.get_name() if task is not None else ""
+    return name if name.startswith(REQUEST_ID_PREFIX) else None
 
 
 def _compact(fields: Mapping[str, Any]) -> str:

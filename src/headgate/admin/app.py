@@ -9,7 +9,18 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
-from headgate.admin import accounts, health, probing, problems, requests, status, strategy, transfer, usage
+from headgate.admin import (
+    accounts,
+    health,
+    logs,
+    probing,
+    problems,
+    requests,
+    status,
+    strategy,
+    transfer,
+    usage,
+)
 from headgate.admin.doors import Doors
 from headgate.admin.outside import Outside
 from headgate.admin.owner import Owner
@@ -24,6 +35,7 @@ ROUTERS = (
     strategy.router,
     requests.router,
     usage.router,
+    logs.router,
 )
 ROUTES: Sequence[BaseRoute] = [route for router in ROUTERS for route in router.routes]
 

@@ -47,7 +47,7 @@ ENTRIES = (
     Entry(
         "logs",
         "Print the last lines of the log file, those of gateway and recorder alike.",
-        "headgate logs --path",
+        "headgate logs --follow --level warn",
     ),
     Entry("strategy", "How an account is chosen among those that can serve."),
     Entry("db", "The database that accounts and history are kept in."),

@@ -52,7 +52,13 @@ class RequestLog:
             return
         self._resting[attempt.account] = until
         said = "rate limited" if attempt.status == 429 else "out"
-        _log.warning("Account %s %s until %s", attempt.account, said, _moment(until))
+        _log.warning(
+            "Account %s %s until %s",
+            attempt.account,
+            said,
+            _moment(until),
+            extra={"request_id": record.id},
+        )
 
 
 def _write_completion(record: RequestRecord) -> None:

@@ -141,7 +141,7 @@ x-headgate-request-id: {request_id}
         The exchange holds the task, and `open_exchanges` the exchange, until the answer is out.
         """
         exchange.ready_at = self._clock.monotonic()
-        exchange.task = self._loop.create_task(self._relay.serve(exchange))
+        exchange.task = self._loop.create_task(self._relay.serve(exchange), name=exchange.id)
 
     def refuse(self, exchange: Exchange, error: HeadgateError) -> None:
         """Answer a refusal; the relay never sees the exchange."""
