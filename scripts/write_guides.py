@@ -6,11 +6,15 @@ docstring is the promise in our words.
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 TESTS = Path(__file__).resolve().parent.parent / "tests" / "guides"
+
+TEXTS = Path(__file__).resolve().with_name("guide_texts.toml")
 
 _NAME = re.compile(r"test_([a-z])(\d+)_\w+")
 
@@ -25,6 +29,23 @@ it, which drives the running program from outside: over HTTP, over raw sockets, 
 `[x]` stands for a value; quoted texts stand in the message as they are. One test alone:
 `make test ARGS="tests/guides -k NAME"`.
 """
+
+_TEXTS_HEAD = """
+## Every error text of the guides
+
+Whoever searches for a message finds it here, also one that cannot occur or that another program prints. `[x]`
+stands for a value. Those that Headgate says are looked for in its sources by a test.
+"""
+
+KINDS = {
+    "said": "said in these words",
+    "other": "said as `{ours}`",
+    "passed": "the provider's, passed on",
+    "never": "cannot occur",
+    "foreign": "another program's",
+    "later": "not in this version",
+}
+"""What becomes of a guide's text here; see `guide_texts.toml`."""
 
 SECTIONS = {
     "h": "Health and status",
@@ -51,7 +72,25 @@ class Promise:
 
 def page() -> str:
     promises = list(read_promises())
-    return _HEAD + "".join(_section(letter, promises) for letter in SECTIONS)
+    kept = "".join(_section(letter, promises) for letter in SECTIONS)
+    return _HEAD + kept + _TEXTS_HEAD + "".join(_group(group) for group in read_groups())
+
+
+def read_groups(file: Path = TEXTS) -> list[dict[str, Any]]:
+    """The guides' error texts, by what they are about. KeyError for one that does not say all it should."""
+    groups: list[dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8"))["group"]
+    return groups
+
+
+def _group(group: dict[str, Any]) -> str:
+    lines = "".join(_text_line(text) for text in group["text"])
+    return f"\n### {group['title']}\n\n| text | here | cause | mend |\n|---|---|---|---|\n{lines}"
+
+
+def _text_line(text: dict[str, str]) -> str:
+    here = KINDS[text["kind"]].format(ours=text.get("ours"))
+    cells = (f"`{text['text']}`", here, text["cause"], text["mend"])
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
 def read_promises(folder: Path = TESTS) -> Iterator[Promise]:

@@ -7,12 +7,17 @@ import subprocess
 from pathlib import Path
 
 import httpx
+from typer.main import get_command
 
+from headgate.cli.app import app
+from headgate.cli.commands import every_command
 from headgate.config.settings import LogSettings
 from headgate.testing.process import SimulatedProvider
+from scripts import write_guides
 from tests.gateway import PROGRAM, Gateway, wait_until
 from tests.guides.asking import lines_of, logged, message
 
+ROOT = Path(__file__).parents[2]
 PRETTY = r"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] (DEBUG|INFO|WARN|ERROR): \[[\w-]+\] \S"
 
 
@@ -155,3 +160,43 @@ def test_s11_the_same_lines_on_standard_output(tmp_path: Path, provider: Simulat
         gateway.stop(expect_code=0)
         assert len(lines_of(gateway, "Stopped")) == 1
         assert sorted(gateway.output_text().splitlines()) == sorted(gateway.log_text().splitlines())
+
+
+def test_s14_every_error_text_of_the_guides_is_explained() -> None:
+    """Every error text of the guides is listed with cause and mend; what Headgate says, it says."""
+    page = (ROOT / "docs" / "guides.md").read_text()
+    program = ROOT / "src" / "headgate"
+    files = [file for file in program.rglob("*.py") if "testing" not in file.parts]
+    sources = "\n".join(file.read_text() for file in files)
+    texts = [text for group in write_guides.read_groups() for text in group["text"]]
+    assert len(texts) > 80
+    assert len({text["text"] for text in texts}) == len(texts)
+    for text in texts:
+        words = text["text"]
+        line = next(line for line in page.splitlines() if line.startswith(f"| `{words}` |"))
+        assert all(cell.strip() for cell in line.split(" | "))
+        assert text["cause"] and text["mend"]
+        assert ("ours" in text) is (text["kind"] in ("said", "other")), words
+        assert text.get("ours", "") in sources, words
+        if text["kind"] in ("never", "later"):
+            assert f'"{words}' not in sources, f"{words} is said after all"
+
+
+def test_s14_the_commands_that_mend_are_there() -> None:
+    """Every `headgate …` that the list of texts tells a reader to type is a command of this version."""
+    commands = {" ".join(path) for path, _ in every_command(get_command(app))}
+    for group in write_guides.read_groups():
+        for text in group["text"]:
+            for typed in re.findall(r"`headgate ([a-z ]+)", text["cause"] + text["mend"]):
+                words = typed.split()
+                assert " ".join(words) in commands or words[0] in commands, text["mend"]
+
+
+def test_s14_with_nothing_running_status_says_how_to_start(tmp_path: Path) -> None:
+    """`headgate status` with nothing running says so and how to start; exit code 1."""
+    gateway = Gateway(tmp_path, accounts=())
+    told = gateway.command("status")
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "No gateway is running" in told.stderr
+    assert "mend: headgate serve starts it" in told.stderr
+    assert gateway.command("status", "--json").stdout == ""
