@@ -35,6 +35,13 @@ be written as `file:/path`, which reads it from there. An unknown key in the fil
 nearest valid one, and so is an unknown provider anywhere; an unknown `HEADGATE_` variable is a
 warning.
 
+A running gateway takes a change over about a second after it was saved (also of `.env` and of the files
+that `file:` names), on SIGHUP, and by `POST /api/config/reload`. Requests that run end under the settings
+that they began with; upstream connections that are open keep their keep-alive time. When the new settings
+are wrong the old ones stay in force: the log and `/health` say where. A setting marked *needs a restart* is
+kept as it was until then. An account that the file no longer declares is removed; the others keep their
+health.
+
 A setting marked *not in effect yet* is read and checked but belongs to a later release: setting it is warned
 about.
 
@@ -104,7 +111,10 @@ def _settings_tables() -> Iterator[str]:
 
 
 def _marks(row: table.Row) -> str:
-    return " *Not in effect yet.*" if row.is_later else ""
+    """Both may be true of one; until something obeys it, a restart changes nothing."""
+    if row.is_later:
+        return " *Not in effect yet.*"
+    return " *Needs a restart.*" if row.needs_restart else ""
 
 
 def _default(row: table.Row) -> str:

@@ -54,6 +54,7 @@ SECTIONS = {
     "c": "Callers",
     "d": "Data",
     "s": "Service and logs",
+    "f": "Settings",
     "p": "Places it runs",
 }
 """By the letter that a row's id begins with, in the order of the page."""

@@ -1,7 +1,7 @@
 """An owner's side on a real SQLite file and a real pool, behind a real socket."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,10 @@ import httpx
 import pytest
 
 from headgate.admin.app import build_app
+from headgate.admin.configuration import Configuration
 from headgate.admin.owner import Owner
 from headgate.clock import SystemClock
+from headgate.config.loading import load_settings
 from headgate.config.settings import Settings
 from headgate.outbox import Outbox
 from headgate.pool.pool import Pool
@@ -41,47 +43,33 @@ class Relaying:
     recorder: RecorderReport = field(default_factory=report)
 
 
-@dataclass
-class Saved:
-    """The settings file's part: what was written there, and whether it can be."""
-
-    is_writable: bool = True
-    values: dict[str, Any] = field(default_factory=dict)
-
-    async def save(self, path: str, value: Any) -> bool:
-        if self.is_writable:
-            self.values[path] = value
-        return self.is_writable
-
-
-@pytest.fixture
-def saved() -> Saved:
-    return Saved()
-
-
 @pytest.fixture
 def relaying() -> Relaying:
     return Relaying()
 
 
 @pytest.fixture
-async def owner(tmp_path: Path, saved: Saved, relaying: Relaying) -> AsyncIterator[Owner]:
+async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
+    """Its settings file is `config.yaml` in the test's folder; no variable has a say."""
     clock = SystemClock()
     database = await open_database(tmp_path / "headgate.db")
     await database.upgrade()
     provider, upstream = AnthropicProvider(), UpstreamClient(clock, Outbox())
+    pool = Pool(clock, {provider.name: provider})
+
+    async def apply(settings: Settings) -> None:
+        pool.strategy = settings.routing.strategy
+
     yield Owner(
-        settings=Settings(),
+        configuration=Configuration(load_settings({}, {}, tmp_path / "config.yaml"), apply=apply),
         clock=clock,
         version="1.2.3",
         database=database,
         accounts=AccountStore(database, SecretBox.open_or_create(tmp_path), clock),
         requests=RequestStore(database),
-        pool=Pool(clock, {provider.name: provider}),
+        pool=pool,
         upstream=upstream,
         providers={provider.name},
-        save_setting=saved.save,
-        sources={},
         process=relaying,
         started_at=clock.now(),
     )
@@ -94,6 +82,12 @@ async def client(owner: Owner) -> AsyncIterator[httpx.AsyncClient]:
     """Without an admin key: this machine is the owner."""
     async with served(build_app(owner=owner)) as client:
         yield client
+
+
+def set_up(owner: Owner, **settings: Any) -> None:
+    """These are in force, as if they had been loaded."""
+    loaded = owner.configuration.loaded
+    owner.configuration.loaded = replace(loaded, settings=Settings.model_validate(settings))
 
 
 async def add(client: httpx.AsyncClient, name: str, **fields: Any) -> dict[str, Any]:

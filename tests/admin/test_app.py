@@ -9,7 +9,7 @@ from starlette.routing import Route
 from headgate.admin.app import ROUTES, build_app
 from headgate.admin.doors import OPEN_PATHS
 from headgate.admin.owner import Owner
-from headgate.config.settings import Settings
+from tests.admin.conftest import set_up
 from tests.admin.serving import served
 
 MADE_BY_THE_FRAMEWORK = {"/openapi.json"}
@@ -28,7 +28,7 @@ def every_route() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def locked(owner: Owner) -> Owner:
-    owner.settings = Settings.model_validate({"admin": {"key": "the-key"}})
+    set_up(owner, admin={"key": "the-key"})
     return owner
 
 
@@ -61,7 +61,7 @@ async def test_a_key_changed_while_running_is_in_force_at_once(locked: Owner) ->
     async with served(build_app(owner=locked)) as client:
         headers = {"x-management-key": "the-key"}
         assert (await client.get("/status", headers=headers)).status_code == 200
-        locked.settings = Settings.model_validate({"admin": {"key": "another"}})
+        set_up(locked, admin={"key": "another"})
         assert (await client.get("/status", headers=headers)).status_code == 401
 
 

@@ -5,9 +5,8 @@ import pytest
 
 from headgate.admin.app import build_app
 from headgate.admin.owner import Owner
-from headgate.config.settings import Settings
 from headgate.pool.faults import Fault
-from tests.admin.conftest import Relaying, add, report
+from tests.admin.conftest import Relaying, add, report, set_up
 from tests.admin.serving import served
 
 
@@ -29,7 +28,7 @@ async def test_health_is_ok_with_version_uptime_and_accounts(client: httpx.Async
 
 async def test_health_needs_no_key_and_tells_nothing_private(owner: Owner) -> None:
     """A load balancer asks it: no name of an account is in it."""
-    owner.settings = Settings.model_validate({"admin": {"key": "secret-admin-key"}})
+    set_up(owner, admin={"key": "secret-admin-key"})
     async with served(build_app(owner=owner)) as client:
         assert (await client.get("/api/accounts")).status_code == 401
         key = {"x-dashboard-key": "secret-admin-key"}

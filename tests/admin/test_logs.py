@@ -9,8 +9,7 @@ import httpx
 import pytest
 
 from headgate.admin.owner import Owner
-from headgate.config.settings import LogSettings
-from tests.admin.conftest import Relaying
+from tests.admin.conftest import Relaying, set_up
 
 CALM = '[2026-01-01T00:00:00.000Z] INFO: [Proxy] calm {"request_id":"hgr_0"}\n'
 BROKEN = "[2026-01-01T00:00:01.000Z] ERROR: [Server] broken\nTraceback\nValueError: sk-ant-api03-abcdefgh\n"
@@ -35,7 +34,7 @@ class LogOnDisk:
 @pytest.fixture
 def file(tmp_path: Path, owner: Owner) -> LogOnDisk:
     path = tmp_path / "app.log"
-    owner.settings = owner.settings.model_copy(update={"log": LogSettings(file=str(path))})
+    set_up(owner, log={"file": str(path)})
     return LogOnDisk(path)
 
 
@@ -74,7 +73,7 @@ async def test_filters(client: httpx.AsyncClient, file: LogOnDisk) -> None:
 async def test_no_file(client: httpx.AsyncClient, file: LogOnDisk, owner: Owner) -> None:
     """Nothing logged yet is an empty list; a log that goes nowhere is told."""
     assert (await client.get("/api/logs")).json()["logs"] == []
-    owner.settings = owner.settings.model_copy(update={"log": LogSettings(file=None)})
+    set_up(owner, log={"file": None})
     for path in ("/api/logs", "/api/logs/stream"):
         answer = await client.get(path)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from headgate.admin import (
     accounts,
+    config,
     health,
     logs,
     probing,
@@ -33,6 +34,7 @@ ROUTERS = (
     probing.router,
     transfer.router,
     strategy.router,
+    config.router,
     requests.router,
     usage.router,
     logs.router,

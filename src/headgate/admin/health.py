@@ -24,7 +24,7 @@ router = APIRouter(tags=["health"])
 
 
 class Trouble(BaseModel):
-    """One reason why the gateway is degraded."""
+    """One thing that the owner should mend."""
 
     code: str = Field(description="Stable word for programs.")
     reason: str
@@ -32,7 +32,7 @@ class Trouble(BaseModel):
 
 
 class HealthView(BaseModel):
-    """`code` and `reason` are those of the first trouble; absent while all is well."""
+    """`code` and `reason` are those of the first trouble that degrades it; absent while none does."""
 
     status: Literal["ok", "degraded"]
     version: str
@@ -76,6 +76,7 @@ async def health_of(owner: Owner) -> HealthView:
     elif trouble := _owner_trouble(counts):
         troubles.append(trouble)
     first = troubles[0] if troubles else None
+    troubles += settings_notices(owner)
     return HealthView(
         status="degraded" if first else "ok",
         version=owner.version,
@@ -125,6 +126,37 @@ def _owner_trouble(counts: dict[str, int]) -> Trouble | None:
         reason=f"{waiting} of {wanted} accounts wait for their owner: {states}",
         hint="headgate status names them, and what mends each.",
     )
+
+
+def settings_notices(owner: Owner) -> list[Trouble]:
+    """Without values, names of files or the like: everybody may read them."""
+    configuration, found = owner.configuration, []
+    if configuration.failure is not None:
+        place = f" ({configuration.failure_place})" if configuration.failure_place else ""
+        found.append(
+            Trouble(
+                code="settings_invalid",
+                reason=f"The settings are wrong{place}; those from before stay in force",
+                hint="`headgate config check` says all that is wrong.",
+            )
+        )
+    if configuration.unsaved:
+        found.append(
+            Trouble(
+                code="settings_not_saved",
+                reason=f"In force until the next stop only: {', '.join(configuration.unsaved)}",
+                hint="The settings file could not be written; the log says why.",
+            )
+        )
+    if configuration.waiting:
+        found.append(
+            Trouble(
+                code="restart_needed",
+                reason=f"Changed, but kept as before until a restart: {', '.join(configuration.waiting)}",
+                hint="Restart the gateway, or take the change back.",
+            )
+        )
+    return found
 
 
 def _record_troubles(owner: Owner) -> list[Trouble]:

@@ -5,14 +5,15 @@ The commands fill one as well when no gateway runs: the same routes then answer 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from headgate.admin.configuration import Configuration, Swap
 from headgate.clock import Clock
-from headgate.config.loading import Source
+from headgate.config.changing import Changed
 from headgate.config.settings import Settings
 from headgate.pool.pool import Pool
 from headgate.record.supervisor import RecorderReport
@@ -47,11 +48,20 @@ class GatewayProcess(Protocol):
     def recorder(self) -> RecorderReport: ...
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeOutcome:
+    """What came of a change of settings, with the words for it."""
+
+    changed: Changed
+    swap: Swap
+    warnings: list[str]
+
+
 @dataclass
 class Owner:
-    """Mutable in one place: a settings reload swaps `settings`."""
+    """All that the owner's side may touch."""
 
-    settings: Settings
+    configuration: Configuration
     clock: Clock
     version: str
     database: Database
@@ -60,10 +70,6 @@ class Owner:
     pool: Pool
     upstream: UpstreamClient
     providers: Collection[str]
-    save_setting: Callable[[str, Any], Awaitable[bool]]
-    """Path (`routing.strategy`) and value; False: in force now, but the file could not be written."""
-    sources: Mapping[str, Source]
-    """Where a setting in force comes from, by path: the file is not always the one that is obeyed."""
     process: GatewayProcess | None = None
     url: str = ""
     """Where clients reach the gateway; empty when none runs."""
@@ -71,6 +77,24 @@ class Owner:
     """Unix seconds."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held over a write and its effect on the pool, so that both see changes in the same order."""
+
+    @property
+    def settings(self) -> Settings:
+        return self.configuration.settings
+
+    async def reload_settings(self) -> Swap:
+        """Raises SettingsError, or what else kept them from being applied; the old ones stay then."""
+        async with self.changing:
+            return await self.configuration.reload()
+
+    async def change_settings(self, changes: Mapping[str, Any]) -> ChangeOutcome:
+        """In force from the next request on. Raises SettingsError; nothing is changed then."""
+        async with self.changing:
+            changed, swap = await self.configuration.change(changes)
+        warnings = list(changed.warnings)
+        if changed.needs_restart:
+            warnings.append(f"{', '.join(changed.needs_restart)}: a running gateway needs a restart for it")
+        return ChangeOutcome(changed, swap, warnings)
 
 
 def _owner_of(request: Request) -> Owner:

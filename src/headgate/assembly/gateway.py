@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from headgate.admin.app import build_app
+from headgate.admin.configuration import Configuration
+from headgate.admin.owner import Owner
 from headgate.assembly import parts
+from headgate.assembly.reload import RunningParts, follow_files, reload
 from headgate.assembly.stores import Stores, become_the_only_one, open_current
 from headgate.clock import Clock
 from headgate.config.loading import Loaded
 from headgate.config.places import CONTROL_SOCKET
 from headgate.config.saving import write_default_file
 from headgate.config.settings import Settings
-from headgate.errors import SettingsError
 from headgate.outbox import Outbox
 from headgate.record.catch_up import catch_up
 from headgate.record.journal import Journal
@@ -33,6 +35,7 @@ from headgate.server.ports import open_control_socket, open_port
 from headgate.server.process import RunningProcess
 from headgate.storage.database import Database
 from headgate.storage.declared import take_declared
+from headgate.tasks import TaskGroup
 from headgate.upstream.client import UpstreamClient
 
 _log = logging.getLogger("headgate.server")
@@ -43,7 +46,9 @@ class Gateway:
 
     def __init__(self, loaded: Loaded, clock: Clock) -> None:
         self._loaded = loaded
-        self._settings: Settings = loaded.settings
+        self._settings: Settings = loaded.settings  # at the start; see `Owner.settings` for those in force
+        self._owner: Owner | None = None
+        self._tasks = TaskGroup()
         self._clock = clock
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -56,7 +61,7 @@ class Gateway:
         take_signals(self)
         async with AsyncExitStack() as closing:
             try:
-                listener, process = await self._open(closing)
+                listener, process, owner = await self._open(closing)
             except asyncio.CancelledError:
                 if not self._stop.is_set():
                     raise
@@ -67,7 +72,7 @@ class Gateway:
             await self._stop.wait()
             process.is_draining = True
             _log.info("Shutting down: running requests may end")
-            await listener.drain(self._settings.server.shutdown_grace_seconds, self._hurry)
+            await listener.drain(owner.settings.server.shutdown_grace_seconds, self._hurry)
         _log.info("Stopped")
 
     def ask_to_stop(self) -> None:
@@ -79,13 +84,18 @@ class Gateway:
             self._opening.cancel()
             self._opening = None
 
+    def ask_to_reload(self) -> None:
+        """Load the settings once more. What is wrong with them is in the log; the old ones stay then."""
+        if self._owner is not None and not self._stop.is_set():
+            self._tasks.spawn(reload(self._owner), name="settings reload")
+
     # ---- opening, bottom up ----------------------------------------------------------------------
 
-    async def _open(self, closing: AsyncExitStack) -> tuple[Listener, RunningProcess]:
+    async def _open(self, closing: AsyncExitStack) -> tuple[Listener, RunningProcess, Owner]:
         settings, clock = self._settings, self._clock
         for warning in self._loaded.warnings:
             _log.warning("%s", warning)
-        self._refuse_to_stand_open()
+        parts.refuse_to_stand_open(settings)
         self._make_settings_file()
         instance = await become_the_only_one(self._loaded)
         closing.callback(instance.release)
@@ -106,10 +116,11 @@ class Gateway:
             clock, outbox, keepalive_seconds=keepalive_seconds, own_address=tcp.getsockname()
         )
         closing.push_async_callback(upstream.close)
+        planner = await parts.planner_of(stores, pool, self._providers, journal, clock)
         relay = parts.relay_of(
             settings,
             pool=pool,
-            planner=await parts.planner_of(stores, pool, self._providers, journal, clock),
+            planner=planner,
             upstream=upstream,
             journal=journal,
             clock=clock,
@@ -117,24 +128,42 @@ class Gateway:
         callers = parts.callers_of(settings)
         lane = FastLane(relay, callers, outbox=outbox, clock=clock, limits=settings.server)
         process = RunningProcess(lane, journal, recorder)
+        running = RunningParts(
+            settings=settings,
+            stores=stores,
+            pool=pool,
+            planner=planner,
+            upstream=upstream,
+            journal=journal,
+            recorder=recorder,
+            lane=lane,
+            clock=clock,
+        )
         owner = parts.owner_of(
-            self._loaded,
+            Configuration(self._loaded, apply=running.apply),
             stores,
             pool,
             clock,
-            upstream=upstream,
             providers=self._providers,
+            upstream=upstream,
             process=process,
             url=_url_of(tcp),
         )
         listener = Listener(lane, build_app(owner=owner), clock)
         closing.callback(listener.close)
+        running.listener = listener
         await listener.listen(tcp)
         await self._listen_locally(listener, closing)
+        self._follow_settings(owner, closing)
         folder_warnings = _mode_warnings(self._loaded.data_folder)
         file_warnings = [*folder_warnings, *stores.database.warnings, *stores.secrets.warnings]
         instance.announce(self._announce(tcp, [*file_warnings, *closed_warnings]))
-        return listener, process
+        return listener, process, owner
+
+    def _follow_settings(self, owner: Owner, closing: AsyncExitStack) -> None:
+        closing.push_async_callback(self._tasks.cancel)
+        self._owner = owner
+        self._tasks.spawn(follow_files(owner), name="settings files")
 
     async def _open_stores(self, closing: AsyncExitStack) -> Stores:
         """The database, brought up to what an earlier life left in the journal, and to the settings."""
@@ -170,26 +199,6 @@ class Gateway:
         await listener.listen_locally(control)
 
     # ---- what is said and what is refused --------------------------------------------------------
-
-    def _refuse_to_stand_open(self) -> None:
-        """Beyond loopback only with keys on both doors."""
-        settings = self._settings
-        if parts.is_loopback(settings.server.host):
-            return
-        missing = [
-            name
-            for name, is_missing in (
-                ("access.api_keys", not settings.access.api_keys),
-                ("admin.key", settings.admin.key is None),
-            )
-            if is_missing
-        ]
-        if missing:
-            raise SettingsError(
-                f"Refusing to listen on {settings.server.host} without {' and '.join(missing)}.",
-                hint=f"Set {'both' if len(missing) > 1 else 'it'} in the settings file, "
-                "or listen on 127.0.0.1.",
-            )
 
     def _make_settings_file(self) -> None:
         """A path that was named and is not there is most often misspelt."""

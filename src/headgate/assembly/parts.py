@@ -1,6 +1,5 @@
 """Builders of the parts that settings shape. A reload calls them again for those that it replaces."""
 
-import asyncio
 import ipaddress
 import logging
 from collections.abc import Callable
@@ -8,12 +7,12 @@ from importlib.metadata import version
 from typing import Any
 
 from headgate.access.callers import Callers
+from headgate.admin.configuration import Configuration
 from headgate.admin.owner import GatewayProcess, Owner
 from headgate.assembly.stores import Stores
 from headgate.clock import Clock
-from headgate.config.loading import Loaded
-from headgate.config.saving import save_setting
 from headgate.config.settings import RoutingSettings, Settings
+from headgate.errors import SettingsError
 from headgate.pool.living import LivingAccount
 from headgate.pool.objects import Objects
 from headgate.pool.pool import Pool, Switch
@@ -146,6 +145,25 @@ def callers_of(settings: Settings) -> Callers:
     )
 
 
+def refuse_to_stand_open(settings: Settings) -> None:
+    """Beyond loopback only with keys on both doors."""
+    if is_loopback(settings.server.host):
+        return
+    missing = [
+        name
+        for name, is_missing in (
+            ("access.api_keys", not settings.access.api_keys),
+            ("admin.key", settings.admin.key is None),
+        )
+        if is_missing
+    ]
+    if missing:
+        raise SettingsError(
+            f"Refusing to listen on {settings.server.host} without {' and '.join(missing)}.",
+            hint=f"Set {'both' if len(missing) > 1 else 'it'} in the settings file, or listen on 127.0.0.1.",
+        )
+
+
 def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -156,7 +174,7 @@ def is_loopback(host: str) -> bool:
 
 
 def owner_of(
-    loaded: Loaded,
+    configuration: Configuration,
     stores: Stores,
     pool: Pool,
     clock: Clock,
@@ -167,12 +185,8 @@ def owner_of(
     url: str = "",
 ) -> Owner:
     """`process` is None when nothing is relayed."""
-
-    async def save(path: str, value: Any) -> bool:
-        return await asyncio.to_thread(save_setting, loaded.path, path, value)
-
     return Owner(
-        settings=loaded.settings,
+        configuration=configuration,
         clock=clock,
         version=version("headgate"),
         database=stores.database,
@@ -181,8 +195,6 @@ def owner_of(
         pool=pool,
         upstream=upstream,
         providers=set(providers),
-        save_setting=save,
-        sources=loaded.sources,
         process=process,
         url=url,
         started_at=clock.now(),

@@ -25,12 +25,32 @@ def run(loaded: Loaded, *, clock: Clock | None = None) -> int:
 
 
 def _take_signals(gateway: Gateway) -> None:
-    """From before anything is open: the first ends the start or asks for the drain, the second cuts that
-    short."""
+    """From before anything is open: the first SIGINT or SIGTERM ends the start or asks for the drain, the
+    second cuts that short; SIGHUP reloads the settings."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows: Ctrl+C ends the runner
             loop.add_signal_handler(number, gateway.ask_to_stop)
+    if hasattr(signal, "SIGHUP"):
+        had_terminal = _has_terminal()
+
+        def on_hangup() -> None:
+            """Sent to reload, or by a terminal that was closed."""
+            if had_terminal and not _has_terminal():
+                gateway.ask_to_stop()
+            else:
+                gateway.ask_to_reload()
+
+        loop.add_signal_handler(signal.SIGHUP, on_hangup)
+
+
+def _has_terminal() -> bool:
+    """Does a terminal control this process?"""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _loop_factory() -> Any:

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from starlette.types import ASGIApp
 
 from headgate.admin.app import build_app
+from headgate.admin.configuration import Configuration
 from headgate.admin.doors import as_local_owner
 from headgate.admin.owner import Owner
 from headgate.assembly import parts
@@ -13,8 +15,10 @@ from headgate.assembly.stores import Stores, open_current
 from headgate.cli.terminal import err
 from headgate.clock import SystemClock
 from headgate.config.loading import Loaded
+from headgate.config.settings import Settings
 from headgate.outbox import Outbox
 from headgate.pool.living import LivingAccount
+from headgate.pool.pool import Pool
 from headgate.upstream.client import UpstreamClient
 
 
@@ -42,12 +46,18 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
         await stores.fill(pool)
         for warning in await stores.accounts.warnings():
             err.print(f"warning: {warning}", style="yellow", soft_wrap=True, markup=False)
+        configuration = Configuration(loaded, apply=partial(_apply, pool))
         upstream = UpstreamClient(clock, Outbox())
         try:
-            yield parts.owner_of(loaded, stores, pool, clock, upstream=upstream, providers=providers)
+            yield parts.owner_of(configuration, stores, pool, clock, upstream=upstream, providers=providers)
         finally:
             await upstream.close()
         states = {account_id: living.health.to_state() for account_id, living in changed.items()}
         await stores.health.save(states, at_ms=round(clock.now() * 1000))
     finally:
         await database.close()
+
+
+async def _apply(pool: Pool, settings: Settings) -> None:
+    """What a command shows behind its own change; all else is read at the next start."""
+    pool.strategy = settings.routing.strategy

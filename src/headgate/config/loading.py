@@ -5,18 +5,21 @@ Whatever is wrong is said with the place it came from, all of it at once.
 
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from headgate.config import env_file, environment, files, places, table
+from headgate.config import env_file, environment, files, fingerprints, places, table
 from headgate.config.complaints import Complaint, path_of, words_of
 from headgate.config.env_file import EnvFile
 from headgate.config.files import Position
+from headgate.config.fingerprints import Fingerprint
 from headgate.config.settings import Settings
 from headgate.errors import SettingsError
+
+SET_WHILE_RUNNING = "set while running, not in the file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,11 @@ class Origin:
     """The settings file that a flag names."""
     folder: Path | None = None
     """Where `.env` is looked for; None: nowhere."""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Set while the process runs, and not to be had from the file: stronger than all else."""
+
+    def overridden(self, overrides: Mapping[str, Any]) -> "Origin":
+        return replace(self, overrides=overrides)
 
     def load(self) -> "Loaded":
         """Raises SettingsError with all that is wrong. Writes nothing."""
@@ -47,11 +55,14 @@ class Origin:
 
     def examine(self) -> "Examined":
         """Raises SettingsError only for a file that cannot be read or is no YAML at all."""
+        env_path = (self.folder / env_file.NAME,) if self.folder else ()
+        seen = {**fingerprints.of(env_path)}  # before reading: what is saved meanwhile is seen later
         below = env_file.read(self.folder / env_file.NAME, self.environ) if self.folder else EnvFile(Path())
         real = environment.with_upper_names(self.environ)
         variables = {**environment.with_upper_names(below.variables), **real}
         named = self.path or environment.config_path(variables)
         file = Path(named or places.config_file(variables)).expanduser().absolute()
+        seen |= fingerprints.of([file])
         found = files.read(file, {**below.variables, **self.environ})
         merged = _Merged(file, found or files.Parsed())
         for assignment in environment.assignments(variables):
@@ -60,6 +71,8 @@ class Origin:
         for name, value in self.flags.items():
             if value is not None:
                 merged.put(name, value, Source(f"flag {name}"))
+        for name, value in self.overrides.items():
+            merged.put(name, value, Source(SET_WHILE_RUNNING))
         settings, complaints = _validated(merged)
         warnings = (
             *environment.warnings(variables),
@@ -67,21 +80,23 @@ class Origin:
             *_mode_warnings(file, merged.parsed),
             *(_later_warnings(settings, merged) if settings is not None else ()),
         )
+        seen |= fingerprints.of(_secret_files(merged.values))
+        data_folder = places.data_folder(variables)
         loaded = None
         if settings is not None:
             loaded = Loaded(
                 settings=settings,
                 path=file,
-                data_folder=places.data_folder(variables),
+                data_folder=data_folder,
                 warnings=warnings,
                 sources=merged.sources,
                 secret_key=variables.get(places.SECRET_KEY_VARIABLE),
                 has_file=found is not None,
                 is_named=named is not None,
-                watched=(file, *((below.path,) if self.folder else ()), *_secret_files(merged.values)),
+                watched=seen,
                 origin=self,
             )
-        return Examined(file, found is not None, loaded, complaints, warnings)
+        return Examined(file, found is not None, data_folder, loaded, complaints, warnings, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +118,8 @@ class Loaded:
     has_file: bool = True
     is_named: bool = False
     """By a flag or a variable; else it is the platform's own."""
-    watched: tuple[Path, ...] = ()
-    """All files that had a say: settings, `.env`, secrets."""
+    watched: Mapping[Path, Fingerprint] = field(default_factory=dict)
+    """All files that had a say, as they were then: settings, `.env`, secrets."""
 
     def source_of(self, path: str) -> Source | None:
         """Of the setting itself or of the group that gave it; None: the default stands."""
@@ -117,9 +132,11 @@ class Examined:
 
     path: Path
     has_file: bool
+    data_folder: Path
     loaded: Loaded | None
     complaints: list[Complaint]
     warnings: tuple[str, ...]
+    watched: Mapping[Path, Fingerprint]
 
     def or_raise(self) -> Loaded:
         if self.loaded is None:

@@ -5,18 +5,16 @@ import logging
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
-from headgate.config import first_file, table
-from headgate.config.settings import Settings
-from headgate.errors import SettingsError
+from headgate.config import first_file
 
 _log = logging.getLogger("headgate.config")
 
@@ -26,20 +24,21 @@ _NESTED_MAP = re.compile(rf"^[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n{_SKIPPED}( +)[^\
 _NESTED_LIST = re.compile(rf"^( *)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n{_SKIPPED}( *)-( +)\S", re.MULTILINE)
 
 
-def save_setting(path: Path, key: str, value: Any) -> bool:
-    """Write one setting into the file; everything else in it stays as it is.
+def save_settings(path: Path, changes: Mapping[str, Any]) -> bool:
+    """Write settings by their paths into the file; everything else in it stays as it is.
 
     False when the file cannot be written or is broken (a WARN line says why): the file is untouched then.
-    Raises SettingsError when there is no such setting or the value is none it can have.
+    Whether the values are any good is for the caller to know (`changing.py`).
     """
-    _check(key, value)
     target = path.resolve()
     try:
         text = target.read_text(encoding="utf-8-sig") if target.exists() else first_file.text()
-        _replace(target, _with(text, key.split("."), value))
+        for key, value in changes.items():
+            text = _with(text, key.split("."), value)
+        _replace(target, text)
     except (OSError, UnicodeDecodeError, YAMLError) as error:
-        reason = str(error).replace("\n", " ")
-        _log.warning("%s is changed but could not be saved to %s: %s", key, path, reason)
+        reason = error.strerror if isinstance(error, OSError) else "it is not what it should be"
+        _log.warning("%s could not be saved to %s: %s", ", ".join(changes), path, reason)
         return False
     return True
 
@@ -54,24 +53,6 @@ def write_default_file(path: Path) -> bool:
         _log.warning("Running on defaults; no settings file could be made at %s: %s", path, error.strerror)
         return False
     return True
-
-
-def _check(key: str, value: Any) -> None:
-    known = [row.path for row in table.rows() if row.variable]
-    if key not in known:
-        meant = table.nearest(key, known)
-        raise SettingsError(
-            f"Unknown setting {key}" + (f", did you mean {meant}?" if meant else ""),
-            hint="docs/settings.md lists every setting.",
-        )
-    nested = value
-    for step in reversed(key.split(".")):
-        nested = {step: nested}
-    try:
-        Settings.model_validate(nested)
-    except ValidationError as error:
-        words = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"{key}: {words}", hint="docs/settings.md lists every setting.") from error
 
 
 def _with(text: str, steps: list[str], value: Any) -> str:

@@ -92,6 +92,22 @@ def matches(wanted: str, path: str) -> bool:
     return len(steps) == len(found) and all(w in (f, *free) for w, f in zip(steps, found, strict=True))
 
 
+def value_at(section: BaseModel, path: str) -> Any:
+    """The value in force of a concrete path; the default where the owner's own name is not there."""
+    value: Any = section
+    for step in path.split("."):
+        if isinstance(value, BaseModel):
+            value = getattr(value, step)
+        elif isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, tuple) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            row = row_of(path)
+            return row.default if row is not None else None
+    return value
+
+
 def values(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Each setting in force with its concrete path: those in lists and maps too, by number and name.
 

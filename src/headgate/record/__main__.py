@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
@@ -26,12 +28,24 @@ def main() -> int:
     # What no line of ours shows need not be looked up for each of them.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None
-    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    told = _told_by_the_gateway()
+    order = msgspec.json.decode(next(told), type=Order)
     configure(order.log, own_file=True)
-    return asyncio.run(_run(order))
+    return asyncio.run(_run(order, told))
 
 
-async def _run(order: Order) -> int:
+def _told_by_the_gateway() -> Iterator[bytes]:
+    """The order, then other settings of the log, a line each, until the gateway goes.
+
+    By `os.read`: a thread that waits in `sys.stdin` would hold up the end of the process.
+    """
+    held = b""
+    while data := os.read(0, 65_536):
+        *lines, held = (held + data).split(b"\n")
+        yield from lines
+
+
+async def _run(order: Order, told: Iterator[bytes]) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -39,9 +53,13 @@ async def _run(order: Order) -> int:
         with suppress(RuntimeError):  # the loop has ended already
             loop.call_soon_threadsafe(stop.set)
 
+    def configure_log(line: bytes) -> None:
+        configure(msgspec.json.decode(line, type=dict[str, Any]), own_file=True)
+
     def wait_for_the_gateway_to_go() -> None:
-        while os.read(0, 4096):
-            pass
+        with suppress(RuntimeError):
+            for line in told:
+                loop.call_soon_threadsafe(configure_log, line)
         ask_to_stop()
 
     signal.signal(signal.SIGTERM, ask_to_stop)

@@ -58,7 +58,8 @@ class RecorderProcess:
     ) -> None:
         self.restarts = 0
         self._folder = folder
-        self._order = msgspec.json.encode(Order(str(folder), database_url, dict(log_settings))) + b"\n"
+        self._database_url = database_url
+        self._log_settings = dict(log_settings)
         self._clock = clock
         self._first_restart_seconds = first_restart_seconds
         self._process: asyncio.subprocess.Process | None = None
@@ -90,6 +91,12 @@ class RecorderProcess:
         """Returns when the process runs; it is watched from then on."""
         process = await self._spawn()
         self._tasks.spawn(self._watch(process), name="recorder watch")
+
+    def configure_log(self, settings: Mapping[str, Any]) -> None:
+        """Other settings of the log, for the recorder that runs and for those that come after it."""
+        self._log_settings = dict(settings)
+        if self._process is not None and self.is_alive and self._process.stdin is not None:
+            self._process.stdin.write(msgspec.json.encode(self._log_settings) + b"\n")
 
     async def stop(
         self, *, timeout_seconds: float = STOP_SECONDS, hurry: asyncio.Event | None = None
@@ -137,7 +144,8 @@ class RecorderProcess:
         )
         self._process = process
         if process.stdin is not None:
-            process.stdin.write(self._order)
+            order = Order(str(self._folder), self._database_url, self._log_settings)
+            process.stdin.write(msgspec.json.encode(order) + b"\n")
         return process
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:

@@ -40,7 +40,8 @@ class UpstreamClient:
         `own_address` is where this gateway listens itself: no request goes there."""
         self._outbox = outbox
         self._monotonic = clock.monotonic
-        self._keepalive_seconds = keepalive_seconds
+        self.keepalive_seconds = keepalive_seconds
+        """Of connections yet to be opened."""
         self._tls = tls
         self._dialer = Dialer(own_address)
         self._pool: ConnectionPool[Connection] = ConnectionPool()
@@ -95,7 +96,7 @@ class UpstreamClient:
             self._plain,
             self._tasks,
             self._monotonic,
-            self._keepalive_seconds,
+            self.keepalive_seconds,
         )
         tls = self._context() if origin.scheme == "https" else None
         await self._dialer.dial(

@@ -1,0 +1,133 @@
+"""The settings in force, and the one way to others: load, check, build, swap.
+
+Whether the file changed, a signal came or the owner asked: all go through `reload` or `change`, one after the
+other. What is wrong leaves everything as it was, and is remembered until it is mended.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from headgate.config import changing, fingerprints, restart, table
+from headgate.config.changing import Changed
+from headgate.config.fingerprints import Fingerprint
+from headgate.config.loading import Examined, Loaded, Source
+from headgate.config.settings import Settings
+from headgate.errors import HeadgateError, SettingsError
+
+_PLACE = re.compile(r"line \d+, column \d+")
+
+_log = logging.getLogger("headgate.config")
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """What a reload brought."""
+
+    changed: tuple[str, ...]
+    """Paths of the settings that are others now."""
+    waiting: tuple[str, ...]
+    """Paths of those that wait for a restart, from this reload or an earlier one."""
+
+
+class Configuration:
+    """`apply` makes settings the gateway's own. It raises HeadgateError before it has changed anything."""
+
+    def __init__(self, loaded: Loaded, *, apply: Callable[[Settings], Awaitable[None]]) -> None:
+        self.loaded = loaded
+        """With the values in force: what waits for a restart is in `waiting`."""
+        self.waiting: Mapping[str, Any] = {}
+        self.failure: SettingsError | None = None
+        """Why the newest settings are not in force."""
+        self.failure_place = ""
+        """Where they are wrong, in words that anybody may read."""
+        self.unsaved: tuple[str, ...] = ()
+        """Settings that hold for this process only, because the file could not be written."""
+        self.watched: Mapping[Path, Fingerprint] = loaded.watched
+        """The files that had a say, as they were when they were last read, right or wrong."""
+        self._apply = apply
+        self._place = ""
+        """Of the first thing that the last reload found wrong."""
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def settings(self) -> Settings:
+        return self.loaded.settings
+
+    def source_of(self, path: str) -> Source | None:
+        return self.loaded.source_of(path)
+
+    async def reload(self) -> Swap:
+        """Raises SettingsError, or what kept the new settings from being applied; the old ones stay then."""
+        async with self._one_at_a_time:
+            try:
+                return await self._reload()
+            except HeadgateError as error:
+                self._remember(error)
+                raise
+
+    async def change(self, changes: Mapping[str, Any]) -> tuple[Changed, Swap]:
+        """Write settings into the file and take them over. Raises SettingsError; nothing is changed then."""
+        async with self._one_at_a_time:
+            changed = await asyncio.to_thread(changing.change, self.loaded.origin, self.loaded.path, changes)
+            kept_here = set(changed.loaded.origin.overrides)
+            unsaved = {*self.unsaved, *(() if changed.is_saved else changes)}
+            if changed.is_saved:
+                unsaved -= set(changes)
+            self.unsaved = tuple(path for path in unsaved if path in kept_here)
+            return changed, await self._swap(changed.loaded)
+
+    async def _reload(self) -> Swap:
+        self._place = ""
+        seen = await asyncio.to_thread(fingerprints.of, self.watched)
+        self.watched = seen  # also where the file turns out to be none
+        examined: Examined = await asyncio.to_thread(self.loaded.origin.examine)
+        self.watched = examined.watched
+        if examined.complaints:
+            first = examined.complaints[0]
+            self._place = f"{first.position}: {first.path}" if first.position else first.path
+        return await self._swap(examined.or_raise())
+
+    async def _swap(self, loaded: Loaded) -> Swap:
+        before = self.loaded
+        settings, waiting = restart.kept(loaded.settings, before.settings)
+        changed = _differences(before.settings, settings)
+        if changed:
+            await self._apply(settings)
+        new_waiting = {path: table.value_at(loaded.settings, path) for path in waiting}
+        self._tell(changed, new_waiting, [one for one in loaded.warnings if one not in before.warnings])
+        self.loaded = replace(loaded, settings=settings)
+        self.waiting = new_waiting
+        self.watched = loaded.watched
+        self.failure, self.failure_place = None, ""
+        return Swap(changed, waiting)
+
+    def _tell(self, changed: tuple[str, ...], waiting: Mapping[str, Any], warnings: list[str]) -> None:
+        """Names only: a value may be a secret."""
+        for warning in warnings:
+            _log.warning("%s", warning)
+        if changed:
+            _log.info("Settings reloaded, changed: %s", ", ".join(changed))
+        elif self.failure is not None:
+            _log.info("The settings are right again")
+        if waiting and waiting != self.waiting:
+            _log.warning("Changed, but kept as before until a restart: %s", ", ".join(waiting))
+
+    def _remember(self, error: HeadgateError) -> None:
+        found = _PLACE.search(error.message)
+        self.failure_place = self._place or (found[0] if found else "")
+        if self.failure is None or self.failure.message != error.message:
+            _log.error("Settings not reloaded, the old ones stay in force: %s", error.message)
+        self.failure = SettingsError(error.message, hint=error.hint)
+
+
+def _differences(one: Settings, other: Settings) -> tuple[str, ...]:
+    """The paths at which the values differ; of those that the owner names, all there are on either side."""
+    before, after = dict(table.values(one)), dict(table.values(other))
+    absent = object()
+    paths = [*after, *(path for path in before if path not in after)]
+    return tuple(path for path in paths if before.get(path, absent) != after.get(path, absent))

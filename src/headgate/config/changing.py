@@ -1,0 +1,92 @@
+"""Settings changed by their owner: checked as a whole, written to the file, then loaded anew.
+
+For a gateway that runs and for one that does not. What cannot be written, or what a stronger source hides,
+holds as long as the process that it was said to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headgate.config import restart, table
+from headgate.config.complaints import names_below
+from headgate.config.loading import Loaded, Origin
+from headgate.config.saving import save_settings
+from headgate.config.shown import masked
+from headgate.errors import SettingsError
+
+_ACCOUNTS = "accounts"
+_MEND = "docs/settings.md lists every setting."
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What came of a change."""
+
+    loaded: Loaded
+    """The settings as they are now, with what holds for this process only."""
+    is_saved: bool
+    needs_restart: tuple[str, ...]
+    """Of the settings changed: those that a running gateway takes over at its next start."""
+    warnings: tuple[str, ...]
+    """Why a value will not last: a stronger source than the file, or a file that cannot be written."""
+
+
+def change(origin: Origin, path: Path, changes: Mapping[str, Any]) -> Changed:
+    """Raises SettingsError for an unknown setting, a value that it cannot have, and for whatever else would
+    be wrong with the settings then: nothing is written in that case."""
+    for key in changes:
+        check_settable(key)
+    wanted = origin.overridden({**origin.overrides, **changes}).load()
+    is_saved = save_settings(path, changes)
+    others = {key: value for key, value in origin.overrides.items() if key not in changes}
+    from_file = origin.overridden(others).load() if is_saved else None
+    hidden = {
+        key: value
+        for key, value in changes.items()
+        if from_file is None or not _are_same(from_file, wanted, key)
+    }
+    loaded = from_file if from_file and not hidden else origin.overridden({**others, **hidden}).load()
+    needs_restart = tuple(key for key in changes if key in restart.KEPT)
+    if from_file is None:
+        return Changed(loaded, False, needs_restart, ("not saved: the settings file cannot be written",))
+    return Changed(loaded, True, needs_restart, tuple(_words_of_hidden(from_file, key) for key in hidden))
+
+
+def _words_of_hidden(from_file: Loaded, key: str) -> str:
+    source, row = from_file.source_of(key), table.row_of(key)
+    value = masked(table.value_at(from_file.settings, key), is_secret=bool(row and row.is_secret))
+    return (
+        f"{source.description if source else 'Something'} overrides the settings file: "
+        f"the next start takes {value} again. Take it away to keep the new value of {key}."
+    )
+
+
+def check_settable(key: str) -> None:
+    """Raises SettingsError, with the better way where there is one."""
+    if key == _ACCOUNTS or key.startswith(_ACCOUNTS + "."):
+        raise SettingsError(
+            f"{key} is not set by name: accounts are a list.",
+            hint="`headgate account add NAME --provider anthropic --api-key-stdin` adds one, "
+            "`headgate account set NAME …` changes one; those that the settings file declares change there.",
+        )
+    row = table.row_of(key)
+    if row is not None and row.variable is not None:
+        return
+    if below := names_below(key):
+        raise SettingsError(f"{key} is a section: name one of {', '.join(below)} in it.", hint=_MEND)
+    raise unknown(key)
+
+
+def unknown(key: str) -> SettingsError:
+    """With the name that was probably meant, also where it lacks its section."""
+    known = [row.path for row in table.rows() if row.variable]
+    meant = next((path for path in known if path.rpartition(".")[2] == key), None) or table.nearest(
+        key, known
+    )
+    return SettingsError(f"Unknown setting {key}" + (f", did you mean {meant}?" if meant else ""), hint=_MEND)
+
+
+def _are_same(one: Loaded, other: Loaded, key: str) -> bool:
+    return bool(table.value_at(one.settings, key) == table.value_at(other.settings, key))

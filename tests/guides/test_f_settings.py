@@ -1,0 +1,152 @@
+"""Guide rows F: settings and their changes, on a gateway that runs and beside it."""
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from headgate.testing.process import SimulatedProvider
+from tests.gateway import CLIENT_KEY, Gateway, wait_until
+from tests.guides.asking import logged, message
+from tests.testing.wire import ask
+
+
+def _write(gateway: Gateway, **sections: Any) -> None:
+    """Other settings in the file, in another file's place, as editors do it."""
+    wanted = json.loads(gateway.config.read_text())
+    for section, values in sections.items():
+        is_group = isinstance(values, dict) and isinstance(wanted.get(section), dict)
+        wanted[section] = {**wanted[section], **values} if is_group else values
+    fresh = gateway.config.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps(wanted, indent=1))
+    fresh.replace(gateway.config)
+
+
+def _value(gateway: Gateway, path: str) -> Any:
+    return _setting(gateway, path)["value"]
+
+
+def _setting(gateway: Gateway, path: str) -> dict[str, Any]:
+    found: dict[str, Any] = {one["path"]: one for one in gateway.admin("/api/config")["settings"]}
+    setting: dict[str, Any] = found[path]
+    return setting
+
+
+def test_f7_a_change_of_the_file_needs_no_restart(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """A saved file is in force within moments (strategy, limits, headers, log …); host and port wait."""
+    with Gateway(tmp_path, provider=provider.url) as gateway:
+        assert "x-headgate-account" not in message(gateway).headers
+        _write(
+            gateway,
+            server={"host": "127.0.0.9", "max_body_bytes": 2048},
+            routing={"strategy": "weighted", "expose_account": True},
+            log={"level": "debug"},
+        )
+        wait_until(lambda: gateway.admin("/api/strategy")["strategy"] == "weighted", what="the strategy")
+        assert message(gateway).headers["x-headgate-account"] == "one"
+        assert message(gateway, "x" * 4096).status_code == 413
+        assert _value(gateway, "log.level") == "debug"
+        host = _setting(gateway, "server.host")
+        assert (host["value"], host["waiting"], host["needs_restart"]) == ("127.0.0.1", "127.0.0.9", True)
+        logged(gateway, r"Settings reloaded, changed: server.max_body_bytes, routing.strategy")
+        logged(gateway, r"kept as before until a restart: server.host")
+
+
+def test_f7_a_removed_key_is_refused_at_once(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """Also on a connection that the key has opened already; the new one is let in."""
+    with Gateway(tmp_path, provider=provider.url) as gateway, httpx.Client(base_url=gateway.url) as client:
+
+        def status(key: str) -> int:
+            answer = client.post("/v1/messages", json=ask("hello"), headers={"x-api-key": key}, timeout=30)
+            return answer.status_code
+
+        assert [status(CLIENT_KEY) for _ in range(3)] == [200, 200, 200]
+        _write(gateway, access={"api_keys": ["hg_other"]})
+        wait_until(lambda: status(CLIENT_KEY) == 401, what="the end of the old key")
+        assert status("hg_other") == 200
+
+
+def test_f7_accounts_come_and_go_and_keep_their_health(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """A declared account that is added serves, one taken out does not, the others stay as they are."""
+    with Gateway(tmp_path, provider=provider.url, accounts=("a", "b")) as gateway:
+        gateway.admin("/api/accounts/a/pause", method="POST")
+        a, b = ({"name": n, "api_key": f"sk-ant-sim-{n}", "base_url": provider.url} for n in "ab")
+        c = {"name": "c", "api_key": "sk-ant-sim-c", "base_url": provider.url}
+        message(gateway)
+        before = gateway.account("b")["request_count"]
+        _write(gateway, accounts=[a, {**b, "weight": 3}, c])
+        wait_until(lambda: gateway.ask("GET", "/api/accounts/c")[0] == 200, what="the account c")
+        assert (gateway.account("a")["paused"], gateway.account("b")["weight"]) == (True, 3)
+        assert gateway.account("b")["request_count"] == before == 1
+        _write(gateway, accounts=[{**b, "api_key": c["api_key"]}, {**c, "api_key": b["api_key"]}])
+        wait_until(lambda: gateway.ask("GET", "/api/accounts/a")[0] != 200, what="the end of the account a")
+        assert message(gateway).status_code == 200
+
+
+def test_f7_sighup_and_the_owner_s_route_reload_as_well(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`kill -HUP` and `POST /api/config/reload` do what a changed file does."""
+    with Gateway(tmp_path, provider=provider.url) as gateway:
+        _write(gateway, retry={"attempts": 5})
+        os.kill(gateway.pid, signal.SIGHUP)
+        wait_until(lambda: _value(gateway, "retry.attempts") == 5, what="the reload")
+        _write(gateway, retry={"attempts": 6})
+        gateway.admin("/api/config/reload", method="POST")
+        assert _value(gateway, "retry.attempts") == 6
+        assert gateway.is_alive
+
+
+def test_f7_a_wrong_file_changes_nothing(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """The old settings stay in force; log and `/health` say where the new ones are wrong until mended."""
+    with Gateway(tmp_path, provider=provider.url) as gateway:
+        good = gateway.config.read_text()
+        gateway.config.write_text(good.replace('"retry": {', '"retry": {\n "attempts": "s3cret",'))
+        wait_until(lambda: gateway.admin("/health").get("troubles"), what="the trouble")
+        health = gateway.admin("/health")
+        (trouble,) = health["troubles"]
+        assert (health["status"], trouble["code"]) == ("ok", "settings_invalid")
+        assert re.search(r"line \d+, column \d+: retry.attempts", trouble["reason"])
+        said = logged(
+            gateway, "Settings not reloaded, the old ones stay in force: Failed to parse config file"
+        )
+        assert "s3cret" not in said
+        assert gateway.ask("POST", "/api/config/reload")[0] == 400
+        assert message(gateway).status_code == 200
+        gateway.config.write_text("server: [1\n")
+        wait_until(lambda: "line 2" in gateway.admin("/health")["troubles"][0]["reason"], what="the place")
+        gateway.config.write_text(good)
+        wait_until(lambda: not gateway.admin("/health").get("troubles"), what="the end of the trouble")
+
+
+def test_f7_secrets_in_files_are_read_again(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """A key that is changed in its own file, or in `.env`, is a change of the settings."""
+    key = tmp_path / "key"
+    key.write_text("first")
+    with Gateway(
+        tmp_path, provider=provider.url, settings={"access": {"api_keys": [f"file:{key}"]}}
+    ) as gateway:
+        assert message(gateway, key="first").status_code == 200
+        key.write_text("second")
+        wait_until(lambda: message(gateway, key="second").status_code == 200, what="the new key")
+        assert message(gateway, key="first").status_code == 401
+
+
+def test_f7_a_running_request_ends_as_it_began(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """Its key and its account may be taken away under a stream: it comes to its end all the same."""
+    provider.script(pacing={"event_ms": 100})
+    with Gateway(tmp_path, provider=provider.url) as gateway, httpx.Client(timeout=30) as client:
+        body, headers = ask("hello", stream=True), {"x-api-key": CLIENT_KEY}
+        with client.stream("POST", f"{gateway.url}/v1/messages", json=body, headers=headers) as answer:
+            pieces = answer.iter_text()
+            came = next(pieces)
+            two = {"name": "two", "api_key": "sk-ant-sim-two", "base_url": provider.url}
+            _write(gateway, access={"api_keys": ["hg_other"]}, accounts=[two])
+            gateway.admin("/api/config/reload", method="POST")
+            assert message(gateway).status_code == 401
+            came += "".join(pieces)
+        assert "message_stop" in came
+        assert "event: error" not in came
