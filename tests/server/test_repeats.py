@@ -1,5 +1,6 @@
 """A repeated head is known by its bytes; anything else is the parser's."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,7 +8,7 @@ from headgate.access.callers import ANONYMOUS
 from headgate.relay.endpoints import find_endpoint
 from headgate.relay.exchange import RequestHead
 from headgate.relay.heads import ClientHead
-from headgate.server.repeats import Repeat
+from headgate.server.repeats import KnownLines, Repeat
 
 HEAD = b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\nX-Api-Key: k\r\n\r\n"
 
@@ -81,3 +82,29 @@ def test_what_is_no_pattern_is_not_remembered() -> None:
     assert repeat_of(whole, query=b"key=hg_x") is None
     assert repeat_of(whole, extra=(b"expect", b"100-continue")) is None
     assert repeat_of(whole[:40]) is None
+
+
+def test_a_line_that_many_clients_send_is_held_once() -> None:
+    """Its name lower case, whatever the client's; another value is another line."""
+    lines = KnownLines()
+    first = lines.find(b"User-Agent", b"claude-cli/2")
+    assert first == (b"user-agent", b"claude-cli/2")
+    assert lines.find(bytes(b"User-" + b"Agent"), b"claude-cli/2") is first
+    assert lines.find(b"User-Agent", b"claude-cli/3") == (b"user-agent", b"claude-cli/3")
+
+
+@pytest.mark.parametrize("name", [b"Authorization", b"X-Api-Key", b"Cookie"])
+def test_a_secret_lives_no_longer_than_its_connection(name: bytes) -> None:
+    """It is handed out and not kept."""
+    lines = KnownLines()
+    assert lines.find(name, b"secret") is not lines.find(name, b"secret")
+
+
+def test_lines_that_never_come_again_make_room() -> None:
+    """Ids and dates of ten thousand clients are forgotten; what comes all the time is not."""
+    lines = KnownLines()
+    common = lines.find(b"accept", b"*/*")
+    for number in range(10_000):
+        lines.find(b"x-request", b"%d" % number)
+        assert lines.find(b"accept", b"*/*") is common
+    assert len(lines._young) + len(lines._old) <= 1024

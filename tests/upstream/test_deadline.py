@@ -4,21 +4,26 @@ import asyncio
 import socket
 import time
 
+from headgate.timetable import Place, Timetable, Waiting
 from headgate.upstream.deadline import NEVER, Deadline
 
 
 class Rig:
-    """A deadline on the running loop's own time, and how often a timer was armed for it."""
+    """A deadline on the running loop's own time, and how often a place was taken for it."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
+        self.timetable = Timetable()
         self.fired = asyncio.Event()
         self.armed = 0
         self.deadline = Deadline(self, self.loop.time, self.fired.set)  # type: ignore[arg-type]
 
-    def call_later(self, delay: float, callback: object) -> asyncio.TimerHandle:
+    def add(self, waiting: Waiting, seconds: float) -> Place:
         self.armed += 1
-        return self.loop.call_later(delay, callback)  # type: ignore[arg-type]
+        return self.timetable.add(waiting, seconds)
+
+    def call_off(self, waiting: Waiting, place: Place) -> None:
+        self.timetable.call_off(waiting, place)
 
     def set_in(self, seconds: float) -> None:
         now = self.loop.time()

@@ -136,7 +136,7 @@ class Relay:
                     self._answers.relay_whole(exchange, trail, opened)
                 else:
                     # No other account will be asked: a stream of hours need not hold its request.
-                    exchange.body.release()
+                    exchange.settle_in()
                     await self._relay_on(exchange, trail, living, opened)
                 return True
             finally:

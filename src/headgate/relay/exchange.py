@@ -7,7 +7,8 @@ piece of the body, so that a short answer is one write; nothing is sent before t
 import asyncio
 import socket
 import struct
-from collections.abc import Callable, Set
+from collections.abc import Set
+from typing import Protocol
 
 import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -37,6 +38,18 @@ class RequestHead(msgspec.Struct, frozen=True):
     keep_alive: bool
 
 
+class Answering(Protocol):
+    """What the relay tells a client's connection."""
+
+    def settle_in(self) -> None:
+        """An answer has begun that will take its time."""
+        ...
+
+    def exchange_complete(self, exchange: "Exchange") -> None:
+        """An answer is out."""
+        ...
+
+
 class ClientSide(msgspec.Struct, eq=False):
     """The connection that exchanges answer on, one after the other."""
 
@@ -44,8 +57,7 @@ class ClientSide(msgspec.Struct, eq=False):
     transport: asyncio.Transport
     flow: FlowControl
     outbox: Outbox
-    on_complete: "Callable[[Exchange], None]"
-    """Called when an answer is out."""
+    connection: Answering
     siblings: "Set[Exchange]"
     """All that are open in the gateway, of any client."""
 
@@ -107,6 +119,11 @@ class Exchange(msgspec.Struct, eq=False):
             framing += b"connection: keep-alive\r\n"
         self._pending = b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (status, reason, lines, framing)
 
+    def settle_in(self) -> None:
+        """The answer goes on, from the account that it began with: what only the request needed is let go."""
+        self.body.release()
+        self.client.connection.settle_in()
+
     def write(self, piece: bytes) -> None:
         """Send a piece of the body, with the head if it still waits."""
         framed = self._framed(piece)
@@ -130,7 +147,7 @@ class Exchange(msgspec.Struct, eq=False):
         client = self.client
         client.outbox.write(client.transport, ending)
         self.is_complete = True
-        client.on_complete(self)
+        client.connection.exchange_complete(self)
 
     def _framed(self, piece: bytes) -> bytes:
         if not self._is_chunked:
@@ -147,7 +164,7 @@ class Exchange(msgspec.Struct, eq=False):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.client.transport.abort()
         self.is_complete = True
-        self.client.on_complete(self)
+        self.client.connection.exchange_complete(self)
 
     @property
     def can_be_ended(self) -> bool:

@@ -9,7 +9,6 @@ import inspect
 import itertools
 import logging
 import os
-from collections.abc import Callable
 from http import HTTPStatus
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -23,10 +22,12 @@ from headgate.errors import HeadgateError, InvalidRequest
 from headgate.outbox import Outbox
 from headgate.relay.attempts import Relay, shutting_down
 from headgate.relay.body import BodyBuffer, BodyStream, BufferBudget, too_large
-from headgate.relay.exchange import ClientSide, Exchange, RequestHead
+from headgate.relay.exchange import Answering, ClientSide, Exchange, RequestHead
 from headgate.relay.heads import ClientHead
 from headgate.server.allowance import Allowance
 from headgate.server.crowd import Crowd, open_file_limit
+from headgate.server.repeats import KnownLines
+from headgate.timetable import Timetable
 from headgate.wire.headers import Headers
 
 _log = logging.getLogger("headgate.server")
@@ -49,6 +50,8 @@ class FastLane:
         self.replace(relay, callers, limits)
         self._ids = map(f"hgr_{os.urandom(5).hex()}{{:08x}}".format, itertools.count())
         self.open_exchanges: set[Exchange] = set()
+        self.lines = KnownLines()
+        self.timetable = Timetable()
         self._strangers = Allowance()
 
     def replace(self, relay: Relay, callers: Callers, limits: ServerSettings) -> None:
@@ -91,10 +94,10 @@ x-headgate-request-id: {request_id}
         address: str,
         transport: asyncio.Transport,
         flow: FlowControl,
-        on_complete: Callable[[Exchange], None],
+        connection: Answering,
     ) -> ClientSide:
         """A connection that exchanges will answer on."""
-        return ClientSide(address, transport, flow, self.outbox, on_complete, self.open_exchanges)
+        return ClientSide(address, transport, flow, self.outbox, connection, self.open_exchanges)
 
     def open(self, head: RequestHead, client: ClientSide) -> Exchange:
         """A new exchange; its body is kept or streamed as its endpoint and its size want."""

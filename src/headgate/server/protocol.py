@@ -82,6 +82,11 @@ class GatewayProtocol(TurnsProtocol):
         super().connection_lost(exc)
         self._exchange = None
 
+    def settle_in(self) -> None:
+        """A long answer has begun. Between two requests the parser holds nothing: who sends gets another."""
+        if self.is_between_requests and not self.is_discarding:
+            self.parser = None  # type: ignore[assignment]  # as uvicorn does
+
     def forget_heads(self) -> None:
         """Other callers are let in now than those by whom they were judged."""
         self._known_head = self._repeat = None
@@ -110,6 +115,9 @@ class GatewayProtocol(TurnsProtocol):
         is_within_body = self.head_is_complete and not self.is_between_requests
         if is_within_body:
             self._framing_bytes += size
+        if self.parser is None:
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's is
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as stop:
@@ -166,11 +174,11 @@ class GatewayProtocol(TurnsProtocol):
         # Trailers come through here too; they must not join the head.
         if self.head_is_complete:
             return
-        name = name.lower()
-        if name == b"content-length":
+        line = self.lane.lines.find(name, value)
+        if line[0] == b"content-length":
             self._content_length = value
         else:
-            self.headers.append((name, value))
+            self.headers.append(line)
 
     def on_headers_complete(self) -> None:
         self.head_is_complete = True

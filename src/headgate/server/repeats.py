@@ -1,4 +1,4 @@
-"""Requests whose head repeats the one before, known by their bytes.
+"""What comes again and again: requests whose head repeats the one before, known by their bytes, and lines.
 
 A client sends the same head again and again, but for the digits of Content-Length. The parser has
 judged those bytes once; a request that differs from them in nothing but these digits needs no second
@@ -7,10 +7,16 @@ judgement. Anything else, down to one byte, goes to the parser.
 
 import re
 
+from headgate.access.callers import CREDENTIAL_HEADERS
 from headgate.relay.exchange import RequestHead
 
 _LENGTH = re.compile(rb"\r\n(?i:content-length):[ \t]*(\d+)[ \t]*\r\n")
 _MOST_DIGITS = 9
+
+_MOST_LINES = 512
+_LONGEST_LINE = 512
+_NOT_KEPT = CREDENTIAL_HEADERS | {b"cookie", b"proxy-authorization", b"content-length"}
+"""Secrets live no longer than their connection; lengths hardly come again."""
 
 
 class Repeat:
@@ -47,3 +53,31 @@ class Repeat:
             return None
         body_start = end + len(behind)
         return data[body_start:] if int(digits) == len(data) - body_start else None
+
+
+class KnownLines:
+    """The header lines that clients sent lately, held once for all their connections, names lower case.
+
+    Twenty lines of a client's head take more memory than the rest of its connection.
+    """
+
+    def __init__(self) -> None:
+        self._young: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
+        self._old: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
+
+    def find(self, name: bytes, value: bytes) -> tuple[bytes, bytes]:
+        """The line, its name lower case; the very one that others hold if it was seen lately."""
+        sent = (name, value)
+        return self._young.get(sent) or self._learn(sent)
+
+    def _learn(self, sent: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+        line = self._old.get(sent)
+        if line is None:
+            name, value = sent
+            line = (name.lower(), value)
+            if line[0] in _NOT_KEPT or len(name) + len(value) > _LONGEST_LINE:
+                return line
+        if len(self._young) >= _MOST_LINES:
+            self._old, self._young = self._young, {}  # what was not seen for a while makes room
+        self._young[sent] = line
+        return line

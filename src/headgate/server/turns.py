@@ -77,9 +77,9 @@ class TurnsProtocol(HttpToolsProtocol):
         self.flow = Flow(transport)
         address = self.client[0] if self.client else "local"
         lane, now = self.lane, self.loop.time()
-        self.client_side = lane.client_side(address, transport, self.flow, self.exchange_complete)
+        self.client_side = lane.client_side(address, transport, self.flow, self)  # type: ignore[arg-type]
         self.answered_at = now
-        self._watch = Watch(self.loop, self)  # type: ignore[arg-type]  # the whole protocol is
+        self._watch = Watch(self.loop, lane.timetable, self)  # type: ignore[arg-type]  # the whole protocol is
         if self.client:
             if (refusal := lane.crowd.enter(address, now)) is not None:
                 self._turn_away(refusal)

@@ -1,6 +1,6 @@
 """Clients that keep us waiting: for a head, for a body, for their reading of the answer, for another request.
 
-One timer per connection looks now and then at what the connection keeps anyway and compares it with the last
+One watch per connection looks now and then at what the connection keeps anyway and compares it with the last
 look, so that requests themselves cost nothing. What is over its time is noticed a quarter of it late at most.
 """
 
@@ -11,6 +11,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from headgate.config.settings import ServerSettings
 from headgate.errors import HeadgateError, RequestTooSlow
+from headgate.timetable import Place, Timetable
 
 KEEP_ALIVE_SECONDS = 75.0
 """Idle connections: longer than the usual pool of a client keeps them, as nginx does."""
@@ -50,10 +51,11 @@ class Watched(Protocol):
 class Watch:
     """Begins with the connection, ends with `stop`."""
 
-    __slots__ = ("_body", "_head", "_loop", "_stuck", "_timer", "_watched")
+    __slots__ = ("_body", "_head", "_loop", "_place", "_stuck", "_timetable", "_watched")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, watched: Watched) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, timetable: Timetable, watched: Watched) -> None:
         self._loop = loop
+        self._timetable = timetable
         self._watched = watched
         self._head = (0, 0.0)
         """Number of the head that was seen unfinished, and since when."""
@@ -61,10 +63,12 @@ class Watch:
         """The same of a body, and the bytes that had come by then."""
         self._stuck = (0, 0, 0.0)
         """Resumes and bytes of a buffer that nobody emptied, and since when."""
-        self._timer = loop.call_later(self._pause(), self._look)
+        self._place: Place | None = timetable.add(self, self._pause())
 
     def stop(self) -> None:
-        self._timer.cancel()
+        if self._place is not None:
+            self._timetable.call_off(self, self._place)
+            self._place = None
 
     def _pause(self) -> float:
         limits = self._watched.limits
@@ -74,9 +78,12 @@ class Watch:
         shortest = min([KEEP_ALIVE_SECONDS, *times]) / 4
         return min(max(shortest, _SHORTEST_BETWEEN_LOOKS), _LONGEST_BETWEEN_LOOKS)
 
-    def _look(self) -> None:
+    def moment_came(self) -> None:
+        """To look at the client."""
+        if self._place is None:
+            return
         now = self._loop.time()
-        self._timer = self._loop.call_later(self._pause(), self._look)
+        self._place = self._timetable.add(self, self._pause())
         if self._is_stuck(now):
             self._watched.transport.abort()
             return

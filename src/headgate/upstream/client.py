@@ -8,6 +8,7 @@ from headgate.clock import Clock
 from headgate.errors import ConnectFailed
 from headgate.outbox import Outbox
 from headgate.tasks import TaskGroup
+from headgate.timetable import Timetable
 from headgate.upstream.answer import Answer
 from headgate.upstream.connection import WHOLE_BODIES, Connection, WholeBody
 from headgate.upstream.deadline import NEVER
@@ -47,6 +48,7 @@ class UpstreamClient:
         self._pool: ConnectionPool[Connection] = ConnectionPool()
         self._plain = PlainReader()
         self._tasks = TaskGroup()
+        self._timetable = Timetable()
 
     async def send(self, origin: Origin, head: bytes, body: Body, *, timeouts: Timeouts) -> Answer:
         """One attempt. `head` is the request line and the header lines with the blank line.
@@ -95,6 +97,7 @@ class UpstreamClient:
             self._outbox,
             self._plain,
             self._tasks,
+            self._timetable,
             self._monotonic,
             self.keepalive_seconds,
         )

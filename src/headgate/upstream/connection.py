@@ -8,6 +8,7 @@ from typing import Any, NoReturn, cast
 from headgate.errors import AnswerCut, BadAnswer, UpstreamError, UpstreamTimedOut
 from headgate.outbox import Outbox
 from headgate.tasks import TaskGroup
+from headgate.timetable import Timetable
 from headgate.upstream.answer import Answer, Sink
 from headgate.upstream.deadline import NEVER, Deadline
 from headgate.upstream.failures import answer_cut
@@ -40,6 +41,7 @@ class Connection(asyncio.Protocol):
         outbox: Outbox,
         plain: PlainReader,
         tasks: TaskGroup,
+        timetable: Timetable,
         monotonic: Callable[[], float],
         keepalive_seconds: float,
     ) -> None:
@@ -56,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._keepalive_seconds = keepalive_seconds
         self._loop = asyncio.get_running_loop()
         self._framing = AnswerFraming(plain)
-        self._deadline = Deadline(self._loop, monotonic, self._expired)
+        self._deadline = Deadline(timetable, monotonic, self._expired)
         self._socket: asyncio.Transport
         """From `connection_made` on."""
         self.is_lost = False
