@@ -165,6 +165,41 @@ async def test_an_answer_that_nobody_reads_stops_being_received(client: Upstream
     assert got == size
 
 
+async def test_a_sink_that_has_enough_stops_the_receiving_at_once(client: UpstreamClient) -> None:
+    """What a slow client does not take waits with the provider: nothing of it is held here."""
+    size = 64 * 1024 * 1024
+
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        block = bytes(65_536)
+        for _ in range(size // len(block)):
+            talk.writer.write(block)
+            await talk.writer.drain()
+        await talk.gone()
+
+    got: list[int] = []
+
+    def sink(piece: bytes) -> bool:
+        got.append(len(piece))
+        return True
+
+    async with ScriptedServer(script) as server:
+        answer = await client.send(server.origin, HEAD, BODY, timeouts=NO_LIMITS)
+        # What came with the head is handed out as a last piece would be.
+        came = len(await answer.pipe(sink))
+        if not got:
+            came += len(await answer.pipe(sink))
+        for _turn_of_the_loop in range(50):
+            await asyncio.sleep(0)
+        assert len(got) == 1
+        assert answer.take() == b""
+        while not answer.is_complete:
+            came += len(await answer.pipe(sink))
+        answer.close()
+    assert came + sum(got) == size
+
+
 @pytest.mark.parametrize("way", ["cancel the read", "close meanwhile", "close unread"])
 async def test_leaving_an_open_answer_closes_the_connection(client: UpstreamClient, way: str) -> None:
     """In each way to leave; close is idempotent, and a read that waits meanwhile is told."""

@@ -118,11 +118,13 @@ class Answer:
         """
         data = self.take()
         if not data and not self.is_complete:
-            await self._wait(sink)
+            if await self._wait(sink):
+                return b""  # not to be read on before the sink takes more
             data = self.take()
         return data
 
-    async def _wait(self, sink: Sink | None, *, is_look: bool = False) -> None:
+    async def _wait(self, sink: Sink | None, *, is_look: bool = False) -> bool:
+        """Whether the sink has enough."""
         source = self._source
         if source is None:
             raise AnswerCut("The answer was closed before its end", reason="ECONNABORTED")
@@ -135,6 +137,7 @@ class Answer:
             raise AnswerCut("The answer was closed before its end", reason="ECONNABORTED")
         if not is_enough and not self._framing.pieces and not self._framing.is_done:
             source.raise_failure()
+        return bool(is_enough)
 
     def close(self) -> None:
         """Idempotent. A complete answer's connection goes back to the pool, else it is aborted."""

@@ -195,6 +195,7 @@ class Connection(asyncio.Protocol):
         if self._timeouts.idle:
             self._deadline.at = min(self._monotonic() + self._timeouts.idle, self._ends_at)
         if sink(data):
+            self._pause()  # what is not read waits with the provider, not here
             self._wake(True)
 
     def eof_received(self) -> None:
