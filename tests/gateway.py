@@ -48,6 +48,7 @@ class Gateway:
         settings: Mapping[str, Any] | None = None,
         database: str | None = None,
         clock: Path | None = None,
+        is_faulty: bool = False,
         environment: Mapping[str, str] | None = None,
         open_files: int | None = None,
     ) -> None:
@@ -64,6 +65,7 @@ class Gateway:
             **(environment or {}),
         }
         self._clock = clock
+        self._is_faulty = is_faulty
         self._limits = ["prlimit", f"--nofile={open_files}:{open_files}"] if open_files else []
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
@@ -123,6 +125,9 @@ class Gateway:
         return url
 
     def _command(self) -> list[str]:
+        if self._is_faulty:
+            launcher = [sys.executable, "-m", "tests.serve_with_faults"]
+            return [*launcher, str(self.config), str(self._port)]
         if self._clock is None:
             return [str(PROGRAM), "serve", "--config", str(self.config), "--port", str(self._port)]
         launcher = [sys.executable, "-m", "tests.serve_with_clock"]

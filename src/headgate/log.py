@@ -123,6 +123,9 @@ def configure(settings: Mapping[str, Any], *, own_file: bool = False) -> None:
     output = Output(console, file)
     output.setFormatter(JsonFormatter() if settings["format"] == "json" else PrettyFormatter())
     _install(output, LEVELS[settings["level"]])
+    # Asked for by itself: at the level debug alone it would drown all else.
+    sql_level = logging.DEBUG if settings.get("sql") else logging.WARNING
+    logging.getLogger("headgate.sql").setLevel(sql_level)
     if failure:
         logging.getLogger("headgate.server").warning("Logging to standard output only: %s", failure)
 

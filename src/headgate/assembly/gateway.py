@@ -96,6 +96,7 @@ class Gateway:
         for warning in self._loaded.warnings:
             _log.warning("%s", warning)
         parts.refuse_to_stand_open(settings)
+        _log.debug("Settings from %s, data in %s", self._loaded.path, self._loaded.data_folder)
         self._make_settings_file()
         instance = await become_the_only_one(self._loaded)
         closing.callback(instance.release)

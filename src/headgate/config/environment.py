@@ -60,6 +60,7 @@ ALIASES: Mapping[str, Alias] = {
     **_under_any_prefix("DEBUG", Alias(("log.level",), _debug_level)),
     "SERVER__LOG_LEVEL": Alias(("log.level",)),
     "LOG_LEVEL": Alias(("log.level",)),
+    **_under_any_prefix("DEBUG_SQL", Alias(("log.sql",))),
     "LOG_FORMAT": Alias(("log.format",)),
     "NO_COLOR": Alias(("log.color",), _never_color),
     "PORT": Alias(("server.port",)),

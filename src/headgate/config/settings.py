@@ -262,6 +262,12 @@ class LogSettings(Section):
     level: Annotated[Literal["debug", "info", "warn", "error"], BeforeValidator(_check_level)] = setting(
         "info", "Least level that is written.", unit="level"
     )
+    sql: bool = setting(
+        False,
+        "Write every SQL statement with its time, whatever the level; values are not shown.",
+        unit="true or false",
+        restart=True,
+    )
     format: Annotated[Literal["pretty", "json"], Words] = setting(
         "pretty", "Lines for people, or one JSON object a line.", unit="choice"
     )

@@ -27,6 +27,8 @@ class RequestLog:
                     self._write_request(record)
 
     def _write_request(self, record: RequestRecord) -> None:
+        if _log.isEnabledFor(logging.DEBUG):
+            _write_details(record)
         before: Attempt | None = None
         for attempt in record.attempts:
             if before is not None and before.account_id != attempt.account_id:
@@ -57,6 +59,27 @@ class RequestLog:
             attempt.account,
             said,
             _moment(until),
+            extra={"request_id": record.id},
+        )
+
+
+def _write_details(record: RequestRecord) -> None:
+    """What only somebody who looks for a fault wants to read."""
+    _log.debug(
+        "%s %s from %s with %s",
+        record.method,
+        record.path,
+        record.client_address,
+        record.user_agent or "no user agent",
+        extra={"request_id": record.id, "session": record.session, "bytes": record.request_bytes},
+    )
+    for attempt in record.attempts:
+        _log.debug(
+            "Attempt on %s after %dms took %dms until %s",
+            attempt.account,
+            round(attempt.started_ms),
+            round(attempt.duration_ms),
+            attempt.status or attempt.error or "nothing",
             extra={"request_id": record.id},
         )
 

@@ -102,6 +102,8 @@ class Recorder:
                     return 1
                 continue
             self._retry_seconds = FIRST_RETRY_SECONDS
+            if moved:
+                _log.debug("Stored %d bytes of the journal", moved)
             self._state.save(replay.counts, replay.positions or {}, None)
             if is_last and not moved:
                 _log.info("Async DB writer queue flushed")

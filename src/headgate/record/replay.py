@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from headgate.record.events import Record, decode
+from headgate.record.events import Record, RequestRecord, decode
 from headgate.record.rows import to_rows
 from headgate.record.segments import (
     HEADER,
@@ -124,7 +124,10 @@ class Replay:
                 await self._write(segment, frames[middle - 1].end, frames[middle:])
                 return
             self.counts.refused += 1
-            _log.error("Failed to execute DB job: a record was refused: %s", error)
+            lost = next((one.id for one in records if isinstance(one, RequestRecord)), None)
+            _log.error(
+                "Failed to execute DB job: a record was refused: %s", error, extra={"request_id": lost}
+            )
             await self._store(segment, start, frames[-1].end, Rows())
             return
         self.counts.written += len(records)

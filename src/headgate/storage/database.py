@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from headgate.errors import StorageError
 from headgate.storage.location import Location, locate, permission_denied, prepare_file
 from headgate.storage.migrations.upgrade import upgrade
+from headgate.storage.statements import log_statements
 
 BUSY_TIMEOUT_MS = 30_000
 """A writer waits this long for another: longer than any batch or migration of ours takes."""
@@ -105,7 +106,9 @@ async def open_database(
     """
     location = locate(url, folder)
     warnings = prepare_file(location, create=create)
-    database = Database(_engine(location), location, warnings)
+    engine = _engine(location)
+    log_statements(engine)
+    database = Database(engine, location, warnings)
     try:
         await database.check()
     except BaseException:
