@@ -95,6 +95,10 @@ class Gateway:
         self.config.touch(mode=0o600)
         self.config.write_text(json.dumps(wanted, indent=1), encoding="utf-8")  # JSON is YAML as well
 
+    def listen_on(self, port: int) -> None:
+        """Before the start, for a test that has to know the port beforehand."""
+        self._port = port
+
     # ---- its life --------------------------------------------------------------------------------
 
     def start(self) -> str:

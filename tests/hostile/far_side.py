@@ -1,6 +1,7 @@
 """A gateway and, behind one of its accounts, a provider that says byte for byte what a test wants."""
 
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,9 +39,9 @@ class FarSide:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def says(self, script: Script) -> ScriptedServer:
+    def says(self, script: Script, *, tls: ssl.SSLContext | None = None) -> ScriptedServer:
         """The provider for as long as the block lasts."""
-        return ScriptedServer(script, port=self.port)
+        return ScriptedServer(script, port=self.port, tls=tls)
 
     async def ask(self, data: bytes = PLAIN) -> Answer:
         return await fetch(self.gateway.url, data)
@@ -59,25 +60,32 @@ class FarSide:
         assert "Unexpected error" not in self.gateway.log_text()
         assert "Traceback" not in self.gateway.output_text()
 
-    async def is_mended(self) -> None:
+    async def is_mended(self, *, tls: ssl.SSLContext | None = None) -> None:
         """The account serves again once its provider does."""
         self.rest()
-        async with self.says(answering(GOOD)):
+        async with self.says(answering(GOOD), tls=tls):
             answer = await self.ask()
             assert (answer.status, answer.body) == (200, GOOD_BODY)
 
 
 @contextmanager
 def far_gateway(
-    folder: Path, provider: SimulatedProvider, *, limit_ms: int = LIMIT_MS, buffered_bytes: int = 536_870_912
+    folder: Path,
+    provider: SimulatedProvider,
+    *,
+    address: str = "http://127.0.0.1:{port}",
+    limit_ms: int = LIMIT_MS,
+    buffered_bytes: int = 536_870_912,
+    environment: dict[str, str] | None = None,
 ) -> Iterator[FarSide]:
+    """`address` is the account's base URL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     accounts = [
         {
             "name": "far",
             "api_key": "sk-ant-sim-far",
-            "base_url": f"http://127.0.0.1:{port}",
+            "base_url": address.format(port=port),
             "priority": 0,
         },
         {"name": "good", "api_key": "sk-ant-sim-good", "base_url": provider.url, "priority": 1},
@@ -92,7 +100,9 @@ def far_gateway(
         "retry": {"attempts": 1},
     }
     clock = SharedClock(folder / "clock")
-    with Gateway(folder, accounts=accounts, settings=settings, clock=folder / "clock") as gateway:
+    with Gateway(
+        folder, accounts=accounts, settings=settings, clock=folder / "clock", environment=environment
+    ) as gateway:
         yield FarSide(gateway, clock, port)
     clock.close()
 

@@ -84,7 +84,11 @@ def network_word(error: OSError) -> str:
 def _certificate_refused(error: ssl.SSLCertVerificationError, origin: Origin) -> ConnectFailed:
     code = error.verify_code
     if code in _TLS_EXPIRED:
-        return ConnectFailed(f"The TLS certificate of {origin.host} has expired", reason="ETLSEXPIRED")
+        return ConnectFailed(
+            f"The TLS certificate of {origin.host} has expired",
+            reason="ETLSEXPIRED",
+            hint="Whoever runs that host has to renew it; check this machine's clock as well.",
+        )
     if code in _TLS_NOT_YET_VALID:
         return ConnectFailed(
             f"The TLS certificate of {origin.host} is not valid yet",
