@@ -93,8 +93,13 @@ def test_a_broken_key_file_is_named_and_kept(tmp_path: Path, content: bytes) -> 
     """The first mend is a backup: a new key would leave every stored secret closed."""
     path = tmp_path / "secret.key"
     path.write_bytes(content)
-    with pytest.raises((SettingsError, StorageError), match=str(path)) as caught:
-        SecretBox.open_or_create(tmp_path)
+    box = SecretBox.open_or_create(tmp_path)
+    for use in (box.refuse_broken, lambda: box.seal("x"), lambda: box.digests("x")):
+        with pytest.raises(StorageError, match=str(path)) as caught:
+            use()
+    with pytest.raises(SecretUnreadable, match=str(path)):
+        box.open("sealed")
+    assert str(path) in box.explain_closed(["work"])
     assert caught.value.hint.startswith("Restore the key from a backup first")
     assert "garbage" not in caught.value.message
     assert path.read_bytes() == content

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from headgate.admin import (
     accounts,
     config,
+    data,
     health,
     logs,
     probing,
@@ -38,6 +39,7 @@ ROUTERS = (
     requests.router,
     usage.router,
     logs.router,
+    data.router,
 )
 ROUTES: Sequence[BaseRoute] = [route for router in ROUTERS for route in router.routes]
 

@@ -5,7 +5,7 @@ The commands fill one as well when no gateway runs: the same routes then answer 
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
@@ -57,6 +57,10 @@ class ChangeOutcome:
     warnings: list[str]
 
 
+async def _is_settled() -> bool:
+    return True
+
+
 @dataclass
 class Owner:
     """All that the owner's side may touch."""
@@ -73,6 +77,8 @@ class Owner:
     process: GatewayProcess | None = None
     url: str = ""
     """Where clients reach the gateway; empty when none runs."""
+    settle: Callable[[], Awaitable[bool]] = _is_settled
+    """Wait until what has happened so far is in the database; False: it takes longer than one waits."""
     started_at: float = 0.0
     """Unix seconds."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -113,7 +113,11 @@ async def _events(
         if owner.clock.monotonic() - silent_since >= KEEPALIVE_SECONDS:
             silent_since = owner.clock.monotonic()
             yield b": still here\n\n"
-        if not rows:
+        if rows:
+            continue
+        if await owner.requests.last_seq() < place:
+            place = 0  # the history was cleared, and its numbers begin anew
+        else:
             await asyncio.sleep(POLL_SECONDS)
 
 

@@ -118,8 +118,8 @@ def account_view(living: LivingAccount, skipped_because: str | None) -> AccountV
             WindowView(name=one.name, utilization=one.utilization, resets_at=one.resets_at)
             for one in living.windows
         ],
-        request_count=living.request_count,
-        error_count=living.error_count,
+        request_count=living.past_requests + living.request_count,
+        error_count=living.past_errors + living.error_count,
         in_flight=living.in_flight,
         last_used_at=round(living.last_used_at * 1000) if living.last_used_at else None,
         created_at=round(account.created_at * 1000),

@@ -147,6 +147,7 @@ class Gateway:
             clock,
             providers=self._providers,
             upstream=upstream,
+            settle=recorder.settle,
             process=process,
             url=_url_of(tcp),
         )
@@ -170,6 +171,7 @@ class Gateway:
         """The database, brought up to what an earlier life left in the journal, and to the settings."""
         database = await self._open_database(closing)
         stores = Stores.on(database, self._loaded, self._clock)
+        stores.secrets.refuse_broken()
         await catch_up(stores.folder / "journal", database, self._clock)
         await take_declared(stores.accounts, self._settings.accounts)
         return stores

@@ -2,7 +2,7 @@
 
 import ipaddress
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -181,6 +181,7 @@ def owner_of(
     *,
     upstream: UpstreamClient,
     providers: dict[str, Provider],
+    settle: Callable[[], Awaitable[bool]],
     process: GatewayProcess | None = None,
     url: str = "",
 ) -> Owner:
@@ -197,5 +198,6 @@ def owner_of(
         providers=set(providers),
         process=process,
         url=url,
+        settle=settle,
         started_at=clock.now(),
     )

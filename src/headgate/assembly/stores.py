@@ -8,6 +8,7 @@ from headgate.config.loading import Loaded
 from headgate.pool.pool import Pool
 from headgate.record.instance import InstanceLock
 from headgate.storage.accounts import AccountStore
+from headgate.storage.counters import CounterStore
 from headgate.storage.database import Database, open_database
 from headgate.storage.health import HealthStore
 from headgate.storage.location import locate, make_data_folder, make_folder, state_folder
@@ -60,6 +61,9 @@ class Stores:
         return cls(database, folder, secrets, AccountStore(database, secrets, clock), HealthStore(database))
 
     async def fill(self, pool: Pool) -> None:
-        """The accounts with the health that an earlier life left them in."""
+        """The accounts with the health and the counts that an earlier life left them."""
         pool.replace(await self.accounts.list())
         pool.restore(await self.health.load())
+        for account_id, counts in (await CounterStore(self.database).load()).items():
+            last_used_at = None if counts.last_used_ms is None else counts.last_used_ms / 1000
+            pool.restore_counts(account_id, counts.requests, counts.errors, last_used_at)

@@ -23,6 +23,8 @@ class Entry:
     """Of a single command; those of a group have their own."""
     module: str = ""
     """Where it is not named like the command."""
+    function: str = ""
+    """One command of a group's module, under a name of its own."""
 
 
 ENTRIES = (
@@ -51,6 +53,22 @@ ENTRIES = (
     ),
     Entry("strategy", "How an account is chosen among those that can serve."),
     Entry("db", "The database that accounts and history are kept in."),
+    Entry("history", "What was asked and how it ended."),
+    Entry("stats", "The counters of the accounts."),
+    Entry(
+        "clear-history",
+        "Delete requests with their attempts. Accounts, counters and settings stay.",
+        "headgate clear-history --before 30d --yes",
+        module="history",
+        function="clear",
+    ),
+    Entry(
+        "reset-stats",
+        "Set every account's counters to zero. The history stays.",
+        "headgate reset-stats",
+        module="stats",
+        function="reset",
+    ),
     Entry("version", "Print the version.", "headgate version"),
 )
 _BY_NAME = {entry.name: entry for entry in ENTRIES}
@@ -84,10 +102,12 @@ def load(entry: Entry) -> Any:
     """The command or group itself, as if it had been registered from the start."""
     module = import_module(f"headgate.cli.{entry.module or entry.name}")
     parent = typer.Typer(rich_markup_mode=None, add_completion=False, callback=_nothing)
-    if isinstance(group := getattr(module, "app", None), typer.Typer):
+    if not entry.function and isinstance(group := getattr(module, "app", None), typer.Typer):
         parent.add_typer(group, name=entry.name)
     else:
-        parent.command(entry.name, epilog=f"Example: {entry.example}")(getattr(module, entry.name))
+        parent.command(entry.name, epilog=f"Example: {entry.example}")(
+            getattr(module, entry.function or entry.name)
+        )
     return typer.main.get_group(parent).commands[entry.name]
 
 

@@ -1,4 +1,4 @@
-"""`--since`: a moment as people write it, in milliseconds as the API takes it."""
+"""`--since` and the like: a moment as people write it, in milliseconds as the API takes it."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])", re.ASCII)
 
 
-def read_since(text: str, *, doing: str) -> int | None:
+def read_since(text: str, *, doing: str, option: str = "--since") -> int | None:
     """Unix milliseconds; None for `all`. A time without a zone is this machine's."""
     word = text.strip()
     if word.lower() == EVER:
@@ -23,7 +23,7 @@ def read_since(text: str, *, doing: str) -> int | None:
     except (ValueError, OverflowError, OSError) as error:
         raise CommandFailed(
             doing,
-            f"--since: {text!r} is no time",
+            f"{option}: {text!r} is no time",
             "Valid are a span until now (90s, 15m, 24h, 7d, 2w), a date (2026-01-31), a time "
             "(2026-01-31T08:00, with Z or +01:00 where it is not this machine's), and all.",
             exit_code=2,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from headgate.cli.control import Control
     from headgate.config.loading import Loaded, Origin
     from headgate.storage.database import Database
+    from headgate.storage.location import Location
+    from headgate.storage.upkeep import Check, Info
 
 
 def origin(flags: dict[str, Any], path: Path | None) -> "Origin":
@@ -117,9 +119,57 @@ def journal_folder(loaded: "Loaded") -> Path:
     return location.state_folder(database, loaded.data_folder) / "journal"
 
 
-async def open_database(loaded: "Loaded") -> "Database":
+def database_location(loaded: "Loaded") -> "Location":
+    """See `storage.location.locate`."""
+    from headgate.storage import location
+
+    url = loaded.settings.storage.url
+    return location.locate(url.get_secret_value() if url else None, loaded.data_folder)
+
+
+def journal_lag(loaded: "Loaded") -> int:
+    """Bytes in the journal that are not known to be in the database."""
+    from headgate.record.replay import unread_bytes
+    from headgate.record.state import read_state
+
+    folder = journal_folder(loaded)
+    saved = read_state(folder)
+    positions = {(journal, name): end for journal, name, end in saved.positions} if saved else {}
+    return unread_bytes(folder, positions)
+
+
+async def open_database(loaded: "Loaded", *, create: bool = True) -> "Database":
     """The database that the settings name; see `storage.database.open_database`."""
     from headgate.storage import database
 
     url = loaded.settings.storage.url
-    return await database.open_database(url.get_secret_value() if url else None, loaded.data_folder)
+    given = url.get_secret_value() if url else None
+    return await database.open_database(given, loaded.data_folder, create=create)
+
+
+def copy_database(source: Path, target: Path, *, force: bool) -> int:
+    """See `storage.copies.copy_database`."""
+    from headgate.storage import copies
+
+    return copies.copy_database(source, target, force=force)
+
+
+async def database_info(database: "Database") -> "Info":
+    """See `storage.upkeep.info`."""
+    from headgate.storage import upkeep
+
+    return await upkeep.info(database)
+
+
+async def check_database(database: "Database") -> "Check":
+    """See `storage.upkeep.check`."""
+    from headgate.storage import upkeep
+
+    return await upkeep.check(database)
+
+
+async def vacuum_database(database: "Database") -> tuple[int, int]:
+    """See `storage.upkeep.vacuum`."""
+    from headgate.storage import upkeep
+
+    return await upkeep.vacuum(database)

@@ -13,13 +13,24 @@ from headgate.admin.owner import Owner
 from headgate.assembly import parts
 from headgate.assembly.stores import Stores, open_current
 from headgate.cli.terminal import err
-from headgate.clock import SystemClock
+from headgate.clock import Clock, SystemClock
 from headgate.config.loading import Loaded
 from headgate.config.settings import Settings
+from headgate.errors import StorageError
 from headgate.outbox import Outbox
 from headgate.pool.living import LivingAccount
 from headgate.pool.pool import Pool
+from headgate.record.catch_up import catch_up
 from headgate.upstream.client import UpstreamClient
+
+
+async def _settle(stores: Stores, clock: Clock) -> bool:
+    """What a killed gateway left in the journal; False while its recorder, or a start, is at it."""
+    try:
+        await catch_up(stores.folder / "journal", stores.database, clock, wait_seconds=1.0, tells=False)
+    except StorageError:
+        return False
+    return True
 
 
 @asynccontextmanager
@@ -49,7 +60,15 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
         configuration = Configuration(loaded, apply=partial(_apply, pool))
         upstream = UpstreamClient(clock, Outbox())
         try:
-            yield parts.owner_of(configuration, stores, pool, clock, upstream=upstream, providers=providers)
+            yield parts.owner_of(
+                configuration,
+                stores,
+                pool,
+                clock,
+                upstream=upstream,
+                providers=providers,
+                settle=partial(_settle, stores, clock),
+            )
         finally:
             await upstream.close()
         states = {account_id: living.health.to_state() for account_id, living in changed.items()}

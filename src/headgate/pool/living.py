@@ -53,6 +53,9 @@ class LivingAccount:
         self.in_flight = 0
         self.request_count = 0
         self.error_count = 0
+        self.past_requests = 0
+        self.past_errors = 0
+        """Of earlier lives: shown with the counts of this one, without weight when an account is chosen."""
         self.last_used_at: float | None = None
         """Unix seconds."""
         self.session_count = 0

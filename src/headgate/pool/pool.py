@@ -127,6 +127,18 @@ class Pool:
             if (living := self._by_id.get(account_id)) is not None:
                 living.health.from_state(state)
 
+    def restore_counts(self, account_id: int, requests: int, errors: int, last_used_at: float | None) -> None:
+        """What earlier lives counted, for who looks."""
+        if (living := self._by_id.get(account_id)) is not None:
+            living.past_requests, living.past_errors = requests, errors
+            living.last_used_at = last_used_at
+
+    def reset_counts(self) -> None:
+        """All counts to zero; nobody has a start on the others then."""
+        for living in self._by_id.values():
+            living.past_requests = living.past_errors = living.request_count = living.error_count = 0
+            living.head_start = 0.0
+
     def _take(self, account: Account) -> None:
         provider = self._providers.get(account.provider)
         living = self._by_id.get(account.id)

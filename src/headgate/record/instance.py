@@ -12,17 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from headgate.errors import AlreadyRunning, StorageError
 from headgate.record.lock import INSTANCE_LOCK, try_lock
+from headgate.storage.holders import lock_holders
 from headgate.storage.location import permission_denied
 
 _LOOKS = 5
 _SECONDS_BETWEEN_LOOKS = 0.02
 """`headgate status` asks by taking the lock for a moment: that must not look like a gateway."""
-
-_KERNEL_LOCKS = Path("/proc/locks")
 
 
 class InstanceLock:
@@ -88,7 +85,7 @@ async def _locks(descriptor: int, path: Path) -> bool:
 
 def _refusal(folder: Path, descriptor: int) -> AlreadyRunning:
     said = _said(descriptor)
-    pid = _holder(descriptor) or said.get("pid")
+    pid = next(iter(lock_holders(descriptor, kind="FLOCK")), None) or said.get("pid")
     name = f"process {pid}" if pid else "its process id is not known"
     # An address that an earlier process wrote leads nowhere.
     at = f" at {said['url']}" if said.get("url") and said.get("pid") == pid else ""
@@ -105,15 +102,3 @@ def _said(descriptor: int) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _holder(descriptor: int) -> int | None:
-    """The process that the kernel names, where it does (Linux), if it is one that we can see."""
-    found = os.fstat(descriptor)
-    place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-    try:
-        rows = [line.split() for line in _KERNEL_LOCKS.read_text().splitlines()]
-    except OSError:
-        return None
-    pids = [int(row[4]) for row in rows if row[1] == "FLOCK" and place in row]
-    return next((pid for pid in pids if psutil.pid_exists(pid)), None)

@@ -13,6 +13,7 @@ import msgspec
 from headgate.clock import Clock
 from headgate.record.recorder import DRAIN_SECONDS, Order
 from headgate.record.replay import Counts, unread_bytes
+from headgate.record.segments import list_segments
 from headgate.record.state import read_state
 from headgate.tasks import TaskGroup
 
@@ -20,6 +21,9 @@ FIRST_RESTART_SECONDS = 1.0
 LAST_RESTART_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 """A recorder that lived this long failed for a new reason: the waits start over."""
+
+SETTLE_SECONDS = 5.0
+_SECONDS_BETWEEN_LOOKS = 0.05
 
 STOP_SECONDS = DRAIN_SECONDS + 5.0
 _KILL_SECONDS = 2.0
@@ -97,6 +101,20 @@ class RecorderProcess:
         self._log_settings = dict(settings)
         if self._process is not None and self.is_alive and self._process.stdin is not None:
             self._process.stdin.write(msgspec.json.encode(self._log_settings) + b"\n")
+
+    async def settle(self, *, seconds: float = SETTLE_SECONDS) -> bool:
+        """Wait until everything that is in the journal now is in the database; False: not in time."""
+        wanted = {(one.journal, one.name): one.size() for one in list_segments(self._folder)}
+        gives_up_at = self._clock.monotonic() + seconds
+        while True:
+            saved = read_state(self._folder)
+            stored = {(journal, name): end for journal, name, end in saved.positions} if saved else {}
+            left = {(one.journal, one.name) for one in list_segments(self._folder)}
+            if all(stored.get(key, 0) >= size for key, size in wanted.items() if size and key in left):
+                return True
+            if self._clock.monotonic() >= gives_up_at:
+                return False
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
     async def stop(
         self, *, timeout_seconds: float = STOP_SECONDS, hurry: asyncio.Event | None = None

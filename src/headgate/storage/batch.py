@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.errors import StorageError
+from headgate.storage.counters import add_counts
 from headgate.storage.database import DRIVER_ERRORS, Database, insert
 from headgate.storage.health import save_health
 from headgate.storage.schema import attempts, journal_positions, objects, requests
@@ -103,6 +104,7 @@ async def _insert_rows(connection: AsyncConnection, rows: Rows) -> None:
             await connection.execute(insert(connection, table).on_conflict_do_nothing(), values)
     if rows.health:
         await save_health(connection, rows.health)
+    await add_counts(connection, rows.requests, rows.attempts)
 
 
 def _is_about_a_value(error: BaseException | None) -> bool:

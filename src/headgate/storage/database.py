@@ -4,6 +4,8 @@ SQLite runs in WAL mode with explicit BEGINs: a writer takes its lock at once (B
 that it waits for another writer and never fails half-way, and DDL is rolled back with the rest.
 """
 
+import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,14 +16,19 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
+from headgate.clock import SystemClock
 from headgate.errors import StorageError
-from headgate.storage.location import Location, locate, permission_denied, prepare_file
+from headgate.storage.copies import copy_before
+from headgate.storage.damage import explain, refuse_broken
+from headgate.storage.location import Location, locate, prepare_file
 from headgate.storage.migrations.upgrade import upgrade
 from headgate.storage.statements import log_statements
 
-BUSY_TIMEOUT_MS = 30_000
-"""A writer waits this long for another: longer than any batch or migration of ours takes."""
+BUSY_TIMEOUT_MS = 10_000
+"""A writer waits this long for another: longer than any transaction of ours takes but an upgrade or a
+vacuum; the recorder then tries again, everybody else is told who holds the file."""
 
 CONNECT_TIMEOUT_SECONDS = 10
 COMMAND_TIMEOUT_SECONDS = 60
@@ -37,6 +44,8 @@ DRIVER_ERRORS = (
 
 _BEGIN = "headgate_begin"
 
+_log = logging.getLogger("headgate.storage")
+
 
 class Database:
     """Hands out transactions. Foreign exceptions leave as StorageError."""
@@ -46,6 +55,8 @@ class Database:
         self.dialect = engine.dialect.name
         self.location = location.shown
         self.path = location.path
+        self.copied_to: Path | None = None
+        """The copy that the last upgrade made before it began."""
         self.warnings = warnings
         """For the owner: what was found in order to be mended, such as a file that others may read."""
 
@@ -75,17 +86,30 @@ class Database:
     def _failed(self, error: BaseException) -> StorageError:
         cause = getattr(error, "orig", None) or error
         reason = " ".join(str(cause).split()) or type(cause).__name__
-        if self.path is not None and "readonly database" in reason:
-            return permission_denied(self.path)
+        if self.path is not None and (told := explain(self.path, reason)) is not None:
+            return told
         return StorageError(
             f"Database error: {self.location}: {reason}",
             hint="See that the database can be reached and has room, then try again.",
         )
 
-    async def upgrade(self) -> list[str]:
-        """Bring the schema to the newest revision, all or nothing; the revisions that were run."""
+    async def upgrade(self, *, with_copy: bool = True) -> list[str]:
+        """Bring the schema to the newest revision, all or nothing; the revisions that were run.
+
+        Of a SQLite file that holds something a copy is made first (`copied_to`), with what the upgrade will
+        find: nobody else writes in between.
+        """
+
+        def before_change(revision: str) -> None:
+            if self.path is None:
+                _log.info("PostgreSQL is upgraded without a copy: make one yourself with pg_dump")
+            elif with_copy:
+                # This runs in a greenlet of the event loop, which has other things to do.
+                self.copied_to = await_only(asyncio.to_thread(copy_before, self.path, revision))
+
+        now_ms = int(SystemClock().now() * 1000)
         async with self.write(durable=True) as connection:
-            return await connection.run_sync(upgrade)
+            return await connection.run_sync(upgrade, now_ms=now_ms, before_change=before_change)
 
     async def check(self) -> None:
         """StorageError when the database does not answer."""
@@ -106,6 +130,8 @@ async def open_database(
     """
     location = locate(url, folder)
     warnings = prepare_file(location, create=create)
+    if location.path is not None:
+        refuse_broken(location.path)
     engine = _engine(location)
     log_statements(engine)
     database = Database(engine, location, warnings)

@@ -83,18 +83,40 @@ def make_data_folder(folder: Path) -> None:
 
 
 def prepare_file(location: Location, *, create: bool) -> list[str]:
-    """Make the folder (0700) and the file (0600) where they are missing; warnings about wider modes."""
+    """Make the folder (0700) and the file (0600) where they are missing; what its owner should know."""
     if (path := location.path) is None:
         return []
-    if not create and not path.exists():
-        raise StorageError(
-            f"Database file not found: {path}", hint="Start the gateway once: `headgate serve`."
-        )
     with _failing_as_storage(location):
+        if not create:
+            _refuse_nothing(path)
+        was_emptied = path.exists() and _is_empty(path)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         mode = stat.S_IMODE(path.stat().st_mode)
-    return [f"{path} is readable by others (mode {mode:04o}). Mend: chmod 600 {path}"] if mode & 0o077 else []
+    warnings = []
+    if mode & 0o077:
+        warnings.append(f"{path} is readable by others (mode {mode:04o}). Mend: chmod 600 {path}")
+    if was_emptied:
+        warnings.append(f"{path} was empty (0 bytes) and is begun anew; put a copy back if it held something")
+    return warnings
+
+
+def _refuse_nothing(path: Path) -> None:
+    """Whoever only reads makes nothing, and shows an emptied file as what it is."""
+    if not path.exists():
+        raise StorageError(
+            f"Database file not found: {path}", hint="Start the gateway once: `headgate serve`."
+        )
+    if _is_empty(path):
+        raise StorageError(
+            f"Database file is empty (0 bytes): {path}",
+            hint="Put a copy in its place, or start the gateway, which begins it anew: `headgate serve`.",
+        )
+
+
+def _is_empty(path: Path) -> bool:
+    log = Path(f"{path}-wal")
+    return path.stat().st_size == 0 and not (log.exists() and log.stat().st_size)
 
 
 def make_folder(location: Location) -> None:

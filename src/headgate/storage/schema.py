@@ -51,6 +51,10 @@ accounts = sa.Table(
     sa.Column("origin", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
+    # Tries on the account, kept by the recorder; `headgate stats reset` makes them zero.
+    sa.Column("request_count", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("error_count", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("last_used_at", sa.BigInteger),
     sa.UniqueConstraint("name", name="accounts_name"),
     sa.UniqueConstraint("provider", "secret_digest", name="accounts_secret"),
     # An id is never given twice: history and late health records refer to it.
@@ -148,4 +152,13 @@ journal_positions = sa.Table(
     sa.Column("journal", sa.Text, primary_key=True),
     sa.Column("segment", sa.Text, primary_key=True),
     sa.Column("byte_offset", sa.BigInteger, nullable=False),
+)
+
+# For whoever finds a schema that is newer than the program: the version that made it.
+schema_history = sa.Table(
+    "schema_history",
+    metadata,
+    sa.Column("revision", sa.Text, primary_key=True),
+    sa.Column("headgate_version", sa.Text, nullable=False),
+    sa.Column("applied_at", sa.BigInteger, nullable=False),
 )

@@ -42,6 +42,8 @@ class SecretBox:
         stand, or one will be made when there is none yet; None: the environment gave them."""
         self._file = file
         self._is_new = False
+        self._failure: StorageError | None = None
+        """Why the key file cannot be used."""
         self._take(keys)
 
     def _take(self, keys: Sequence[bytes]) -> None:
@@ -51,12 +53,23 @@ class SecretBox:
     @classmethod
     def open_or_create(cls, folder: Path, key: str | None = None) -> "SecretBox":
         """With `key` (one or more, separated by commas) nothing is read or written; else `secret.key`,
-        which is made, where it is missing, with the first thing that is sealed."""
+        which is made, where it is missing, with the first thing that is sealed. A file that cannot be used
+        opens nothing, and is told of by whatever needs it (`refuse_broken`)."""
         if key is not None and key.strip():
             return cls([_usable(part, SECRET_KEY_VARIABLE) for part in key.split(",")], file=None)
         path = folder / FILE_NAME
-        with _failing_as_storage(path):
-            return cls(_read(path) if path.exists() else (), file=path)
+        try:
+            with _failing_as_storage(path):
+                return cls(_read(path) if path.exists() else (), file=path)
+        except StorageError as failure:
+            box = cls((), file=path)
+            box._failure = failure
+            return box
+
+    def refuse_broken(self) -> None:
+        """StorageError for a key file that is there and cannot be used."""
+        if self._failure is not None:
+            raise self._failure
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -74,6 +87,8 @@ class SecretBox:
 
     def open(self, sealed: str, *, of: str = "a stored secret") -> str:
         """`of` says in the message whose secret it was."""
+        if self._failure is not None:
+            raise SecretUnreadable(self._failure.message, hint=self._failure.hint)
         if self._fernet is None:
             raise SecretUnreadable(f"There is no encryption key that opens {of}.", hint=_MEND)
         try:
@@ -88,7 +103,9 @@ class SecretBox:
 
     def explain_closed(self, names: Sequence[str]) -> str:
         """What the owner is told about accounts whose secret does not open."""
-        if self._fernet is None:
+        if self._failure is not None:
+            why = self._failure.message.rstrip(".")
+        elif self._fernet is None:
             why = f"The encryption key is missing: there is no {self._file}"
         elif self._is_new:
             why = f"The encryption key was missing and a new one was made: {self._file}"
@@ -103,6 +120,7 @@ class SecretBox:
     def make_key(self) -> None:
         """Where there is none yet. A key that another process has made since, or the owner has put back,
         counts."""
+        self.refuse_broken()
         if self._fernet is not None or self._file is None:
             return
         with _failing_as_storage(self._file):
@@ -127,6 +145,8 @@ def _read(path: Path) -> list[bytes]:
         keys = [_usable(line, str(path)) for line in lines if line.strip()]
     except UnicodeDecodeError as error:
         raise StorageError(f"The encryption key is not UTF-8 text: {path}", hint=_RESTORE) from error
+    except SettingsError as error:
+        raise StorageError(error.message, hint=error.hint) from error
     if not keys:
         raise StorageError(f"The encryption key file is empty: {path}", hint=_RESTORE)
     return keys

@@ -1,15 +1,29 @@
 import asyncio
+import os
+import sqlite3
+import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from cryptography.fernet import Fernet
 
+from headgate.clock import SystemClock
 from headgate.errors import StorageError
+from headgate.pool.accounts import Credential
+from headgate.storage.accounts import AccountDraft, AccountStore
+from headgate.storage.batch import Rows, Step, write_batch
+from headgate.storage.counters import CounterStore
 from headgate.storage.database import Database, open_database
 from headgate.storage.migrations import upgrade as migrations
 from headgate.storage.schema import metadata
+from headgate.storage.secrets import SecretBox
+from tests.storage.rows import attempt_row, request_row
+
+ALL = ["0001", "0002"]
 
 
 async def test_migrations_lead_to_the_schema(database: Database) -> None:
@@ -25,7 +39,7 @@ async def test_migrations_lead_to_the_schema(database: Database) -> None:
 
 async def test_d3_a_second_upgrade_does_nothing(database_url: str) -> None:
     opened = await open_database(database_url)
-    assert await opened.upgrade() == ["0001"]
+    assert await opened.upgrade() == ALL
     assert await opened.upgrade() == []
     await opened.close()
 
@@ -34,7 +48,7 @@ async def test_two_upgrades_at_once_take_turns(database_url: str) -> None:
     """Two gateways started together on one database: one migrates, the other finds it done."""
     first, second = await open_database(database_url), await open_database(database_url)
     done = await asyncio.gather(first.upgrade(), second.upgrade())
-    assert sorted(done) == [[], ["0001"]]
+    assert sorted(done) == [[], ALL]
     await first.close()
     await second.close()
 
@@ -43,8 +57,8 @@ def _write_migration(folder: Path, body: str) -> None:
     (folder / "versions").mkdir(parents=True)
     for path in (migrations.FOLDER / "versions").glob("*.py"):
         (folder / "versions" / path.name).write_text(path.read_text())
-    (folder / "versions" / "v0002_broken.py").write_text(
-        "from alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
+    (folder / "versions" / "v0003_broken.py").write_text(
+        "from alembic import op\nrevision = '0003'\ndown_revision = '0002'\n"
         f"def upgrade():\n    op.execute('CREATE TABLE half (id INTEGER)')\n    {body}\n"
     )
 
@@ -61,7 +75,7 @@ async def test_d16_a_failing_migration_leaves_the_database_unchanged(
     """The message names the revision and the reason, and what it had made is gone."""
     before = await _tables(database)
     _write_migration(tmp_path / "migrations", body)
-    with pytest.raises(StorageError, match=r"^Migration failed: 0002: .*(nonsense|broken on purpose)"):
+    with pytest.raises(StorageError, match=r"^Migration failed: 0003: .*(nonsense|broken on purpose)"):
         async with database.write() as connection:
             await connection.run_sync(migrations.upgrade, tmp_path / "migrations")
     assert await _tables(database) == before
@@ -71,5 +85,61 @@ async def test_d16_a_failing_migration_leaves_the_database_unchanged(
 async def test_a_newer_schema_is_named_and_left_alone(database: Database) -> None:
     async with database.write() as connection:
         await connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StorageError, match="schema 9999, which is newer"):
+        await connection.execute(sa.text("INSERT INTO schema_history VALUES ('9999', '7.8.9', 0)"))
+    with pytest.raises(
+        StorageError, match=r"schema 9999, made by Headgate 7\.8\.9, which is newer"
+    ) as caught:
         await database.upgrade()
+    assert "headgate>=7.8.9" in caught.value.hint
+
+
+async def test_d16_a_column_that_is_there_already_is_harmless(database_url: str) -> None:
+    """A hand or an interrupted tool has made part of what a migration makes: the rest is made."""
+    opened = await open_database(database_url)
+    await opened.upgrade()
+    async with opened.write() as connection:
+        await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+        await connection.execute(sa.text("ALTER TABLE accounts DROP COLUMN last_used_at"))
+    assert await opened.upgrade() == ["0002"]
+    await opened.close()
+
+
+async def test_a_copy_is_made_before_an_upgrade_of_what_holds_something(sqlite_url: str) -> None:
+    """What the upgrade will find, 0600, the newest three; not of a new database."""
+    opened = await open_database(sqlite_url)
+    await opened.upgrade()
+    assert (opened.copied_to, opened.path is not None) == (None, True)
+    assert opened.path is not None
+    for number in range(3):
+        older = opened.path.with_name(f"headgate.db.before-000{number}x")
+        older.write_bytes(b"")
+        os.utime(older, (number, number))
+    async with opened.write() as connection:
+        await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    await opened.upgrade()
+    copy = opened.path.with_name("headgate.db.before-0002")
+    assert opened.copied_to == copy
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with closing(sqlite3.connect(copy)) as copied:
+        assert copied.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    names = sorted(path.name for path in copy.parent.glob("*.before-*"))
+    assert names == ["headgate.db.before-0001x", "headgate.db.before-0002", "headgate.db.before-0002x"]
+    await opened.close()
+
+
+async def test_counters_begin_with_the_history(database: Database) -> None:
+    """What was recorded before there were counters is in them."""
+    store = AccountStore(database, SecretBox([Fernet.generate_key()], file=None), SystemClock())
+    account = await store.add(AccountDraft(name="a", provider="anthropic", secret=Credential("sk-1")))
+    async with database.write() as connection:
+        await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    tries = [
+        attempt_row("r1", 0, account_id=account.id, error="x"),
+        attempt_row("r1", 1, account_id=account.id),
+    ]
+    rows = Rows(requests=[request_row("r1", account_id=account.id)], attempts=tries)
+    await write_batch(database, Step("g", "s", 0, 1), rows)
+    await CounterStore(database).reset()
+    await database.upgrade()
+    counts = (await CounterStore(database).load())[account.id]
+    assert (counts.requests, counts.errors) == (2, 1)

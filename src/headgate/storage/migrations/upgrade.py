@@ -4,6 +4,8 @@ Alembic's own `command.upgrade` wants an `env.py` and says nothing about which r
 walking its revision graph ourselves is shorter than telling it.
 """
 
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,10 +21,21 @@ FOLDER = Path(__file__).parent
 # Any number, the same for all: two gateways that start at once on one PostgreSQL take turns.
 _ADVISORY_LOCK = 0x48454144
 
+_LEDGER = sa.table(
+    "schema_history", sa.column("revision"), sa.column("headgate_version"), sa.column("applied_at")
+)
 
-def upgrade(connection: sa.Connection, folder: Path = FOLDER) -> list[str]:
+
+def upgrade(
+    connection: sa.Connection,
+    folder: Path = FOLDER,
+    *,
+    now_ms: int = 0,
+    before_change: Callable[[str], None] = lambda _: None,
+) -> list[str]:
     """Bring the schema to the newest revision; the revisions that were run, oldest first.
 
+    `before_change` gets the newest revision before the first change of a database that has one already.
     Raises StorageError, after which the caller must roll back: DDL is transactional on both
     databases, so nothing of a failed migration stays.
     """
@@ -30,11 +43,40 @@ def upgrade(connection: sa.Connection, folder: Path = FOLDER) -> list[str]:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
     scripts = ScriptDirectory(str(folder))
     context = MigrationContext.configure(connection, opts={"transactional_ddl": True})
+    steps = _missing_steps(scripts, context)
+    if steps and context.get_current_revision() is not None:
+        before_change(steps[-1].revision)
     done = []
-    for step in _missing_steps(scripts, context):
+    for step in steps:
         _run(step, scripts, context)
         done.append(step.revision)
+    if done:
+        _write_down(connection, done, now_ms)
     return done
+
+
+def revisions(connection: sa.Connection, folder: Path = FOLDER) -> tuple[str | None, str]:
+    """The schema's revision, None where there is none yet, and the newest that this program knows."""
+    newest = ScriptDirectory(str(folder)).get_current_head()
+    assert newest is not None
+    return MigrationContext.configure(connection).get_current_revision(), newest
+
+
+def _write_down(connection: sa.Connection, revisions: list[str], now_ms: int) -> None:
+    """Revisions of the time before this ledger are not in it."""
+    number = version("headgate")
+    connection.execute(sa.delete(_LEDGER).where(_LEDGER.c.revision.in_(revisions)))
+    rows = [{"revision": one, "headgate_version": number, "applied_at": now_ms} for one in revisions]
+    connection.execute(sa.insert(_LEDGER), rows)
+
+
+def _maker_of(connection: sa.Connection, revision: str | None) -> str | None:
+    """The version of Headgate that made this revision, where a ledger says so."""
+    if not sa.inspect(connection).has_table(_LEDGER.name):
+        return None
+    query = sa.select(_LEDGER.c.headgate_version).where(_LEDGER.c.revision == revision)
+    maker: str | None = connection.execute(query).scalar()
+    return maker
 
 
 def _missing_steps(scripts: ScriptDirectory, context: MigrationContext) -> list[Script]:
@@ -42,9 +84,14 @@ def _missing_steps(scripts: ScriptDirectory, context: MigrationContext) -> list[
     try:
         return list(scripts.iterate_revisions("head", current))[::-1]
     except ResolutionError as error:
+        assert context.connection is not None
+        maker = _maker_of(context.connection, current)
+        by, wanted = (f", made by Headgate {maker}", f"headgate>={maker}") if maker else ("", "headgate")
         raise StorageError(
-            f"The database has schema {current}, which is newer than this program knows.",
-            hint="Run the Headgate version that made it, or a newer one: `pip install --upgrade headgate`.",
+            f"The database has schema {current}{by}, which is newer than this program "
+            f"(Headgate {version('headgate')}) knows.",
+            hint="Run the Headgate version that made it, or a newer one: "
+            f"`pip install --upgrade '{wanted}'`; or put back a copy from before its upgrade.",
         ) from error
 
 

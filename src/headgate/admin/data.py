@@ -1,0 +1,93 @@
+"""The history and the database: `/api/database`, `/api/history/clear`, `/api/stats/reset`."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from headgate.admin.owner import ItsOwner
+from headgate.storage import upkeep
+from headgate.storage.counters import CounterStore
+from headgate.storage.history import clear_before
+
+MOST_AT_ONCE = 50_000
+"""Requests that one call deletes: it stays a matter of seconds."""
+
+router = APIRouter(tags=["data"])
+
+
+class DatabaseView(BaseModel):
+    kind: str = Field(description="sqlite or postgresql.")
+    location: str
+    revision: str | None
+    newest_revision: str = Field(description="That this version of Headgate knows.")
+    size_bytes: int
+    rows: dict[str, int] = Field(description="By table.")
+    oldest_request_at: int | None
+    newest_request_at: int | None
+    journal_lag_bytes: int | None = Field(
+        description="Of records on their way into it; null: nothing relays."
+    )
+
+
+class CheckView(BaseModel):
+    ok: bool
+    problems: list[str]
+    checked: list[str] = Field(description="What was looked at.")
+
+
+class WhatToClear(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    before: int | None = Field(
+        default=None, ge=0, le=10**15, description="Unix milliseconds; null: all that has happened until now."
+    )
+
+
+class Cleared(BaseModel):
+    deleted: int
+    before: int = Field(description="Unix milliseconds; send it along when calling again.")
+    complete: bool = Field(description="False: there are more, call again.")
+    settled: bool = Field(
+        description="False: records from before are still on their way into the database and will appear."
+    )
+
+
+class Reset(BaseModel):
+    accounts: int = Field(description="How many had their counters set to zero.")
+
+
+@router.get("/api/database", operation_id="get_database")
+async def get_database(owner: ItsOwner) -> DatabaseView:
+    """Where it is, how large, how old."""
+    lag = owner.process.recorder.lag_bytes if owner.process else None
+    return DatabaseView(**asdict(await upkeep.info(owner.database)), journal_lag_bytes=lag)
+
+
+@router.post("/api/database/check", operation_id="check_database")
+async def check_database(owner: ItsOwner) -> CheckView:
+    """Integrity, schema, orphans. Reads the whole file: on a large one this takes its time."""
+    result = await upkeep.check(owner.database)
+    return CheckView(ok=result.is_ok, problems=result.problems, checked=result.checked)
+
+
+@router.post("/api/history/clear", operation_id="clear_history")
+async def clear_history(owner: ItsOwner, wanted: WhatToClear) -> Cleared:
+    """Delete requests with their attempts; accounts, counters and settings stay.
+
+    What has happened but waits in the journal is stored first, so that it does not come back later.
+    """
+    before = wanted.before if wanted.before is not None else round(owner.clock.now() * 1000)
+    settled = await owner.settle()
+    deleted = await clear_before(owner.database, before, most=MOST_AT_ONCE)
+    return Cleared(deleted=deleted, before=before, complete=deleted < MOST_AT_ONCE, settled=settled)
+
+
+@router.post("/api/stats/reset", operation_id="reset_stats")
+async def reset_stats(owner: ItsOwner) -> Reset:
+    """Every account's counters to zero. The history stays, and so does what an account rests for."""
+    await owner.settle()
+    async with owner.changing:
+        accounts = await CounterStore(owner.database).reset()
+        owner.pool.reset_counts()
+    return Reset(accounts=accounts)

@@ -1,0 +1,81 @@
+"""`headgate history clear`: the past taken away."""
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from headgate.cli.control import open_control
+from headgate.cli.moments import SINCE_HELP, read_since
+from headgate.cli.options import AsJson, ConfigPath, load, warn
+from headgate.cli.terminal import CommandFailed, asking, clock_time, failing_as, out, print_json
+
+app = typer.Typer(no_args_is_help=True, help="What was asked and how it ended.")
+
+_DOING = "Cannot clear the history"
+
+Before = Annotated[
+    str | None, typer.Option("--before", metavar="T", help=f"Only what began earlier: {SINCE_HELP}")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.callback()
+def history() -> None:
+    """Without a callback a group of one command would be that command."""
+
+
+@app.command("clear", epilog="Example: headgate history clear --before 30d --yes")
+def clear(
+    before: Before = None, yes: Yes = False, config: ConfigPath = None, as_json: AsJson = False
+) -> None:
+    """Delete requests with their attempts. Accounts, counters and settings stay."""
+    before_ms = None if before is None else read_since(before, doing=_DOING, option="--before")
+    if not yes:
+        _confirm(before_ms)
+    with failing_as(_DOING):
+        answer = asyncio.run(_clear(config, before_ms))
+    if not answer["settled"]:
+        warn("Some records still wait in the journal: what of them is that old will appear yet")
+    if as_json:
+        print_json(answer)
+        return
+    which = f" from before {_shown(before_ms)}" if before_ms is not None else ""
+    requests = "request" if answer["deleted"] == 1 else "requests"
+    out.print(f"Deleted {answer['deleted']} {requests}{which}", markup=False)
+    if answer["deleted"]:
+        out.print("headgate db vacuum gives their room back to the disk.", style="dim", markup=False)
+
+
+def _shown(before_ms: int) -> str:
+    moment = datetime.fromtimestamp(before_ms / 1000, UTC)
+    return f"{clock_time(before_ms / 1000)} ({moment:%Y-%m-%dT%H:%M:%SZ})"
+
+
+def _confirm(before_ms: int | None) -> None:
+    which = "all requests" if before_ms is None else f"all requests from before {_shown(before_ms)}"
+    if not sys.stdin.isatty():
+        raise CommandFailed(
+            _DOING,
+            "standard input is no terminal to ask on, and --yes was not given",
+            "Add --yes to the command.",
+            exit_code=2,
+        )
+    with asking():
+        typer.confirm(f"Delete {which} from the history? Accounts stay.", abort=True, err=True)
+
+
+async def _clear(config: Path | None, before_ms: int | None) -> dict[str, Any]:
+    """Piece by piece: between two of them the recorder has its turn."""
+    deleted, is_settled = 0, True
+    async with open_control(load(config), writes=False) as control:
+        while True:
+            body = {"before": before_ms}
+            answer = await control.ask("POST", "/api/history/clear", doing=_DOING, body=body)
+            deleted, is_settled = deleted + answer["deleted"], is_settled and answer["settled"]
+            before_ms = answer["before"]
+            if answer["complete"]:
+                return {"deleted": deleted, "before": before_ms, "settled": is_settled}

@@ -1,0 +1,36 @@
+"""`headgate stats reset`: the accounts' counters begin anew."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from headgate.cli.control import open_control
+from headgate.cli.options import AsJson, ConfigPath, load
+from headgate.cli.terminal import failing_as, out, print_json
+
+app = typer.Typer(no_args_is_help=True, help="The counters of the accounts.")
+
+_DOING = "Cannot reset the counters"
+
+
+@app.callback()
+def stats() -> None:
+    """Without a callback a group of one command would be that command."""
+
+
+@app.command("reset", epilog="Example: headgate stats reset")
+def reset(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Set every account's counters to zero. The history stays."""
+    with failing_as(_DOING):
+        answer = asyncio.run(_reset(config))
+    if as_json:
+        print_json(answer)
+    else:
+        out.print(f"Counters of {answer['accounts']} accounts are zero; the history stays", markup=False)
+
+
+async def _reset(config: Path | None) -> Any:
+    async with open_control(load(config), writes=False) as control:
+        return await control.ask("POST", "/api/stats/reset", doing=_DOING)
