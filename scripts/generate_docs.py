@@ -33,7 +33,8 @@ usual); in it too every name that is understood counts, so look what else is in 
 In the file `${NAME}` is replaced from the environment or `.env` (`$${NAME}` stays as `${NAME}`); a secret may
 be written as `file:/path`, which reads it from there. An unknown key in the file is an error that names the
 nearest valid one, and so is an unknown provider anywhere; an unknown `HEADGATE_` variable is a
-warning.
+warning. `headgate config check` says all that is wrong at once, `headgate config show` what is in force and
+why.
 
 A running gateway takes a change over about a second after it was saved (also of `.env` and of the files
 that `file:` names), on SIGHUP, and by `POST /api/config/reload`. Requests that run end under the settings

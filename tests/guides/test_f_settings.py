@@ -4,13 +4,14 @@ import json
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import CLIENT_KEY, Gateway, wait_until
+from tests.gateway import CLIENT_KEY, PROGRAM, Gateway, wait_until
 from tests.guides.asking import logged, message
 from tests.testing.wire import ask
 
@@ -35,6 +36,105 @@ def _setting(gateway: Gateway, path: str) -> dict[str, Any]:
     found: dict[str, Any] = {one["path"]: one for one in gateway.admin("/api/config")["settings"]}
     setting: dict[str, Any] = found[path]
     return setting
+
+
+def test_f1_file_environment_flag(tmp_path: Path) -> None:
+    """One settings file; the environment overrides it, a flag overrides both."""
+    settings = {"server": {"port": 1}, "retry": {"attempts": 2, "delay_ms": 5}}
+    environment = {"HEADGATE_RETRY__ATTEMPTS": "4", "HEADGATE_SERVER__PORT": "2"}
+    with Gateway(tmp_path, accounts=(), settings=settings, environment=environment) as gateway:
+        shown = {
+            path: _setting(gateway, path) for path in ("retry.delay_ms", "retry.attempts", "server.port")
+        }
+        assert [one["value"] for one in shown.values()] == [5, 4, 0]
+        assert shown["retry.delay_ms"]["source"] == f"file {gateway.config}"
+        assert shown["retry.attempts"]["source"] == "environment variable HEADGATE_RETRY__ATTEMPTS"
+        assert shown["server.port"]["source"] == "flag server.port"
+
+
+def test_f3_a_misspelt_name_is_pointed_out(tmp_path: Path) -> None:
+    """An unknown variable is a warning, once, an unknown key an error; both name the nearest valid one."""
+    environment = {"HEADGATE_SERVRE__HOST": "x"}
+    with Gateway(tmp_path, accounts=(), environment=environment) as gateway:
+        words = "Unknown environment variable HEADGATE_SERVRE__HOST: did you mean HEADGATE_SERVER__HOST?"
+        assert gateway.output_text().count(words) == 1
+    (tmp_path / "other").mkdir()
+    misspelt = Gateway(tmp_path / "other", accounts=(), settings={"routing": {"strategie": "session"}})
+    refused = misspelt.command("serve")
+    assert refused.returncode == 2
+    assert "routing.strategie: unknown setting, did you mean strategy?" in refused.stderr
+
+
+def test_f4_a_broken_file_is_refused_with_its_place(tmp_path: Path) -> None:
+    """`Failed to parse config file` with line and column, exit code 2, and the file as it was."""
+    gateway = Gateway(tmp_path, accounts=())
+    for text, place in (
+        ("server:\n  port: [1\n", "line 3, column 1"),
+        ("server:\n\tport: 1\n", "line 2, column 1"),
+    ):
+        gateway.config.write_text(text)
+        refused = gateway.command("serve")
+        assert refused.returncode == 2
+        assert f"Failed to parse config file {gateway.config}: {place}" in refused.stderr
+        assert gateway.config.read_text() == text
+
+
+def test_f5_settings_by_command(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`config get`, `set`, `check`, `path` and `show` on a gateway that runs; secrets are masked."""
+    with Gateway(tmp_path, provider=provider.url) as gateway:
+        assert gateway.command("config", "path").stdout.strip() == str(gateway.config)
+        done = gateway.command("config", "set", "routing.expose_account", "true", "--json")
+        assert json.loads(done.stdout)["changed"] == ["routing.expose_account"]
+        assert message(gateway).headers["x-headgate-account"] == "one"
+        assert gateway.command("config", "get", "routing.expose_account").stdout == "true\n"
+        waits = gateway.command("config", "set", "server.host", "127.0.0.9")
+        assert "needs a restart" in waits.stderr
+        assert gateway.command("config", "check").returncode == 0
+        shown = gateway.command("config", "show").stdout
+        assert "routing.expose_account" in shown
+        assert CLIENT_KEY not in shown
+        assert "sk-ant-sim-one" not in shown
+
+
+def test_f8_no_file_means_defaults_and_a_file_to_begin_with(tmp_path: Path) -> None:
+    """A commented file is made at the path, and the log says so; a reading command only warns."""
+    gateway = Gateway(tmp_path, accounts=(), environment={"HEADGATE_LOG__FILE": str(tmp_path / "log")})
+    gateway.config.unlink()
+    read = gateway.command("config", "get", "server.port")
+    assert read.stdout == "8080\n"
+    assert not gateway.config.exists()
+    status = gateway.command("status")
+    assert f"There is no settings file at {gateway.config}" in status.stderr
+    with gateway:
+        assert f"There was no settings file at {gateway.config}" in gateway.output_text()
+        assert all(line.startswith("#") for line in gateway.config.read_text().split("\n") if line)
+
+
+def test_f8_an_unreadable_path_is_named_with_its_owner(tmp_path: Path) -> None:
+    """Its name, whose it is, exit code 2."""
+    gateway = Gateway(tmp_path, accounts=())
+    gateway.config.unlink()
+    gateway.config.mkdir()
+    refused = gateway.command("serve")
+    assert refused.returncode == 2
+    assert f"Cannot read config file {gateway.config}: Is a directory (owned by " in refused.stderr
+
+
+def test_f9_env_in_the_working_folder(tmp_path: Path) -> None:
+    """`.env` is read where the command is started, below the real environment."""
+    gateway = Gateway(tmp_path, accounts=())
+    (tmp_path / ".env").write_text(
+        "# mine\nexport RETRY_BACKOFF='3'\nHEADGATE_UPSTREAM__TOTAL_TIMEOUT_MS=7\n"
+    )
+    command = [str(PROGRAM), "config", "show", "--json", "--config", str(gateway.config)]
+    environment = {**gateway.environment, "HEADGATE_UPSTREAM__TOTAL_TIMEOUT_MS": "9"}
+    shown = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, check=True, timeout=60
+    )
+    found = {one["path"]: one for one in json.loads(shown.stdout)["settings"]}
+    assert found["retry.backoff"]["value"] == 3.0
+    assert found["retry.backoff"]["source"] == f"file {tmp_path / '.env'}: variable RETRY_BACKOFF"
+    assert found["upstream.total_timeout_ms"]["value"] == 9
 
 
 def test_f7_a_change_of_the_file_needs_no_restart(tmp_path: Path, provider: SimulatedProvider) -> None:

@@ -21,6 +21,7 @@ from headgate.assembly import parts
 from headgate.assembly.reload import RunningParts, follow_files, reload
 from headgate.assembly.stores import Stores, become_the_only_one, open_current
 from headgate.clock import Clock
+from headgate.config.exposure import refuse_to_stand_open
 from headgate.config.loading import Loaded
 from headgate.config.places import CONTROL_SOCKET
 from headgate.config.saving import write_default_file
@@ -95,7 +96,7 @@ class Gateway:
         settings, clock = self._settings, self._clock
         for warning in self._loaded.warnings:
             _log.warning("%s", warning)
-        parts.refuse_to_stand_open(settings)
+        refuse_to_stand_open(settings)
         _log.debug("Settings from %s, data in %s", self._loaded.path, self._loaded.data_folder)
         self._make_settings_file()
         instance = await become_the_only_one(self._loaded)

@@ -1,6 +1,5 @@
 """Builders of the parts that settings shape. A reload calls them again for those that it replaces."""
 
-import ipaddress
 import logging
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
@@ -11,8 +10,8 @@ from headgate.admin.configuration import Configuration
 from headgate.admin.owner import GatewayProcess, Owner
 from headgate.assembly.stores import Stores
 from headgate.clock import Clock
+from headgate.config.exposure import is_loopback
 from headgate.config.settings import RoutingSettings, Settings
-from headgate.errors import SettingsError
 from headgate.pool.living import LivingAccount
 from headgate.pool.objects import Objects
 from headgate.pool.pool import Pool, Switch
@@ -143,34 +142,6 @@ def callers_of(settings: Settings) -> Callers:
         listens_wide=not is_loopback(settings.server.host),
         own_credentials=access.own_credentials,
     )
-
-
-def refuse_to_stand_open(settings: Settings) -> None:
-    """Beyond loopback only with keys on both doors."""
-    if is_loopback(settings.server.host):
-        return
-    missing = [
-        name
-        for name, is_missing in (
-            ("access.api_keys", not settings.access.api_keys),
-            ("admin.key", settings.admin.key is None),
-        )
-        if is_missing
-    ]
-    if missing:
-        raise SettingsError(
-            f"Refusing to listen on {settings.server.host} without {' and '.join(missing)}.",
-            hint=f"Set {'both' if len(missing) > 1 else 'it'} in the settings file, or listen on 127.0.0.1.",
-        )
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def owner_of(

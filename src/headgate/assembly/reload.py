@@ -13,6 +13,7 @@ from headgate.assembly import parts
 from headgate.assembly.stores import Stores
 from headgate.clock import Clock
 from headgate.config import fingerprints
+from headgate.config.exposure import refuse_to_stand_open
 from headgate.config.settings import Settings
 from headgate.errors import HeadgateError
 from headgate.pool.pool import Pool
@@ -46,7 +47,7 @@ class RunningParts:
 
     async def apply(self, settings: Settings) -> None:
         """Raises HeadgateError before anything is changed."""
-        parts.refuse_to_stand_open(settings)
+        refuse_to_stand_open(settings)
         callers = parts.callers_of(settings)
         relay = parts.relay_of(
             settings,

@@ -52,6 +52,7 @@ ENTRIES = (
         "headgate logs --follow --level warn",
     ),
     Entry("strategy", "How an account is chosen among those that can serve."),
+    Entry("config", "The settings: where they are, what is in force, and changes to them."),
     Entry("db", "The database that accounts and history are kept in."),
     Entry("history", "What was asked and how it ended."),
     Entry("stats", "The counters of the accounts."),

@@ -11,6 +11,7 @@ from typing import Any
 
 from headgate.config import restart, table
 from headgate.config.complaints import names_below
+from headgate.config.exposure import refuse_to_stand_open
 from headgate.config.loading import Loaded, Origin
 from headgate.config.saving import save_settings
 from headgate.config.shown import masked
@@ -39,6 +40,7 @@ def change(origin: Origin, path: Path, changes: Mapping[str, Any]) -> Changed:
     for key in changes:
         check_settable(key)
     wanted = origin.overridden({**origin.overrides, **changes}).load()
+    refuse_to_stand_open(wanted.settings)
     is_saved = save_settings(path, changes)
     others = {key: value for key, value in origin.overrides.items() if key not in changes}
     from_file = origin.overridden(others).load() if is_saved else None

@@ -49,6 +49,26 @@ class Origin:
     def overridden(self, overrides: Mapping[str, Any]) -> "Origin":
         return replace(self, overrides=overrides)
 
+    def file(self) -> Path:
+        """The settings file, whether it exists or not."""
+        return self._file(self._variables(self._below()))
+
+    def data_folder(self) -> Path:
+        return places.data_folder(self._variables(self._below()))
+
+    def _below(self) -> EnvFile:
+        return env_file.read(self.folder / env_file.NAME, self.environ) if self.folder else EnvFile(Path())
+
+    def _variables(self, below: EnvFile) -> dict[str, str]:
+        return {
+            **environment.with_upper_names(below.variables),
+            **environment.with_upper_names(self.environ),
+        }
+
+    def _file(self, variables: Mapping[str, str]) -> Path:
+        named = self.path or environment.config_path(variables)
+        return Path(named or places.config_file(variables)).expanduser().absolute()
+
     def load(self) -> "Loaded":
         """Raises SettingsError with all that is wrong. Writes nothing."""
         return self.examine().or_raise()
@@ -57,11 +77,10 @@ class Origin:
         """Raises SettingsError only for a file that cannot be read or is no YAML at all."""
         env_path = (self.folder / env_file.NAME,) if self.folder else ()
         seen = {**fingerprints.of(env_path)}  # before reading: what is saved meanwhile is seen later
-        below = env_file.read(self.folder / env_file.NAME, self.environ) if self.folder else EnvFile(Path())
+        below = self._below()
         real = environment.with_upper_names(self.environ)
-        variables = {**environment.with_upper_names(below.variables), **real}
-        named = self.path or environment.config_path(variables)
-        file = Path(named or places.config_file(variables)).expanduser().absolute()
+        variables = self._variables(below)
+        file = self._file(variables)
         seen |= fingerprints.of([file])
         found = files.read(file, {**below.variables, **self.environ})
         merged = _Merged(file, found or files.Parsed())
@@ -92,7 +111,7 @@ class Origin:
                 sources=merged.sources,
                 secret_key=variables.get(places.SECRET_KEY_VARIABLE),
                 has_file=found is not None,
-                is_named=named is not None,
+                is_named=bool(self.path or environment.config_path(variables)),
                 watched=seen,
                 origin=self,
             )
