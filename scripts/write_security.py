@@ -1,11 +1,12 @@
 """The table of what is survived, read from the tests of a hostile world: `docs/security.md`, by `make docs`.
 
 A file of `tests/hostile/` is a section, headed by the first line of its docstring. The first line of a test's
-docstring is `case → outcome`; the `id` of each of its parameters is a way in which the case was tried.
+docstring is `case → outcome`; the `id` of each of its parameters is a way in which the case was tried, as is
+each key of a table of the file that its parameters are taken from.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,20 +40,32 @@ def page() -> str:
 
 def read_cases(file: Path) -> Iterator[Case]:
     """In the order of the file. ValueError for a test that does not say its case and outcome."""
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+    module = ast.parse(file.read_text(encoding="utf-8"))
+    tables = dict(_tables(module))
+    for node in module.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             first = (ast.get_docstring(node) or "").partition("\n")[0]
             words, arrow, outcome = first.partition(_ARROW)
             if not arrow:
                 raise ValueError(f"{file.name}: the docstring of {node.name} must be `case{_ARROW}outcome`")
-            yield Case(words, outcome, tuple(_ways(node)), node.name)
+            yield Case(words, outcome, tuple(_ways(node, tables)), node.name)
 
 
-def _ways(test: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+def _tables(module: ast.Module) -> Iterator[tuple[str, list[str]]]:
+    """The dictionaries of a file, with their keys."""
+    for node in module.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict):
+            keys = [key.value for key in node.value.keys if isinstance(key, ast.Constant)]
+            yield ast.unparse(node.target), [str(key) for key in keys]
+
+
+def _ways(test: ast.FunctionDef | ast.AsyncFunctionDef, tables: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """The ids of its parameters, in the order of the decorators."""
     for decorator in test.decorator_list:
         for node in ast.walk(decorator):
-            if isinstance(node, ast.keyword) and node.arg == "id" and isinstance(node.value, ast.Constant):
+            if isinstance(node, ast.Name):
+                yield from tables.get(node.id, ())
+            elif isinstance(node, ast.keyword) and node.arg == "id" and isinstance(node.value, ast.Constant):
                 yield str(node.value.value)
 
 

@@ -1,4 +1,4 @@
-"""Every way a provider can fail, at every stage: a stated outcome, never a hang, never a 500.
+"""A provider that dies, in every way and at every stage.
 
 Before the first byte the next account serves, and nobody notices. When there is none, the caller hears
 502 or 504 with a code. After the first byte the dialect's own error event ends a stream, and a body of
@@ -42,11 +42,19 @@ BEFORE_THE_FIRST_BYTE: dict[str, tuple[dict[str, Any], str]] = {
 }
 """The fault, and the word that the attempt's record has for it."""
 IN_A_STREAM: dict[str, tuple[dict[str, Any], str]] = {
-    **{
-        f"{stage}-{ending}": ({"fault": "cut", "stage": stage, "ending": ending}, "answer_cut")
-        for stage in ("mid_body", "mid_event", "mid_chunk", "mid_utf8", "before_message_stop")
-        for ending in ("close", "reset")
-    },
+    "closed between two events": ({"fault": "cut", "stage": "mid_body"}, "answer_cut"),
+    "closed within an event": ({"fault": "cut", "stage": "mid_event"}, "answer_cut"),
+    "closed within a chunk": ({"fault": "cut", "stage": "mid_chunk"}, "answer_cut"),
+    "closed within a character": ({"fault": "cut", "stage": "mid_utf8"}, "answer_cut"),
+    "closed before the last event": ({"fault": "cut", "stage": "before_message_stop"}, "answer_cut"),
+    "reset between two events": ({"fault": "cut", "stage": "mid_body", "ending": "reset"}, "answer_cut"),
+    "reset within an event": ({"fault": "cut", "stage": "mid_event", "ending": "reset"}, "answer_cut"),
+    "reset within a chunk": ({"fault": "cut", "stage": "mid_chunk", "ending": "reset"}, "answer_cut"),
+    "reset within a character": ({"fault": "cut", "stage": "mid_utf8", "ending": "reset"}, "answer_cut"),
+    "reset before the last event": (
+        {"fault": "cut", "stage": "before_message_stop", "ending": "reset"},
+        "answer_cut",
+    ),
     "garbage": ({"fault": "garbage", "stage": "body"}, "bad_answer"),
     "silence": ({"fault": "hang", "stage": "mid_body"}, "request_timed_out"),
 }
@@ -117,7 +125,7 @@ def _code(answer: Answer) -> str:
 async def test_the_next_account_serves(
     gateway: Gateway, provider: SimulatedProvider, fault: str, body: str
 ) -> None:
-    """One account fails in any way before its first byte: the client sees the other one's answer, whole."""
+    """One account fails before its first byte → the next one serves, whole; the record has both attempts"""
     rule, word = BEFORE_THE_FIRST_BYTE[fault]
     provider.script(ONE, rules=[rule])
     provider.script("*", rules=[rule | {"times": 1}] if fault.startswith("early") else [])
@@ -141,7 +149,7 @@ def _is_what_the_provider_sent(answer: Answer, provider: SimulatedProvider) -> N
 async def test_when_all_fail_the_caller_hears_why(
     gateway: Gateway, provider: SimulatedProvider, fault: str, body: str
 ) -> None:
-    """No provider spoke: 502, or 504 after a timeout. One spoke: its last words, verbatim."""
+    """All accounts fail before the first byte → 502, 504 after a timeout, or the provider's last words"""
     rule, word = BEFORE_THE_FIRST_BYTE[fault]
     provider.script("*", rules=[rule])
     answer = await fetch(gateway.url, BODIES[body])
@@ -166,7 +174,7 @@ async def test_when_all_fail_the_caller_hears_why(
 async def test_a_connection_refused_at_once_is_tried_again(
     gateway: Gateway, provider: SimulatedProvider
 ) -> None:
-    """Reset before a byte was read."""
+    """A connection reset before a byte was read → tried again, served"""
     provider.script("*", rules=[{"fault": "refuse", "stage": "accept", "times": 1}])
     answer = await fetch(gateway.url, PLAIN)
     assert (answer.status, answer.is_whole) == (200, True)
@@ -175,7 +183,7 @@ async def test_a_connection_refused_at_once_is_tried_again(
 async def test_an_overload_in_the_first_event_is_one_like_a_529(
     gateway: Gateway, provider: SimulatedProvider
 ) -> None:
-    """A stream that begins with an error under 200 has not begun: the next account serves."""
+    """A stream whose first event is an overload, under 200 → not begun yet: the next account serves"""
     provider.script(ONE, rules=[{"fault": "error_first", "error": "overloaded_error"}])
     answer = await fetch(gateway.url, STREAM)
     assert answer.events()[-1][0] == "message_stop"
@@ -192,7 +200,7 @@ async def test_an_overload_in_the_first_event_is_one_like_a_529(
 async def test_a_broken_stream_ends_with_an_error_event(
     gateway: Gateway, provider: SimulatedProvider, fault: str
 ) -> None:
-    """What came goes out, then one `error` event with the code, then the end; no other account is asked."""
+    """A stream broken after its first event → what came, one `error` event, the end; nobody else is asked"""
     rule, code = IN_A_STREAM[fault]
     provider.script(ONE, rules=[rule], pacing=PACED)
     answer = await fetch(gateway.url, STREAM)
@@ -217,7 +225,7 @@ async def test_a_broken_stream_ends_with_an_error_event(
 async def test_a_broken_body_of_stated_length_is_cut_off(
     gateway: Gateway, provider: SimulatedProvider, ending: str
 ) -> None:
-    """There is no room for words in it: the client sees that the connection ends too soon."""
+    """A body of stated length, broken off → the client's connection ends too soon; no words fit in it"""
     provider.script(ONE, rules=[{"fault": "cut", "stage": "mid_body", "ending": ending}])
     answer = await fetch(gateway.url, PLAIN)
     assert (answer.status, answer.is_whole) == (200, False)
@@ -226,7 +234,7 @@ async def test_a_broken_body_of_stated_length_is_cut_off(
 
 
 async def test_a_body_shorter_than_stated_is_cut_off(gateway: Gateway, provider: SimulatedProvider) -> None:
-    """The provider promised ten bytes more than it sent."""
+    """A length ten bytes too long → cut off, not filled up"""
     provider.script(ONE, rules=[{"fault": "wrong_length", "by": 10}])
     answer = await fetch(gateway.url, PLAIN)
     assert (answer.status, answer.is_whole) == (200, False)
@@ -236,7 +244,7 @@ async def test_a_body_shorter_than_stated_is_cut_off(gateway: Gateway, provider:
 async def test_a_body_longer_than_stated_ends_where_it_was_said_to(
     gateway: Gateway, provider: SimulatedProvider
 ) -> None:
-    """What follows belongs to no answer: it is dropped, with the provider's connection, not the client's."""
+    """A length ten bytes too short → ends where it was said to; the rest is dropped with its connection"""
     provider.script(ONE, rules=[{"fault": "wrong_length", "by": -10, "times": 1}])
     async with connect(gateway.url) as connection:
         short = await connection.ask(PLAIN)
@@ -250,7 +258,7 @@ async def test_a_body_longer_than_stated_ends_where_it_was_said_to(
 async def test_a_coded_stream_that_breaks_is_cut_off(
     gateway: Gateway, provider: SimulatedProvider, version: bytes
 ) -> None:
-    """Words of ours would be no gzip: only the close tells, and where the close is the end, a reset."""
+    """A coded stream, broken off → cut off (words of ours would be no gzip); to HTTP/1.0 by a reset"""
     provider.script(ONE, coding="gzip", rules=[{"fault": "cut", "stage": "mid_event"}], pacing=PACED)
     stream = request(body=ask("say 40 words", stream=True), headers={"accept-encoding": "gzip"})
     answer = await fetch(gateway.url, stream.replace(b"HTTP/1.1", version, 1))
@@ -263,7 +271,7 @@ async def test_a_coded_stream_that_breaks_is_cut_off(
 async def test_an_error_within_the_stream_is_the_providers_own(
     gateway: Gateway, provider: SimulatedProvider
 ) -> None:
-    """It passes as it is, and the record has its word."""
+    """The provider's own `error` event within a stream → passes as it is, and the record has its word"""
     provider.script(ONE, rules=[{"fault": "error_mid", "error": "overloaded_error"}], pacing=PACED)
     answer = await fetch(gateway.url, STREAM)
     assert answer.is_whole
@@ -276,7 +284,7 @@ async def test_an_error_within_the_stream_is_the_providers_own(
 async def test_a_stream_that_ends_early_in_good_order_passes_as_it_is(
     gateway: Gateway, provider: SimulatedProvider, stage: str
 ) -> None:
-    """The provider said that this is all: not a byte is added."""
+    """A stream that ends early, in good order → passes as it is, not a byte is added"""
     provider.script(ONE, rules=[{"fault": "cut", "stage": stage, "ending": "clean"}])
     answer = await fetch(gateway.url, STREAM)
     assert (answer.status, answer.is_whole) == (200, True)
@@ -299,7 +307,7 @@ async def test_a_stream_that_ends_early_in_good_order_passes_as_it_is(
 async def test_oddities_do_no_harm(
     gateway: Gateway, provider: SimulatedProvider, rule: dict[str, Any], body: str
 ) -> None:
-    """Bytes in drops, large heads, connections that close without notice between two requests."""
+    """Bytes in drops, 20 KB of headers, a close between two requests → served as if nothing were"""
     provider.script(ONE, rules=[rule])
     async with connect(gateway.url) as connection:
         for _ in range(3):
@@ -309,7 +317,7 @@ async def test_oddities_do_no_harm(
 
 
 async def test_a_redirect_is_handed_on(gateway: Gateway, provider: SimulatedProvider) -> None:
-    """The gateway follows none: the credential would go where the owner never sent it."""
+    """A redirect to another host → handed on, never followed"""
     provider.script(ONE, rules=[{"fault": "redirect", "location": "https://elsewhere.example/v1"}])
     answer = await fetch(gateway.url, PLAIN)
     assert (answer.status, answer.headers["location"]) == (307, "https://elsewhere.example/v1")
@@ -320,7 +328,7 @@ async def test_a_redirect_is_handed_on(gateway: Gateway, provider: SimulatedProv
 async def test_an_answer_before_the_body_was_read_reaches_the_client(
     gateway: Gateway, provider: SimulatedProvider, ending: str
 ) -> None:
-    """A refusal of a large upload comes early; it is an answer like any other."""
+    """A refusal before a large body was read → reaches the client like any other answer"""
     provider.script("*", rules=[{"fault": "early_answer", "status": 413, "ending": ending}])
     answer = await fetch(gateway.url, request(body=ask("x" * 2_000_000)))
     assert (answer.status, answer.is_whole) == (413, True)
