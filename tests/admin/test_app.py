@@ -95,6 +95,26 @@ async def test_a_broken_body_is_a_problem_not_a_crash(client: httpx.AsyncClient,
     assert answer.headers["x-headgate-error"] == problem["code"] == "invalid_request"
 
 
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", None])
+async def test_a_body_that_was_not_sent_as_json_is_told_so(
+    client: httpx.AsyncClient, content_type: str | None
+) -> None:
+    """`curl -d` without a header is how it happens: the mend is the header."""
+    headers = {"content-type": content_type} if content_type else {}
+    answer = await client.post("/api/accounts", content=b'{"name": "work", "api_key": "k"}', headers=headers)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (400, "invalid_request")
+    assert problem["detail"].endswith(f"was sent as {content_type or 'nothing that is named'}")
+    assert "content-type: application/json" in problem["hint"]
+
+
+async def test_broken_json_is_told_its_place(client: httpx.AsyncClient) -> None:
+    answer = await client.put(
+        "/api/strategy", content=b'{"strategy": }', headers={"content-type": "application/json"}
+    )
+    assert answer.json()["detail"] == "body: is no JSON: Expecting value at character 13"
+
+
 async def test_the_document_describes_failures_as_they_are(client: httpx.AsyncClient) -> None:
     """Problems on every route, and none of the framework's own 422."""
     document = (await client.get("/openapi.json")).json()

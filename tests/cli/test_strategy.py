@@ -37,3 +37,13 @@ async def test_a_variable_that_wins_over_the_file_is_named(headgate: Command) ->
     assert (await headgate("strategy", "get", LB_STRATEGY="weighted")).out == "weighted\n"
     same = await headgate("strategy", "set", "weighted", "--json", LB_STRATEGY="weighted")
     assert (same.json()["warning"], same.err) == (None, "")
+
+
+async def test_the_group_alone_prints_the_strategy(headgate: Command) -> None:
+    """As `get` does; its options are not lost on a command behind them."""
+    await headgate.add("work")
+    assert (await headgate("strategy")).out == (await headgate("strategy", "get")).out == "session\n"
+    assert (await headgate("strategy", "--json")).json()["strategy"] == "session"
+    lost = await headgate("strategy", "--config", str(headgate.config), "set", "weighted")
+    assert (lost.code, "options stand behind set" in lost.err) == (2, True)
+    assert (await headgate("strategy")).out == "session\n"

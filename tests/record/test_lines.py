@@ -42,6 +42,17 @@ def test_r15_r19_failures_and_switches_are_told_in_order(lines: pytest.LogCaptur
     ]
 
 
+def test_each_line_has_the_time_at_which_it_happened(lines: pytest.LogCaptureFixture) -> None:
+    """All are written when the request is over; its attempts were earlier."""
+    tries = (
+        attempt("a", account_id=1, status=500, error="api_error", started_ms=10.0, duration_ms=200.0),
+        attempt("b", account_id=2, started_ms=1000.0, duration_ms=50.0),
+    )
+    RequestLog().write([request("r", account="b", attempts=tries, duration_ms=3000.0)])
+    began = 1_700_000_000
+    assert [entry.created - began for entry in lines.records] == pytest.approx([0.21, 1.0, 3.0])
+
+
 def test_another_try_on_the_same_account_is_no_switch(lines: pytest.LogCaptureFixture) -> None:
     tries = (attempt("a", status=500, error="api_error"), attempt("a"))
     RequestLog().write([request("r", attempts=tries)])

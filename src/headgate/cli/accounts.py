@@ -230,7 +230,8 @@ def _value(field: str, value: Any) -> str:
     if value is None or value == []:
         return "-"
     if field == "windows":
-        return "\n".join(_window(one) for one in value)
+        stated = [one for one in value if (one["utilization"], one["resets_at"]) != (None, None)]
+        return "\n".join(_window(one) for one in stated) or "-"
     if field in ("expires_at", "rate_limit_reset"):
         return clock_time(value)
     if field.endswith("_at"):

@@ -141,11 +141,19 @@ def _attempt_row(attempt: dict[str, Any]) -> tuple[Any, ...]:
         attempt["account"],
         attempt["status"] or "-",
         attempt["error"] or "",
-        attempt["reason"] or "",
+        _reason(attempt),
         span(attempt["started_ms"]),
         span(attempt["duration_ms"]),
         clock_time(attempt["rests_until"]),
     )
+
+
+def _reason(attempt: dict[str, Any]) -> str:
+    """Without what stands in the columns before it."""
+    said = attempt["reason"] or ""
+    for known in (str(attempt["status"]), attempt["error"] or ""):
+        said = said.removeprefix(known).lstrip()
+    return said
 
 
 def _status(one: dict[str, Any]) -> Text:

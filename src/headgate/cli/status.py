@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.padding import Padding
 from rich.text import Text
 
 from headgate.cli import on_demand
@@ -76,7 +77,7 @@ def _print_gateway(view: dict[str, Any]) -> None:
     up = f"{where}up for {span(view['uptime'])}"
     out.print("Headgate", view["version"], "is", Text.assemble(state(view["status"]), ","), up)
     for trouble in view["troubles"]:
-        out.print(f"  {trouble['reason']}. {trouble['hint']}", style="yellow", markup=False)
+        out.print(_indented(f"{trouble['reason']}. {trouble['hint']}", 2, "yellow"))
     turns = "on" if rotation["enabled"] else "off"
     out.print(f"Strategy {rotation['strategy']}, rotation {turns}, {rotation['switches']} switches")
     out.print(f"{view['in_flight']} requests in flight, {view['open_streams']} of them streams")
@@ -97,6 +98,11 @@ def _print_who_serves(accounts: list[dict[str, Any]]) -> None:
         back = f"It returns by itself at {clock_time(returns_at)}." if returns_at is not None else ""
         mend = _MENDS.get(one["status"], back).format(name=one["name"])
         # A line of its own for what is to be typed: it must not be lost in a provider's long words.
-        out.print(Text(f"  {one['name']}: {printable(one['skipped_because'])}"), style="yellow")
+        out.print(_indented(f"{one['name']}: {printable(one['skipped_because'])}", 2, "yellow"))
         if mend:
-            out.print(f"    {mend}", markup=False)
+            out.print(_indented(mend, 4))
+
+
+def _indented(words: str, characters: int, style: str = "") -> Padding:
+    """What is folded stays below its beginning."""
+    return Padding(Text(words, style), (0, 0, 0, characters), expand=False)

@@ -8,13 +8,24 @@ import typer
 
 from headgate.cli import completion, on_demand
 from headgate.cli.options import AsJson, ConfigPath, load
-from headgate.cli.terminal import err, failing_as, out, print_json
+from headgate.cli.terminal import CommandFailed, err, failing_as, out, print_json
 
 app = typer.Typer(
-    no_args_is_help=True,
+    invoke_without_command=True,
     epilog="Example: headgate strategy get",
     help="How an account is chosen among those that can serve.",
 )
+
+
+@app.callback()
+def strategy(context: typer.Context, config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """How an account is chosen among those that can serve. Alone it prints the strategy in force."""
+    if context.invoked_subcommand is None:
+        get_strategy(config, as_json=as_json)
+    elif config is not None or as_json:
+        command = f"headgate strategy {context.invoked_subcommand}"
+        why = f"options stand behind {context.invoked_subcommand}, which would not see them here"
+        raise CommandFailed(f"Wrong usage of {command}", why, f"{command} --help", exit_code=2)
 
 
 @app.command("get", epilog="Example: headgate strategy get")

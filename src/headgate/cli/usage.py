@@ -11,7 +11,7 @@ from headgate.cli.options import AsJson, ConfigPath
 from headgate.cli.reach import look
 from headgate.cli.terminal import clock_time, out, print_json
 
-_HEADINGS = ("#requests", "#errors", "#input", "#output", "#cache_read|#read", "#cache_write|#write")
+_HEADINGS = ("#requests", "#errors", "#input", "#output", "#cache_read|read", "#cache_write|write")
 _COUNTS = ("requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 
 By = Literal["account", "model", "key", "hour", "day"]
@@ -49,7 +49,7 @@ def usage(
     if len(rows) > 1:
         rows.append(_row("total", found["total"]))
     print_fitting((by, *_HEADINGS), rows)
-    out.print(f"{found['total']['requests']:,} requests {when}", style="dim", markup=False)
+    out.print(when.capitalize(), style="dim", markup=False)
 
 
 def _row(name: str, counts: dict[str, Any]) -> tuple[str, ...]:

@@ -32,12 +32,12 @@ class RequestLog:
         before: Attempt | None = None
         for attempt in record.attempts:
             if before is not None and before.account_id != attempt.account_id:
-                _log.info(
+                _log_at(
+                    logging.INFO,
+                    _began_at(record, attempt),
                     "Switched account: %s -> %s: %s",
-                    before.account,
-                    attempt.account,
-                    _reason(before),
-                    extra={"request_id": record.id},
+                    *(before.account, attempt.account, _reason(before)),
+                    request_id=record.id,
                 )
             if attempt.error is not None:
                 self._write_failure(record, attempt)
@@ -45,21 +45,26 @@ class RequestLog:
         _write_completion(record)
 
     def _write_failure(self, record: RequestRecord, attempt: Attempt) -> None:
-        extra = {"request_id": record.id, "provider": record.provider, "status_code": attempt.status}
-        _log.warning(
-            "Failed to proxy request with account %s: %s", attempt.account, _reason(attempt), extra=extra
+        failed_at = _began_at(record, attempt) + attempt.duration_ms / 1000
+        _log_at(
+            logging.WARNING,
+            failed_at,
+            "Failed to proxy request with account %s: %s",
+            *(attempt.account, _reason(attempt)),
+            request_id=record.id,
+            provider=record.provider,
+            status_code=attempt.status,
         )
         until = attempt.until_at
         if until is None or self._resting.get(attempt.account) == until:
             return
         self._resting[attempt.account] = until
-        said = "rate limited" if attempt.status == 429 else "out"
-        _log.warning(
+        _log_at(
+            logging.WARNING,
+            failed_at,
             "Account %s %s until %s",
-            attempt.account,
-            said,
-            _moment(until),
-            extra={"request_id": record.id},
+            *(attempt.account, "rate limited" if attempt.status == 429 else "out", _moment(until)),
+            request_id=record.id,
         )
 
 
@@ -86,22 +91,32 @@ def _write_details(record: RequestRecord) -> None:
 
 def _write_completion(record: RequestRecord) -> None:
     usage = record.usage
-    _log.info(
+    _log_at(
+        logging.INFO,
+        (record.at_ms + record.duration_ms) / 1000,
         "Request completed for %s: %d in %dms",
-        record.account or "no account",
-        record.status,
-        round(record.duration_ms),
-        extra={
-            "request_id": record.id,
-            "caller": record.caller,
-            "provider": record.provider,
-            "model": record.model,
-            "status_code": record.status,
-            "error_code": record.error,
-            "input_tokens": usage and usage.input_tokens,
-            "output_tokens": usage and usage.output_tokens,
-        },
+        *(record.account or "no account", record.status, round(record.duration_ms)),
+        request_id=record.id,
+        caller=record.caller,
+        provider=record.provider,
+        model=record.model,
+        status_code=record.status,
+        error_code=record.error,
+        input_tokens=usage and usage.input_tokens,
+        output_tokens=usage and usage.output_tokens,
     )
+
+
+def _log_at(level: int, seconds: float, message: str, *words: object, **extra: object) -> None:
+    """A line with the time at which it happened (Unix seconds), which is not the one of writing it down."""
+    if _log.isEnabledFor(level):
+        line = _log.makeRecord(_log.name, level, __file__, 0, message, words, None, extra=extra)
+        line.created = seconds
+        _log.handle(line)
+
+
+def _began_at(record: RequestRecord, attempt: Attempt) -> float:
+    return (record.at_ms + attempt.started_ms) / 1000
 
 
 def _reason(attempt: Attempt) -> str:

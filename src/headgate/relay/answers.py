@@ -189,5 +189,6 @@ def _attempts_of(trail: Trail) -> dict[str, Any]:
 
 
 def in_words(error: UpstreamError) -> str:
-    """A failed attempt as the log has it: the network's word first, the mend last where there is one."""
-    return f"{error.reason}: {error.message}{'. ' if error.hint else ''}{error.hint}"
+    """A failed attempt as the log has it: the network's word first and once, a mend last."""
+    message = error.message.replace(f" ({error.reason})", "")
+    return f"{error.reason}: {message}{'. ' if error.hint else ''}{error.hint}"
