@@ -1,5 +1,6 @@
 """`/api/config`: shown, changed, loaded again."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,35 @@ async def test_an_unsaved_change_outlives_a_reload(
     owner.configuration.loaded = replace(owner.configuration.loaded, path=good)
     assert (await client.put("/api/config", json={"retry.attempts": 6})).json()["persisted"]
     assert (await client.get("/api/config")).json()["unsaved"] == []
+
+
+@pytest.mark.parametrize("loss", [lambda path: path.unlink(), lambda path: path.write_text("\n")])
+async def test_a_file_that_is_lost_takes_nothing_away(
+    client: httpx.AsyncClient, tmp_path: Path, loss: Any
+) -> None:
+    """Keys and accounts stand in it; a comment is enough to mean it."""
+    path = tmp_path / "config.yaml"
+    path.write_text("retry: {attempts: 5}\n")
+    await client.post("/api/config/reload")
+    loss(path)
+    refused = await client.post("/api/config/reload")
+    assert refused.status_code == 400
+    assert (await client.put("/api/config", json={"retry.delay_ms": 5})).status_code == 400
+    assert await value(client, "retry.attempts") == 5
+    path.write_text("# all defaults\n")
+    assert (await client.post("/api/config/reload")).json()["changed"] == ["retry.attempts"]
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "a\nb: c", "&x", "*x", "!x", "? x", "\u2028", "%"])
+async def test_no_text_breaks_the_file(client: httpx.AsyncClient, tmp_path: Path, text: str) -> None:
+    """It is refused, or it comes back as it was sent."""
+    answer = await client.put(
+        "/api/config", content=json.dumps({"admin.key": text, "models.excluded": [text]})
+    )
+    assert answer.status_code in (200, 400)
+    path = tmp_path / "config.yaml"
+    if answer.status_code == 200:
+        settings = load_settings({}, {}, path).settings
+        assert settings.admin.key is not None
+        assert settings.admin.key.get_secret_value() == text.strip()
+        assert settings.models.excluded == (text,)

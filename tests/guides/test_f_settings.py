@@ -145,12 +145,14 @@ def test_f7_a_change_of_the_file_needs_no_restart(tmp_path: Path, provider: Simu
             gateway,
             server={"host": "127.0.0.9", "max_body_bytes": 2048},
             routing={"strategy": "weighted", "expose_account": True},
-            log={"level": "debug"},
+            log={"level": "debug", "format": "json"},
         )
         wait_until(lambda: gateway.admin("/api/strategy")["strategy"] == "weighted", what="the strategy")
         assert message(gateway).headers["x-headgate-account"] == "one"
         assert message(gateway, "x" * 4096).status_code == 413
         assert _value(gateway, "log.level") == "debug"
+        request_id = message(gateway).headers["x-headgate-request-id"]
+        logged(gateway, rf"^{{.*{request_id}")  # the recorder's line
         host = _setting(gateway, "server.host")
         assert (host["value"], host["waiting"], host["needs_restart"]) == ("127.0.0.1", "127.0.0.9", True)
         logged(gateway, r"Settings reloaded, changed: server.max_body_bytes, routing.strategy")

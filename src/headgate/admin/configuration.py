@@ -49,6 +49,7 @@ class Configuration:
         """Settings that hold for this process only, because the file could not be written."""
         self.watched: Mapping[Path, Fingerprint] = loaded.watched
         """The files that had a say, as they were when they were last read, right or wrong."""
+        self._had_words = loaded.has_file
         self._apply = apply
         self._place = ""
         """Of the first thing that the last reload found wrong."""
@@ -73,6 +74,7 @@ class Configuration:
     async def change(self, changes: Mapping[str, Any]) -> tuple[Changed, Swap]:
         """Write settings into the file and take them over. Raises SettingsError; nothing is changed then."""
         async with self._one_at_a_time:
+            self._refuse_a_loss(await asyncio.to_thread(self.loaded.origin.examine))
             changed = await asyncio.to_thread(changing.change, self.loaded.origin, self.loaded.path, changes)
             kept_here = set(changed.loaded.origin.overrides)
             unsaved = {*self.unsaved, *(() if changed.is_saved else changes)}
@@ -87,10 +89,21 @@ class Configuration:
         self.watched = seen  # also where the file turns out to be none
         examined: Examined = await asyncio.to_thread(self.loaded.origin.examine)
         self.watched = examined.watched
+        self._refuse_a_loss(examined)
         if examined.complaints:
             first = examined.complaints[0]
             self._place = f"{first.position}: {first.path}" if first.position else first.path
         return await self._swap(examined.or_raise())
+
+    def _refuse_a_loss(self, examined: Examined) -> None:
+        """A file that vanished, or that a full disk left empty, must not take keys and accounts away."""
+        if self._had_words and examined.is_blank:
+            state = "is empty" if examined.has_file else "is gone"
+            raise SettingsError(
+                f"The settings file {examined.path} {state}.",
+                hint="Put it back. To have the defaults, write a comment into it, or restart.",
+            )
+        self._had_words = self._had_words or not examined.is_blank
 
     async def _swap(self, loaded: Loaded) -> Swap:
         before = self.loaded

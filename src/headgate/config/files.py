@@ -34,6 +34,8 @@ class Parsed:
 
     values: dict[str, Any] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
+    is_blank: bool = False
+    """There is not a word in it, not even a comment."""
     unresolved: dict[str, str] = field(default_factory=dict)
     """By path: in words, the `${NAME}` that the environment has not."""
 
@@ -97,6 +99,7 @@ class _Reader:
         self._parsed = Parsed()
 
     def read(self, text: str) -> Parsed:
+        self._parsed.is_blank = not text.strip()
         try:
             tree = YAML(typ="rt").load(text)
             if tree is None:

@@ -115,7 +115,16 @@ class Origin:
                 watched=seen,
                 origin=self,
             )
-        return Examined(file, found is not None, data_folder, loaded, complaints, warnings, seen)
+        return Examined(
+            file,
+            found is not None,
+            data_folder,
+            loaded,
+            complaints,
+            warnings,
+            seen,
+            found is None or found.is_blank,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +165,8 @@ class Examined:
     complaints: list[Complaint]
     warnings: tuple[str, ...]
     watched: Mapping[Path, Fingerprint]
+    is_blank: bool
+    """The file has not a word in it, or there is none."""
 
     def or_raise(self) -> Loaded:
         if self.loaded is None:

@@ -36,7 +36,7 @@ def save_settings(path: Path, changes: Mapping[str, Any]) -> bool:
         for key, value in changes.items():
             text = _with(text, key.split("."), value)
         _replace(target, text)
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, UnicodeError, YAMLError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not what it should be"
         _log.warning("%s could not be saved to %s: %s", ", ".join(changes), path, reason)
         return False

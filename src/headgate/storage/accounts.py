@@ -256,7 +256,7 @@ class AccountStore:
 
 def _mend_of_same(holder: str, *, is_declared: bool) -> str:
     if is_declared:
-        return f"Use that account, or give {holder} another `api_key` in the settings and restart."
+        return f"Use that account, or give {holder} another `api_key` in the settings."
     return f"Use that account, or remove it first: `headgate account remove {holder}`."
 
 
