@@ -40,6 +40,7 @@ class Relaying:
     open_streams: int = 0
     is_draining: bool = False
     journal_dropped: int = 0
+    journal_failure: str | None = None
     recorder: RecorderReport = field(default_factory=report)
 
 

@@ -61,7 +61,7 @@ async def test_health_names_every_trouble_of_the_record(
     """Recorder down, database refusing, journal overflowing: served all the same, but said."""
     await add(client, "work")
     relaying.recorder = report(is_alive=False, pid=None, failure="disk full")
-    relaying.journal_dropped = 12
+    relaying.journal_dropped, relaying.journal_failure = 12, "the disk is full"
     body = (await client.get("/health")).json()
     assert body["status"] == "degraded"
     assert [one["code"] for one in body["troubles"]] == [
@@ -71,6 +71,35 @@ async def test_health_names_every_trouble_of_the_record(
     ]
     assert "disk full" in body["troubles"][1]["reason"]
     assert "12 records" in body["troubles"][2]["reason"]
+    relaying.recorder, relaying.journal_failure = report(free_bytes=5 << 20), None
+    body = (await client.get("/health")).json()
+    assert (body["status"], "code" in body) == ("ok", False)
+    assert [one["code"] for one in body["troubles"]] == ["journal_dropped", "disk_low"]
+    assert "5 MiB" in body["troubles"][1]["reason"]
+
+
+async def test_reasons_are_the_owners_and_codes_are_everybodys(owner: Owner, relaying: Relaying) -> None:
+    """Paths, hosts and counts need the admin key; so does the reason of `/ready`."""
+    set_up(owner, admin={"key": "secret-admin-key"})
+    relaying.recorder = report(failure="postgresql://db.internal:5432/x: away", free_bytes=1)
+    relaying.journal_dropped, relaying.journal_failure = 12, "the disk of /srv is full"
+    async with served(build_app(owner=owner)) as client:
+        open_view = (await client.get("/health")).json()
+        full_view = (await client.get("/health", headers={"x-dashboard-key": "secret-admin-key"})).json()
+        path = owner.database.path
+        assert path is not None
+        await owner.database.close()
+        path.rename(path.with_suffix(".gone"))
+        path.mkdir()
+        open_ready = await client.get("/ready")
+    codes = ["recorder_failing", "journal_dropped", "no_account_configured", "disk_low"]
+    for view in (open_view, full_view):
+        assert [one["code"] for one in view["troubles"]] == codes
+    assert open_view["reason"] == "The history cannot be written"
+    for private in ("db.internal", "/srv", "12", "MiB", "said_openly"):
+        assert private not in str(open_view["troubles"])
+    assert "db.internal" in full_view["reason"]
+    assert open_ready.json()["detail"] == "The database does not answer"
 
 
 async def test_health_and_readiness_notice_a_lost_database(client: httpx.AsyncClient, owner: Owner) -> None:

@@ -8,9 +8,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from headgate.admin.owner import ItsOwner, Owner
+from headgate.admin.owner import AskedByOwner, ItsOwner, Owner
 from headgate.admin.problems import problem
 from headgate.errors import StorageError
+from headgate.record.state import LOW_DISK_BYTES
 
 STORAGE_TIMEOUT_SECONDS = 2.0
 """A health check that waits longer than its own caller does says nothing."""
@@ -29,10 +30,15 @@ class Trouble(BaseModel):
     code: str = Field(description="Stable word for programs.")
     reason: str
     hint: str = ""
+    said_openly: str = Field(default="", exclude=True)
+    """What others than the owner are told in the reason's place: it names paths, hosts or counts."""
 
 
 class HealthView(BaseModel):
-    """`code` and `reason` are those of the first trouble that degrades it; absent while none does."""
+    """`code` and `reason` are those of the first trouble that degrades it; absent while none does.
+
+    Troubles that degrade nothing stand behind it. The owner (see the door) is told more than others.
+    """
 
     status: Literal["ok", "degraded"]
     version: str
@@ -51,32 +57,47 @@ class Ready(BaseModel):
 @router.head("/healthz", include_in_schema=False)
 @router.get("/health", operation_id="health", response_model=HealthView)
 @router.get("/healthz", operation_id="healthz", response_model=HealthView)
-async def health(owner: ItsOwner) -> Response:
-    """200 also when degraded: the process is up, and a restart would not help."""
+async def health(owner: ItsOwner, asked_by_owner: AskedByOwner) -> Response:
+    """200 also when degraded: the process is up, and a restart would not help.
+
+    With the admin key, or from this machine while none is set, reasons name paths, hosts and counts.
+    """
     view = await health_of(owner)
+    if not asked_by_owner:
+        view = _for_everybody(view)
     return JSONResponse(view.model_dump(exclude_none=True))
 
 
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", operation_id="ready", response_model=Ready)
-async def ready(owner: ItsOwner) -> Response:
+async def ready(owner: ItsOwner, asked_by_owner: AskedByOwner) -> Response:
     """200 when traffic may be sent here. Accounts do not count: without any, the owner must get in."""
     if owner.process is not None and owner.process.is_draining:
         return problem(503, "stopping", "The gateway is stopping", hint="Send traffic to another one.")
     if trouble := await storage_trouble(owner):
-        return problem(503, trouble.code, trouble.reason, hint=trouble.hint)
+        reason = trouble.reason if asked_by_owner else trouble.said_openly
+        return problem(503, trouble.code, reason, hint=trouble.hint)
     return JSONResponse(Ready().model_dump())
+
+
+def _for_everybody(view: HealthView) -> HealthView:
+    troubles = [one.model_copy(update={"reason": one.said_openly or one.reason}) for one in view.troubles]
+    reason = troubles[0].reason if view.reason is not None else None
+    return view.model_copy(update={"troubles": troubles, "reason": reason})
 
 
 async def health_of(owner: Owner) -> HealthView:
     troubles = [found for found in (await storage_trouble(owner), *_record_troubles(owner)) if found]
     counts = account_counts(owner)
+    waiting = _owner_trouble(counts)
     if not counts["active"]:
         troubles.append(_no_account_trouble(counts))
-    elif trouble := _owner_trouble(counts):
-        troubles.append(trouble)
+    elif waiting and _are_most_waiting(counts):
+        troubles.append(waiting)
     first = troubles[0] if troubles else None
-    troubles += settings_notices(owner)
+    if waiting and counts["active"] and waiting not in troubles:
+        troubles.append(waiting)
+    troubles += [*_record_notices(owner), *settings_notices(owner)]
     return HealthView(
         status="degraded" if first else "ok",
         version=owner.version,
@@ -114,11 +135,15 @@ def _no_account_trouble(counts: dict[str, int]) -> Trouble:
     )
 
 
+def _are_most_waiting(counts: dict[str, int]) -> bool:
+    return sum(counts[status] for status in WAITING) * 2 > counts["total"] - counts["paused"]
+
+
 def _owner_trouble(counts: dict[str, int]) -> Trouble | None:
-    """The rest still serves, but most of what the owner put in waits for the owner."""
+    """The rest still serves, but some of what the owner put in waits for the owner."""
     waiting = sum(counts[status] for status in WAITING)
     wanted = counts["total"] - counts["paused"]
-    if waiting * 2 <= wanted:
+    if not waiting:
         return None
     states = ", ".join(f"{counts[status]} {status}" for status in WAITING if counts[status])
     return Trouble(
@@ -163,7 +188,7 @@ def _record_troubles(owner: Owner) -> list[Trouble]:
     """What keeps requests from becoming history. None of it keeps them from being served."""
     if owner.process is None:
         return []
-    recorder, dropped, found = owner.process.recorder, owner.process.journal_dropped, []
+    recorder, found = owner.process.recorder, []
     if not recorder.is_alive:
         found.append(
             Trouble(
@@ -178,17 +203,41 @@ def _record_troubles(owner: Owner) -> list[Trouble]:
                 code="recorder_failing",
                 reason=f"The history cannot be written: {recorder.failure}",
                 hint="Records wait in the journal and are written once the cause is gone.",
+                said_openly="The history cannot be written",
             )
         )
-    if dropped:
+    if why := owner.process.journal_failure:
+        found.append(_dropped(owner.process.journal_dropped, f"records are being dropped: {why}"))
+    return found
+
+
+def _record_notices(owner: Owner) -> list[Trouble]:
+    """What is over, or not yet there."""
+    if owner.process is None:
+        return []
+    found, free = [], owner.process.recorder.free_bytes
+    if (dropped := owner.process.journal_dropped) and not owner.process.journal_failure:
+        found.append(_dropped(dropped, "it has room again"))
+    if free is not None and free < LOW_DISK_BYTES:
         found.append(
             Trouble(
-                code="journal_dropped",
-                reason=f"{dropped} records were dropped since the start",
-                hint="The journal was full or could not be written: look at free disk space and recorder.",
+                code="disk_low",
+                reason=f"Disk space is low: {free >> 20} MiB are free where the journal is",
+                hint="Make room: without any, records are dropped. headgate history clear and "
+                "headgate db vacuum free what old requests take.",
+                said_openly="Disk space is low",
             )
         )
     return found
+
+
+def _dropped(count: int, now: str) -> Trouble:
+    return Trouble(
+        code="journal_dropped",
+        reason=f"{count} records were dropped since the start; {now}",
+        hint="The journal was full or could not be written: look at free disk space and recorder.",
+        said_openly="Records were dropped",
+    )
 
 
 async def storage_trouble(owner: Owner) -> Trouble | None:
@@ -207,5 +256,6 @@ def _storage_trouble(reason: str) -> Trouble:
     return Trouble(
         code=StorageError.code,
         reason=reason,
+        said_openly="The database does not answer",
         hint="Requests are still served; their records wait in the journal until it is back.",
     )

@@ -45,6 +45,11 @@ class GatewayProcess(Protocol):
         ...
 
     @property
+    def journal_failure(self) -> str | None:
+        """Why records are being lost right now; None: they are not."""
+        ...
+
+    @property
     def recorder(self) -> RecorderReport: ...
 
 
@@ -107,6 +112,13 @@ def _owner_of(request: Request) -> Owner:
     owner: Owner = request.app.state.owner
     return owner
 
+
+def _is_asked_by_owner(request: Request) -> bool:
+    return request.scope.get("headgate.owner") is True
+
+
+AskedByOwner = Annotated[bool, Depends(_is_asked_by_owner)]
+"""Parameter of an open route: whether to tell what is the owner's alone."""
 
 ItsOwner = Annotated[Owner, Depends(_owner_of)]
 """Parameter of a route: the object above."""

@@ -108,6 +108,11 @@ class Journal:
         """Bytes in this journal's segments."""
         return sum(segment.size() for segment in list_segments(self._folder, self._name))
 
+    @property
+    def failing(self) -> str | None:
+        """Why what comes now is dropped; None: the last commit found room."""
+        return self.last_failure if self._blocked_until else None
+
     def close(self) -> None:
         """Let go of the segment; the recorder may then read it to its end and delete it."""
         self.commit()

@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 from typing import Self
 
+from headgate.errors import StorageError
+from headgate.storage.location import permission_denied
+
 INSTANCE_LOCK = "gateway.lock"
 """In the data folder and beside the SQLite file: held by the gateway (`instance.py`)."""
 
@@ -59,8 +62,15 @@ class FolderLock:
     FILE_NAME = "recorder.lock"
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._descriptor = os.open(folder / self.FILE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._descriptor = os.open(folder / self.FILE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        except PermissionError as error:
+            # Of the two the folder is more often the one that is somebody else's.
+            is_open = os.access(folder, os.W_OK | os.X_OK)
+            raise permission_denied(folder / self.FILE_NAME if is_open else folder) from error
+        except OSError as error:
+            raise StorageError(f"Cannot open the journal: {folder}: {error.strerror}") from error
 
     def take(self) -> bool:
         """True once it is ours."""

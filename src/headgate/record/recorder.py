@@ -15,7 +15,7 @@ from headgate.errors import HeadgateError
 from headgate.record.lines import RequestLog
 from headgate.record.lock import FolderLock
 from headgate.record.replay import Counts, Replay
-from headgate.record.state import StateFile
+from headgate.record.state import LOW_DISK_BYTES, StateFile, free_bytes
 from headgate.storage.database import Database, open_database
 
 LOCK_PAUSE_SECONDS = 0.05
@@ -24,6 +24,7 @@ BUSY_GATHER_SECONDS = 0.2
 BUSY_BYTES = 16 << 10
 """Between batches, and when the last one was larger than this: a transaction costs as much as 60 records."""
 IDLE_SECONDS = 0.1
+DISK_LOOK_SECONDS = 30.0
 
 FIRST_RETRY_SECONDS = 0.25
 LAST_RETRY_SECONDS = 10.0
@@ -58,6 +59,8 @@ class Recorder:
         self._state = StateFile(self._folder, clock)
         self._stopped_at: float | None = None
         self._retry_seconds = FIRST_RETRY_SECONDS
+        self._next_disk_look = 0.0
+        self._is_disk_low = False
 
     async def run(self) -> int:
         """The exit code: 0 when everything is stored, 1 when the database stayed away."""
@@ -102,6 +105,7 @@ class Recorder:
                     return 1
                 continue
             self._retry_seconds = FIRST_RETRY_SECONDS
+            self._watch_the_disk()
             if moved:
                 _log.debug("Stored %d bytes of the journal", moved)
             self._state.save(replay.counts, replay.positions or {}, None)
@@ -110,6 +114,18 @@ class Recorder:
                 return 0
             if not is_last and not replay.is_behind:
                 await self._pause(_pause_after(moved))
+
+    def _watch_the_disk(self) -> None:
+        """Say once that there is little room left, before there is none."""
+        now = self._clock.monotonic()
+        if now < self._next_disk_look:
+            return
+        self._next_disk_look = now + DISK_LOOK_SECONDS
+        free = free_bytes(self._folder)
+        is_low = free is not None and free < LOW_DISK_BYTES
+        if is_low and not self._is_disk_low:
+            _log.warning("Disk space is low: %d MiB are free at %s", (free or 0) >> 20, self._folder)
+        self._is_disk_low = is_low
 
     async def _may_retry(self, error: HeadgateError) -> bool:
         """Wait a little longer each time; False when we are to stop and have tried long enough."""

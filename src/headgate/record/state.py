@@ -5,6 +5,7 @@ and a gateway that does not read can never hold the recorder up.
 """
 
 import os
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,18 @@ from headgate.clock import Clock
 from headgate.record.replay import Counts
 
 FILE_NAME = "recorder.json"
+LOW_DISK_BYTES = 256 << 20
+"""Room for as much as a full journal: below it there is little time left."""
+
 _SECONDS_BETWEEN_SAVES = 0.25
+
+
+def free_bytes(folder: Path) -> int | None:
+    """On the folder's disk; None where that cannot be told."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
 
 
 class RecorderState(msgspec.Struct):

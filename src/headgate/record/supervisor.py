@@ -14,7 +14,7 @@ from headgate.clock import Clock
 from headgate.record.recorder import DRAIN_SECONDS, Order
 from headgate.record.replay import Counts, unread_bytes
 from headgate.record.segments import list_segments
-from headgate.record.state import read_state
+from headgate.record.state import free_bytes, read_state
 from headgate.tasks import TaskGroup
 
 FIRST_RESTART_SECONDS = 1.0
@@ -46,6 +46,8 @@ class RecorderReport:
     """Why the database cannot be written, as long as it cannot."""
     counts: Counts
     """Of the present or the last recorder: written, damaged, torn, unreadable, refused."""
+    free_bytes: int | None = None
+    """On the disk of the journal."""
 
 
 class RecorderProcess:
@@ -89,6 +91,7 @@ class RecorderProcess:
             lag_bytes=unread_bytes(self._folder, positions),
             failure=saved.failure if saved and saved.pid == self.pid else None,
             counts=saved.counts if saved else Counts(),
+            free_bytes=free_bytes(self._folder),
         )
 
     async def start(self) -> None:

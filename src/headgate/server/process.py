@@ -27,5 +27,9 @@ class RunningProcess:
         return self._journal.dropped
 
     @property
+    def journal_failure(self) -> str | None:
+        return self._journal.failing
+
+    @property
     def recorder(self) -> RecorderReport:
         return self._recorder.state

@@ -166,7 +166,9 @@ def permission_denied(path: Path, *, named_by: str = "") -> StorageError:
             owner = place.stat().st_uid
         except OSError:
             continue
-        if place == path:
+        if place == path and owner == user:
+            mend = f"Mend: chmod u+rw{'x' if path.is_dir() else ''} {path}"
+        elif place == path:
             mend = f"{mend} && sudo chown {user} {path}"
         return StorageError(
             f"Permission denied: {path} ({place} belongs to user {owner}, this process is user {user})",
