@@ -67,7 +67,7 @@ IN_FULL = [
     [
         (("account", "add", "work"), "", 2, "--api-key-stdin was not given"),
         (("account", "add", "work", "--api-key-stdin"), "\n", 2, "standard input was empty"),
-        (("account", "add", "a/b", "--api-key-stdin"), "sk-ant-1", 2, "name: "),
+        (("account", "add", "a/b", "--api-key-stdin"), "sk-ant-1", 1, "a-b would do"),
         (("account", "add", "work", "--api-key-stdin", "--provider", "nobody"), "sk-ant-1", 2, "nobody"),
         (("account", "add", "work", "--api-key-stdin", "--weight", "0"), "sk-ant-1", 2, "--weight"),
         (
