@@ -2,9 +2,11 @@ import json
 import logging
 import stat
 import sys
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -124,6 +126,43 @@ def test_a_stack_trace_follows_its_line() -> None:
 def test_secrets_are_cut_down_to_their_kind(text: str, shown: str) -> None:
     """S6: at no level, in no format."""
     assert log.redact(text) == shown
+
+
+@pytest.mark.parametrize("spell", [
+    str,
+    lambda secret: quote(secret, safe=""),
+    lambda secret: json.dumps(secret),
+    lambda secret: b64encode(secret.encode()).decode(),
+    lambda secret: b64encode(f"me:{secret}".encode()).decode(),
+    lambda secret: urlsafe_b64encode(f"x {secret}\n".encode()).decode(),
+])  # fmt: skip
+def test_a_known_secret_is_blanked_in_every_form(spell: Callable[[str], str]) -> None:
+    """However it looks, and whatever stands around it."""
+    secret = 'An odd/secret+of "mine"?'
+    text = log.blank(f"they said {spell(secret)}, and left", [secret, "they"])
+    assert "…" in text
+    assert text.startswith("they said ")
+    assert text.endswith(", and left")
+    for form in (secret, quote(secret, safe=""), b64encode(secret.encode()).decode()[4:-4]):
+        assert form not in text
+
+
+def test_known_secrets_are_blanked_in_traces(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An exception's words may be those of a provider that was given one."""
+    log.hide_in_traces(lambda: ["an odd secret"])
+    try:
+        for form in ("pretty", "json"):
+            log.configure(settings(format=form))
+            try:
+                raise ValueError("no good: an odd secret")
+            except ValueError:
+                proxy().exception("failed")
+    finally:
+        log.hide_in_traces(tuple)
+    out = capsys.readouterr().out
+    assert out.count("ValueError: no good: …") == 2
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,15 @@ import logging
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -31,6 +33,9 @@ REQUEST_ID_PREFIX = "hgr_"
 _OWN_ATTRIBUTES = len(vars(logging.makeLogRecord({})))
 """So many stand at the front of every record; the rest came by `extra=` or from a formatter."""
 _FORMATTED = frozenset({"message", "asctime", "color_message"})
+
+_SHORTEST_SECRET = 8
+"""Shorter ones would blank words."""
 
 _CONTROL = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)} | {
     ord("\n"): "\\n",
@@ -57,6 +62,41 @@ def redact(line: str) -> str:
     if not _may_hold_secret(line):
         return line
     return _SECRETS.sub(lambda found: f"{found[found.lastgroup or 0]}…", line)
+
+
+def blank(text: str, secrets: Iterable[str]) -> str:
+    """The text without these, whatever form they have: plain, as in an address, in JSON, in base64.
+
+    `redact` knows secrets by their looks; this is for what somebody says who was given one.
+    """
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            for spelling in _spellings(secret):
+                text = text.replace(spelling, "…")
+    return text
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    yield secret
+    yield quote(secret, safe="")
+    yield json.dumps(secret)[1:-1]
+    # In base64 what stands around it decides how its ends look: they are left out.
+    for before in range(3):
+        coded = b64encode(b"\0" * before + secret.encode()).decode()
+        inner = coded[4 if before else 0 : -4]
+        yield inner
+        yield inner.replace("+", "-").replace("/", "_")
+
+
+class _Known:
+    """The secrets that this process has been given, asked for when a stack trace is written."""
+
+    secrets: Callable[[], Iterable[str]] = tuple
+
+
+def hide_in_traces(secrets: Callable[[], Iterable[str]]) -> None:
+    """What it yields is blanked in stack traces, where words of anybody may stand."""
+    _Known.secrets = staticmethod(secrets)
 
 
 def _may_hold_secret(line: str) -> bool:
@@ -260,4 +300,5 @@ def _encode(fields: Mapping[str, Any]) -> str:
 
 def _trace_of(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     trace = formatter.formatException(record.exc_info) if record.exc_info else ""
-    return "\n".join(part for part in (trace, record.stack_info) if part)
+    whole = "\n".join(part for part in (trace, record.stack_info) if part)
+    return blank(whole, _Known.secrets()) if whole else ""

@@ -105,7 +105,7 @@ def _told(living: LivingAccount, probed: Probed) -> AccountTest:
         url=probed.url,
         duration_ms=round(probed.duration_ms, 1),
         status=probed.status,
-        answer=answer or None,
+        answer=living.without_secret(answer) if answer else None,
         reason=failure.reason if failure else None,
         meaning=meaning,
         hint=(failure.hint if failure and failure.hint else hint).format(name=name),

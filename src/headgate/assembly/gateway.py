@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from headgate import log
 from headgate.admin.app import build_app
 from headgate.admin.configuration import Configuration
 from headgate.admin.owner import Owner
@@ -112,6 +113,7 @@ class Gateway:
         journal, recorder = await self._open_records(stores, closing)
         pool = parts.telling_pool(clock, self._providers, settings.routing, journal)
         await stores.fill(pool)
+        log.hide_in_traces(pool.secrets)
         outbox = Outbox(journal.commit)
         keepalive_seconds = settings.upstream.keepalive_seconds
         upstream = UpstreamClient(

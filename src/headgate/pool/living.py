@@ -6,6 +6,7 @@ from random import Random
 
 from headgate.clock import Clock
 from headgate.errors import SettingsError
+from headgate.log import blank, redact
 from headgate.pool.accounts import Account
 from headgate.pool.faults import Fault
 from headgate.pool.health import Health
@@ -198,6 +199,11 @@ class LivingAccount:
         if self._limit() is not None:
             return "limited"
         return None if self._noted_status is None else self._noted_status.decode("latin-1")
+
+    def without_secret(self, words: str) -> str:
+        """What a provider said, fit to be kept and shown: some say back the key that they refuse."""
+        known = () if self.account.credential is None else (self.account.credential.secret,)
+        return redact(blank(words, known))
 
     @property
     def rate_limit_reset(self) -> float | None:

@@ -94,6 +94,11 @@ class Pool:
     def by_id(self, account_id: int) -> LivingAccount | None:
         return self._by_id.get(account_id)
 
+    def secrets(self) -> list[str]:
+        """Of all accounts: what must not be said by anybody."""
+        credentials = [living.account.credential for living in self._by_id.values()]
+        return [credential.secret for credential in credentials if credential is not None]
+
     def replace(self, accounts: Iterable[Account]) -> None:
         """These are all the accounts from now on. Health stays with the id."""
         wanted = {account.id: account for account in accounts}

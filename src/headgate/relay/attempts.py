@@ -127,7 +127,9 @@ class Relay:
                 trail.waited_seconds += self._clock.monotonic() - began
                 trail.last_error = error
                 verdict = ASTRAY if isinstance(error, LoopDetected) else UNREACHABLE
-                self._note_failure(trail, plan, living, verdict, began, error.code, in_words(error))
+                self._note_failure(
+                    trail, plan, living, verdict, began, error.code, living.without_secret(in_words(error))
+                )
                 return False
             try:
                 if not self._is_good(trail, plan, living, opened, began):
@@ -162,7 +164,7 @@ class Relay:
             verdict, reason = SERVE, ""
         if verdict.step is not Step.SERVE:
             trail.keep(keep(opened))
-            error = opened.meter.error_type or f"http_{answer.status}"
+            error = living.without_secret(opened.meter.error_type or f"http_{answer.status}")
             self._note_failure(trail, plan, living, verdict, began, error, reason, status=answer.status)
             return False
         living.note_headers(answer.headers, answer.fields, now)
@@ -181,7 +183,7 @@ class Relay:
         verdict = judge(error, limits)
         if verdict.step is not Step.SERVE:
             living.note_limits(limits)
-        reason = f"{status} {error.type or ''} {error.message}".strip()
+        reason = living.without_secret(f"{status} {error.type or ''} {error.message}".strip())
         return verdict, reason
 
     def _note_failure(

@@ -63,7 +63,7 @@ async def probe(living: LivingAccount, targets: Targets, upstream: UpstreamClien
         return Probed(url, duration_ms, answer.status)
     error = provider.read_error(answer.status, body, clock.now())
     if error.complaint is Complaint.REFUSED:
-        reason = f"{answer.status} {error.type or ''} {error.message}".strip()
+        reason = living.without_secret(f"{answer.status} {error.type or ''} {error.message}".strip())
         living.health.apply(Fault.REFUSED, reason=reason, now=clock.now())
     return Probed(url, duration_ms, answer.status, error)
 
