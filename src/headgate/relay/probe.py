@@ -16,7 +16,7 @@ from headgate.upstream.client import UpstreamClient
 from headgate.upstream.timeouts import Timeouts
 from headgate.wire.headers import write_lines
 
-_LONGEST_WAIT = Timeouts(connect=10.0, first_byte=20.0, idle=10.0, total=30.0)
+_LONGEST_WAIT = Timeouts(connect=10.0, first_byte=20.0, idle=10.0, total=25.0)
 """Somebody sits in front of it."""
 _MOST_BYTES = 262_144
 
