@@ -1,23 +1,23 @@
 """`python -m bench`: see `bench/__init__.py`."""
 
 import argparse
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import report
-from bench.measure import Untrustworthy
+from bench import report, streams_report
+from bench.measure import Untrustworthy, set_priority
 from bench.memory import MemorySample, measure_memory
 from bench.processes import install, mock_upstream, raise_open_files
 from bench.rounds import Sample, run_rounds
-from bench.targets import Target, all_targets
+from bench.streams import STREAMS, ManySample, measure_many
+from bench.targets import Headgate, Target, all_targets
 from bench.workloads import workloads
 
 RESULTS = Path(__file__).with_name("results")
-PARTS = ("small", "stream", "large", "memory")
+PARTS = ("small", "stream", "large", "memory", "streams")
 
 
 def _arguments() -> argparse.Namespace:
@@ -32,6 +32,7 @@ def _arguments() -> argparse.Namespace:
         metavar="N",
         help="priority of all that is started; below 0 only for root: a shared machine disturbs less",
     )
+    parser.add_argument("--streams", type=int, default=STREAMS, metavar="N", help="how many are open at once")
     for option, known in (("--only", PARTS), ("--targets", tuple(target.name for target in all_targets()))):
         parser.add_argument(option, type=_some_of(known), default=known, help=f"some of {','.join(known)}")
     return parser.parse_args()
@@ -59,10 +60,11 @@ def _progress(sample: Sample) -> None:
 
 def _run(
     arguments: argparse.Namespace, targets: list[Target], folder: Path
-) -> tuple[list[Sample], list[MemorySample]]:
+) -> tuple[list[Sample], list[MemorySample], ManySample | None]:
     known = workloads()
     chosen = [workload for name, workload in known.items() if name in arguments.only]
     memory: list[MemorySample] = []
+    many: ManySample | None = None
     with mock_upstream() as port:
         samples = run_rounds(
             targets,
@@ -79,7 +81,17 @@ def _run(
                 for target in targets:
                     place = folder / f"memory-{name}"
                     memory.append(measure_memory(target, known[name], known["stream"], port, place))
-    return samples, memory
+        if "streams" in arguments.only:
+            print(f"  opening {arguments.streams:,} streams at Headgate", flush=True)
+            many = measure_many(
+                Headgate(),
+                known["small"],
+                port,
+                folder / "many",
+                wanted=arguments.streams,
+                seconds=arguments.seconds,
+            )
+    return samples, memory, many
 
 
 def main() -> int:
@@ -89,14 +101,17 @@ def main() -> int:
     try:
         install(("wrk", "nginx"))
         raise_open_files()
-        os.setpriority(os.PRIO_PROCESS, 0, arguments.nice)
+        set_priority(arguments.nice)
         with tempfile.TemporaryDirectory(prefix="headgate-bench-") as folder:
-            samples, memory = _run(arguments, targets, Path(folder))
+            samples, memory, many = _run(arguments, targets, Path(folder))
     except Untrustworthy as error:
         print(f"No figures: {error}", file=sys.stderr)
         return 1
-    print("\n" + report.write(samples, memory))
-    report.save(file, samples, memory)
+    if tables := report.write(samples, memory):
+        print("\n" + tables)
+    if many is not None:
+        print("\n" + streams_report.write(many))
+    report.save(file, samples, memory, many)
     print(f"\nWritten to {file}")
     return 0
 

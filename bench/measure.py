@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +43,27 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What a process holds, in MB of a million bytes."""
+
+    resident: float
+    proportional: float
+    """Pages that it shares with others counted by its share."""
+    peak: float
+    """The most that was ever resident."""
+
+
+def memory_of(pid: int) -> Memory:
+    texts = (Path(f"/proc/{pid}/{name}").read_text() for name in ("smaps_rollup", "status"))
+    kilobytes = dict(re.findall(r"^(Rss|Pss|VmHWM):\s+(\d+) kB", "".join(texts), re.MULTILINE))
+    return Memory(*(int(kilobytes[name]) * 1024 / 1e6 for name in ("Rss", "Pss", "VmHWM")))
+
+
+def open_descriptors(pid: int) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def children(pid: int) -> list[int]:
     """Every process below `pid`, grandchildren included."""
     parents: dict[int, int] = {}
@@ -66,6 +89,15 @@ def pin(pid: int, core: int) -> None:
         return
     for task in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(task.name), {core})
+
+
+def set_priority(nice: int) -> None:
+    """Of this process and all that it will start. Where Linux weighs sessions against each other (autogroup),
+    a process's own value counts within its session only: the session's is set as well, where we may."""
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
+    if nice:
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(nice))
 
 
 def core_seconds() -> float:

@@ -64,7 +64,7 @@ async def _hold(target: Target, workload: Workload, upstream_port: int) -> int:
     streams = await asyncio.gather(*opening)
     try:
         resident = resident_bytes(target.relay_pid)
-        await asyncio.to_thread(_release, upstream_port)
+        await asyncio.to_thread(release, upstream_port)
         await asyncio.gather(*(stream.read_until(b"event: message_stop") for stream in streams))
         return resident
     finally:
@@ -72,7 +72,8 @@ async def _hold(target: Target, workload: Workload, upstream_port: int) -> int:
             stream.writer.close()
 
 
-def _release(upstream_port: int) -> None:
+def release(upstream_port: int) -> None:
+    """What the mock holds open ends as a whole stream does."""
     connection = http.client.HTTPConnection("127.0.0.1", upstream_port, timeout=ANSWER_SECONDS)
     connection.request("POST", "/v1/messages?bench=release", b"{}")
     connection.getresponse().read()

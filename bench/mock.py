@@ -1,9 +1,10 @@
 """The upstream that answers every target: prepared bytes, one process, no framework in the way.
 
 `python -m bench.mock` prints `listening on PORT` and serves until it is killed. The query of a request says
-what it does: `bench=json`, `bench=stream`, `bench=slow` (one event, then held open), `bench=release` (the
-held streams end as a whole stream does). Requests must have a Content-Length: nginx and Headgate both know
-the length of what they forward, and a target that re-frames its requests must not pass unnoticed.
+what it does: `bench=json`, `bench=stream`, `bench=slow` (one event, then held open), `bench=tick.N` (held
+open as stream N, two events a second), `bench=flood` (as many events as the reader takes), `bench=release`
+(what is held open ends as a whole stream does). Requests must have a Content-Length: nginx and Headgate both
+know the length of what they forward, and a target that re-frames its requests must not pass unnoticed.
 """
 
 import asyncio
@@ -13,7 +14,8 @@ from typing import cast
 
 import uvloop
 
-from bench.workloads import json_answer, stream_events
+from bench.ticks import Wheel, tick
+from bench.workloads import json_answer, last_events, stream_events
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
@@ -51,6 +53,7 @@ _STREAM_HEAD = (
 _chunks = [_chunk(event) for event in stream_events()]
 # The head travels with the first event and the last chunk with the last: 105 writes for 105 events.
 _STREAM = [_STREAM_HEAD + _chunks[0], *_chunks[1:-1], _chunks[-1] + b"0\r\n\r\n"]
+_FLOOD = b"".join(_chunks[3:-3]) * 2
 
 
 class Upstream(asyncio.Protocol):
@@ -58,13 +61,18 @@ class Upstream(asyncio.Protocol):
 
     _held: "set[Upstream]" = set()  # noqa: RUF012 (shared on purpose: the open slow streams of the process)
 
-    def __init__(self) -> None:
+    def __init__(self, wheel: Wheel) -> None:
+        self._wheel = wheel
+        self._stream = 0
+        self._ticks = 0
+        self._is_ending = False
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._head = b""
         self._mode = b""
         self._missing = 0
         self._is_open = False
+        self._is_full = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
@@ -73,6 +81,15 @@ class Upstream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_open = False
         self._held.discard(self)
+        self._wheel.leave(self)
+
+    def pause_writing(self) -> None:
+        """Only a flood fills the buffer. What is not written now is never owed."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        self._flood()
 
     def data_received(self, data: bytes) -> None:
         if self._missing:
@@ -111,6 +128,11 @@ class Upstream(asyncio.Protocol):
         elif self._mode == b"slow":
             self._transport.write(_STREAM[0])
             self._held.add(self)
+        elif self._mode == b"flood":
+            self._transport.write(_STREAM[0])
+            self._flood()
+        elif self._mode.startswith(b"tick."):
+            self._begin_ticking(int(self._mode[5:]))
         else:
             self._release_all()
 
@@ -125,15 +147,41 @@ class Upstream(asyncio.Protocol):
         if number + 1 < len(_STREAM):
             self._loop.call_soon(self._write_event, number + 1)
 
+    def _begin_ticking(self, stream: int) -> None:
+        self._stream, self._ticks, self._is_ending = stream, 0, False
+        self._transport.write(_STREAM[0])
+        self._held.add(self)
+        self._wheel.join(self)
+
+    def send_tick(self) -> None:
+        if self._is_ending:
+            self._wheel.leave(self)
+            self._transport.write(_chunk(last_events(self._ticks)) + b"0\r\n\r\n")
+            return
+        self._ticks += 1
+        self._transport.write(_chunk(tick(self._stream, self._ticks)))
+
+    def _flood(self) -> None:
+        """A turn of the loop between two writes: others are to be served meanwhile."""
+        if self._is_open and not self._is_full:
+            self._transport.write(_FLOOD)
+            self._loop.call_soon(self._flood)
+
     def _release_all(self) -> None:
         for stream in self._held:
-            stream._write_event(1)
+            if stream._mode == b"slow":
+                stream._write_event(1)
+            else:
+                stream._is_ending = True
         self._held.clear()
         self._transport.write(_RELEASED)
 
 
 async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", 0, backlog=4096)
+    wheel = Wheel()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Upstream(wheel), "127.0.0.1", 0, backlog=4096
+    )
     print(f"listening on {server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 

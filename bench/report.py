@@ -10,6 +10,7 @@ from statistics import median
 from bench.measure import can_pin
 from bench.memory import MemorySample
 from bench.rounds import Sample
+from bench.streams import ManySample
 
 BASELINE = "nginx"
 MEASURED = "headgate"
@@ -24,7 +25,7 @@ LEAST_LOAD = 0.25
 """A process that idles most of its core pays a wake-up for every packet, not only for its work."""
 
 
-def _mark(value: float, budget: float) -> str:
+def mark(value: float, budget: float) -> str:
     return "ok" if value <= budget else "OVER"
 
 
@@ -92,7 +93,7 @@ def ratio_rows(samples: list[Sample]) -> list[list[str]]:
         if values := ratios(samples, workload):
             spread = f"{min(values):.2f}–{max(values):.2f}"
             middle = median(values)
-            rows.append([workload, f"{middle:.2f} ×", spread, f"≤ {budget:g} ×", _mark(middle, budget)])
+            rows.append([workload, f"{middle:.2f} ×", spread, f"≤ {budget:g} ×", mark(middle, budget)])
     return rows
 
 
@@ -101,7 +102,7 @@ def memory_rows(samples: list[MemorySample]) -> list[list[str]]:
     for sample in samples:
         value = sample.mb_per_thousand
         has_budget = sample.target == MEASURED and sample.workload == "stream"
-        budget = [f"≤ {STREAMS_BUDGET_MB:g} MB", _mark(value, STREAMS_BUDGET_MB)] if has_budget else ["", ""]
+        budget = [f"≤ {STREAMS_BUDGET_MB:g} MB", mark(value, STREAMS_BUDGET_MB)] if has_budget else ["", ""]
         from_to = f"{sample.before_mb:.0f} → {sample.open_mb:.0f} → {sample.after_mb:.0f}"
         rows.append([f"{sample.target}, {sample.workload} request", f"{value:.1f} MB", from_to, *budget])
     return rows
@@ -135,7 +136,9 @@ def write(samples: list[Sample], memory: list[MemorySample]) -> str:
     return "\n\n".join(parts)
 
 
-def save(path: Path, samples: list[Sample], memory: list[MemorySample]) -> None:
+def save(
+    path: Path, samples: list[Sample], memory: list[MemorySample], many: ManySample | None = None
+) -> None:
     middle = {workload: median(values) for workload in RATIO_BUDGETS if (values := ratios(samples, workload))}
     result = {
         "machine": {
@@ -146,6 +149,7 @@ def save(path: Path, samples: list[Sample], memory: list[MemorySample]) -> None:
         "ratios": middle,
         "samples": [asdict(sample) for sample in samples],
         "memory": [{**asdict(sample), "mb_per_thousand": sample.mb_per_thousand} for sample in memory],
+        "streams": asdict(many) if many is not None else None,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n")

@@ -123,6 +123,10 @@ class Nginx:
         stop_process(self._process)
 
 
+_MOST_CONNECTIONS = 12_000
+"""Ten thousand streams and who looks at them; the default ends at ten thousand in all."""
+
+
 class Headgate:
     """A real `headgate serve`: key check, three accounts, `session` strategy, metering, journal, SQLite."""
 
@@ -155,7 +159,7 @@ class Headgate:
     def _settings(self, upstream_port: int, folder: Path) -> dict[str, object]:
         base_url = f"http://127.0.0.1:{upstream_port}"
         return {
-            "server": {"host": "127.0.0.1", "port": self._port},
+            "server": {"host": "127.0.0.1", "port": self._port, "max_connections": _MOST_CONNECTIONS},
             "access": {"api_keys": [CLIENT_KEY]},
             "routing": {"strategy": "session"},
             "log": {"file": str(folder / "app.log")},

@@ -47,6 +47,15 @@ def request_headers() -> dict[str, str]:
     }
 
 
+def post(mode: str, session: int) -> bytes:
+    """A short request as it goes over the wire; `mode` is what the mock does."""
+    body = _small_body(session % SESSIONS, stream=mode != "json")
+    headers = {**request_headers(), "host": "127.0.0.1", "content-length": str(len(body))}
+    lines = [f"POST /v1/messages?bench={mode} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
 # Requests
 
 
@@ -170,6 +179,13 @@ def stream_events() -> list[bytes]:
         ),
         _event("message_stop"),
     ]
+
+
+def last_events(output_tokens: int) -> bytes:
+    """What ends a stream, with the usage."""
+    delta = {"stop_reason": "end_turn", "stop_sequence": None}
+    usage = {"output_tokens": output_tokens}
+    return _event("message_delta", delta=delta, usage=usage) + _event("message_stop")
 
 
 def _bodies(make: Callable[[int], bytes]) -> tuple[bytes, ...]:

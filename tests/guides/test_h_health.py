@@ -1,13 +1,17 @@
 """Guide rows H: is it up, who serves, what do the accounts look like."""
 
+import asyncio
 import json
+import statistics
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, wait_until
 from tests.guides.asking import message
 from tests.guides.forwarder import Forwarder
+from tests.journeys.wire import ask, connect, request
 
 ADMIN_KEY = "the-owner's-key"
 
@@ -78,3 +82,34 @@ def test_h3_accounts_are_listed_without_secrets(tmp_path: Path, provider: Simula
         assert 800 < one["rate_limit_reset"] - time.time() <= 901
         for path in ("/api/accounts", "/api/accounts/one", "/status", "/api/requests"):
             assert b"sk-ant" not in gateway.ask("GET", path)[1]
+
+
+async def test_h12_the_owner_is_answered_while_many_streams_run(
+    tmp_path: Path, provider: SimulatedProvider
+) -> None:
+    """`/api/accounts`, `/status` and `/health` answer while 100 streams run, about as quickly as before."""
+    provider.script(pacing={"event_ms": 20})
+    stream = request(body=ask("say 2000 words", stream=True))
+    routes = ("/api/accounts", "/status", "/health")
+    with Gateway(tmp_path, provider=provider.url) as gateway:
+
+        def looked_at() -> float:
+            """The middle of many looks: other programs may take the processor away from one of them."""
+            took = []
+            for route in routes * 7:
+                began = time.monotonic()
+                assert gateway.ask("GET", route)[0] == 200
+                took.append(time.monotonic() - began)
+            return statistics.median(took)
+
+        await asyncio.to_thread(looked_at)  # the first look makes what later ones find
+        idle = await asyncio.to_thread(looked_at)
+        async with AsyncExitStack() as open_streams:
+            clients = [await open_streams.enter_async_context(connect(gateway.url)) for _ in range(100)]
+            for client in clients:
+                client.send(stream)
+            for client in clients:
+                await client.until(b"content_block_delta")
+            busy = await asyncio.to_thread(looked_at)
+            assert gateway.admin("/status")["in_flight"] == 100
+        assert busy < 10 * idle + 0.1

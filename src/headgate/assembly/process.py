@@ -13,6 +13,9 @@ from headgate.assembly.gateway import Gateway
 from headgate.clock import Clock, SystemClock
 from headgate.config.loading import Loaded
 
+_NEVER_BY_ITSELF = 1_000_000_000
+_FULL_SEARCH_SECONDS = 600.0
+
 
 def run(loaded: Loaded, *, clock: Clock | None = None) -> int:
     """Run the gateway until a signal ends it. Returns 0; raises HeadgateError when it cannot start."""
@@ -64,11 +67,19 @@ def _loop_factory() -> Any:
 def _spare_the_collector() -> None:
     """What start-up made lives as long as the process: it need not be searched for garbage again.
 
-    The relay makes hardly any cycles, so the young generation may grow larger before it is searched.
+    The relay makes hardly any cycles, so the young generation may grow larger before it is searched. The old
+    one holds what ten thousand open streams are made of: searching it stops everybody for a quarter of a
+    second. By itself that comes whenever there are a quarter more of them; here it comes by the clock.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(20_000, 20, _NEVER_BY_ITSELF)
+    asyncio.get_running_loop().call_later(_FULL_SEARCH_SECONDS, _search_everything)
+
+
+def _search_everything() -> None:
+    gc.collect()
+    asyncio.get_running_loop().call_later(_FULL_SEARCH_SECONDS, _search_everything)
 
 
 def _raise_descriptor_limit() -> None:
