@@ -19,7 +19,7 @@ from tests.hostile.made_up_answers import TOKEN, Case, cases
 from tests.journeys.wire import Answer, Connection, ask, request
 from tests.upstream.scripted import ScriptedServer, Talk
 
-LIMIT_MS = 150
+LIMIT_MS = 250
 TO_IT = {"x-headgate-account": "it"}
 REQUESTS = {
     "plain": request(body=ask("hello"), headers=TO_IT),
@@ -80,7 +80,9 @@ class Rig:
         if case.body is not None and not self._was_refused(answer):
             self._check_sound(answer, b"" if kind == "head" else case.body)
         self._old_tokens.add(self._token)
-        if case.ending != "silence" and not self._was_refused(answer):
+        # On a busy machine the gateway may have given up before the provider had the request at all.
+        was_given_up = answer.headers.get("x-headgate-error") == "request_timed_out"
+        if case.ending != "silence" and not was_given_up and not self._was_refused(answer):
             async with asyncio.timeout(5):
                 await self._has_spoken.wait()
         await self._stay_calm(answer, client)
