@@ -75,6 +75,7 @@ def far_gateway(
     *,
     address: str = "http://127.0.0.1:{port}",
     limit_ms: int = LIMIT_MS,
+    total_ms: int = 0,
     buffered_bytes: int = 536_870_912,
     environment: dict[str, str] | None = None,
 ) -> Iterator[FarSide]:
@@ -96,6 +97,7 @@ def far_gateway(
             "connect_timeout_ms": limit_ms,
             "first_byte_timeout_ms": limit_ms,
             "idle_timeout_ms": limit_ms,
+            "total_timeout_ms": total_ms,
         },
         "retry": {"attempts": 1},
     }
@@ -103,8 +105,15 @@ def far_gateway(
     with Gateway(
         folder, accounts=accounts, settings=settings, clock=folder / "clock", environment=environment
     ) as gateway:
+        before = _descriptors(gateway.pid)
         yield FarSide(gateway, clock, port)
+        # A connection to each provider may rest.
+        wait_until(lambda: _descriptors(gateway.pid) <= before + 4, what="No descriptor left behind")
     clock.close()
+
+
+def _descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def answering(*answers: bytes) -> Script:

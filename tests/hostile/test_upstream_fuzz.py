@@ -5,7 +5,6 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -171,15 +170,10 @@ def patient_gateway(
         yield far
 
 
-def _descriptors(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
 @pytest.fixture(scope="module")
 def rig(patient_gateway: FarSide) -> Iterator[Rig]:
-    """After all cases: nothing in flight, no descriptor left behind, every request on record once."""
+    """After all cases: nothing in flight, every request on record once."""
     gateway = patient_gateway.gateway
-    before = _descriptors(gateway.pid)
     with asyncio.Runner() as runner:
 
         async def opened() -> Rig:
@@ -192,7 +186,6 @@ def rig(patient_gateway: FarSide) -> Iterator[Rig]:
         yield rig
         runner.run(rig.closed())
     patient_gateway.check_unharmed()
-    wait_until(lambda: _descriptors(gateway.pid) <= before + 4, what="No descriptor left behind")
     wait_until(lambda: len(gateway.requests()) >= rig.asked, what="Every request on record", seconds=120)
     assert len(gateway.requests()) == rig.asked
 

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import time
+from pathlib import Path
 
 import pytest
 
+from headgate.testing.process import SimulatedProvider
 from tests.gateway import until
 from tests.hostile.far_side import (
     EVENT_STREAM,
@@ -21,6 +23,7 @@ from tests.hostile.far_side import (
     answering,
     chunk,
     error_of,
+    far_gateway,
 )
 from tests.journeys.wire import Answer, ask, connect, request
 from tests.upstream.scripted import Script, Talk
@@ -303,6 +306,27 @@ async def test_a_stream_that_falls_silent(far: FarSide, tail: bytes) -> None:
         assert far.gateway.record_of(answer.id)["error"] == "request_timed_out"
         await until(lambda: server.open_count == 0)
     await far.is_mended()
+
+
+async def test_the_time_for_a_whole_answer(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`upstream.total_timeout_ms` runs out within a lively stream → an `error` event that names it"""
+
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.send(EVENT_STREAM + chunk(START))
+        while True:
+            await asyncio.sleep(0.02)
+            await talk.send(chunk(b"data: {}\n\n"))
+
+    with far_gateway(tmp_path, provider, total_ms=600) as bounded:
+        async with bounded.says(script) as server:
+            answer = await bounded.ask(STREAM)
+            name, data = answer.events()[-1]
+            error = json.loads(data)["error"]
+            assert (answer.is_whole, name, error["code"]) == (True, "error", "request_timed_out")
+            assert error["message"] == "Request timed out after 600ms"
+            assert "upstream.total_timeout_ms" in error["hint"]
+            await until(lambda: server.open_count == 0)
 
 
 async def test_a_body_that_trickles(far: FarSide) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import time
 from collections.abc import AsyncIterator
 
@@ -269,6 +270,27 @@ async def test_an_answer_before_the_bodys_end_is_returned_at_once(client: Upstre
         assert await read_all(answer) == b"no"
         await closed.wait()
         assert client._pool.resting_count == 0
+
+
+async def test_an_answer_is_found_behind_the_reset_that_follows_it(client: UpstreamClient) -> None:
+    """The next write fails before the socket is looked at for reading: the kernel has the answer still."""
+    refused = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"abc"
+        await refused.wait()
+        yield bytes(100_000)
+        yield bytes(100_000)
+
+    async def script(talk: Talk) -> None:
+        await talk.reader.readuntil(b"abc")
+        os.write(talk.writer.get_extra_info("socket").fileno(), OK.replace(b"200 OK", b"413 Large"))
+        talk.reset()
+        refused.set()
+
+    async with ScriptedServer(script) as server:
+        answer = await client.send(server.origin, STREAMED_HEAD, body(), timeouts=NO_LIMITS)
+        assert (answer.status, await read_all(answer)) == (413, b"ok")
 
 
 async def test_what_the_body_raises_comes_out_of_send(client: UpstreamClient) -> None:
