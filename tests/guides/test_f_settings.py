@@ -52,6 +52,35 @@ def test_f1_file_environment_flag(tmp_path: Path) -> None:
         assert shown["server.port"]["source"] == "flag server.port"
 
 
+def test_f2_names_of_other_guides(tmp_path: Path) -> None:
+    """The variables that other gateways' guides name set what they mean, in any case of their letters."""
+    wanted: dict[str, tuple[str, str, Any]] = {
+        "lb_strategy": ("WEIGHTED", "routing.strategy", "weighted"),
+        "RETRY_ATTEMPTS": ("7", "retry.attempts", 7),
+        "RETRY_DELAY_MS": ("8", "retry.delay_ms", 8),
+        "RETRY_BACKOFF": ("3", "retry.backoff", 3.0),
+        "SESSION_DURATION_MS": ("9", "routing.session_duration_ms", 9),
+        "CLIENT_ID": ("c", "providers.anthropic.oauth.client_id", "c"),
+        "LOG_LEVEL": ("WARNING", "log.level", "warn"),
+        "LOG_FORMAT": ("JSON", "log.format", "json"),
+        "ENABLE_CLIENT_AUTH": ("1", "access.client_auth", "required"),
+        "CLAUDE_API_TIMEOUT": ("10", "upstream.idle_timeout_ms", 10),
+        "PROXY_SERVER_TIMEOUT": ("11", "server.request_timeout_ms", 11),
+        "DASHBOARD_API_KEY": ("s3cret", "admin.key", "***"),
+        "ccproxy_hot_reload": ("false", "sources.hot_reload", False),
+        "CLAUDEFLARE_ROTATION_ENABLED": ("off", "routing.rotation", False),
+        "ccflare_PRICING_REFRESH_HOURS": ("12", "pricing.refresh_hours", 12.0),
+        "CF_DB_PATH": ("/x/y.db", "storage.url", "sqlite://***"),
+        "PORT": ("4321", "server.port", 4321),
+    }
+    gateway = Gateway(tmp_path, accounts=())
+    gateway.config.write_text("")
+    given = {name: text for name, (text, _, _) in wanted.items()}
+    shown = json.loads(gateway.command("config", "show", "--json", **given).stdout)["settings"]
+    values = {one["path"]: one["value"] for one in shown}
+    assert {path: values[path] for _, path, _ in wanted.values()} == {p: v for _, p, v in wanted.values()}
+
+
 def test_f3_a_misspelt_name_is_pointed_out(tmp_path: Path) -> None:
     """An unknown variable is a warning, once, an unknown key an error; both name the nearest valid one."""
     environment = {"HEADGATE_SERVRE__HOST": "x"}
@@ -135,6 +164,33 @@ def test_f9_env_in_the_working_folder(tmp_path: Path) -> None:
     assert found["retry.backoff"]["value"] == 3.0
     assert found["retry.backoff"]["source"] == f"file {tmp_path / '.env'}: variable RETRY_BACKOFF"
     assert found["upstream.total_timeout_ms"]["value"] == 9
+
+
+def test_f6_comments_stay_and_a_place_that_cannot_be_written_is_said(
+    tmp_path: Path, provider: SimulatedProvider
+) -> None:
+    """`config set` keeps comments and order; where it cannot write, the change holds in memory, is answered
+    `persisted: false`, warned about, and seen in the status."""
+    gateway = Gateway(tmp_path, provider=provider.url)
+    sections = json.loads(gateway.config.read_text())
+    lines = [f"{name}: {json.dumps(values)}  # mine\n" for name, values in sections.items()]
+    gateway.config.write_text("".join(lines))
+    with gateway:
+        before = gateway.config.read_text().splitlines()
+        assert gateway.command("config", "set", "retry.attempts", "6").returncode == 0
+        after = gateway.config.read_text().splitlines()
+        changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+        assert [(old.partition(":")[0], new.endswith("# mine")) for old, new in changed] == [("retry", True)]
+    # No room for a file beside one of so long a name: that stops root as well.
+    gateway.config = gateway.config.rename(tmp_path / ("c" * 246 + ".yaml"))
+    with gateway:
+        text = gateway.config.read_text()
+        done = gateway.command("config", "set", "routing.expose_account", "true", "--json")
+        assert (done.returncode, json.loads(done.stdout)["persisted"]) == (0, False)
+        assert message(gateway).headers["x-headgate-account"] == "one"
+        assert gateway.config.read_text() == text
+        logged(gateway, "WARN.* routing.expose_account could not be saved to .*: File name too long")
+        assert "routing.expose_account" in gateway.command("status").stdout
 
 
 def test_f7_a_change_of_the_file_needs_no_restart(tmp_path: Path, provider: SimulatedProvider) -> None:

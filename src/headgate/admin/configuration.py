@@ -15,7 +15,8 @@ from typing import Any
 from headgate.config import changing, fingerprints, restart, table
 from headgate.config.changing import Changed
 from headgate.config.fingerprints import Fingerprint
-from headgate.config.loading import Examined, Loaded, Source
+from headgate.config.loading import Examined, Loaded
+from headgate.config.merging import Source
 from headgate.config.settings import Settings
 from headgate.errors import HeadgateError, SettingsError
 

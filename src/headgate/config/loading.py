@@ -3,7 +3,6 @@
 Whatever is wrong is said with the place it came from, all of it at once.
 """
 
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,24 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from headgate.config import env_file, environment, files, fingerprints, places, table
+from headgate.config import env_file, environment, files, fingerprints, places
 from headgate.config.complaints import Complaint, path_of, words_of
 from headgate.config.env_file import EnvFile
-from headgate.config.files import Position
 from headgate.config.fingerprints import Fingerprint
+from headgate.config.merging import SET_WHILE_RUNNING, Merged, Source, source_of
+from headgate.config.notices import later_warnings, mode_warnings
 from headgate.config.settings import Settings
 from headgate.errors import SettingsError
-
-SET_WHILE_RUNNING = "set while running, not in the file"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a setting's value comes from, in words fit for a message."""
-
-    description: str
-    position: Position | None = None
-    """Only of a file."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -83,7 +72,7 @@ class Origin:
         file = self._file(variables)
         seen |= fingerprints.of([file])
         found = files.read(file, {**below.variables, **self.environ})
-        merged = _Merged(file, found or files.Parsed())
+        merged = Merged(file, found or files.Parsed())
         for assignment in environment.assignments(variables):
             kind = "environment variable" if assignment.variable in real else f"file {below.path}: variable"
             merged.put(assignment.path, assignment.value, Source(f"{kind} {assignment.variable}"))
@@ -96,8 +85,8 @@ class Origin:
         warnings = (
             *environment.warnings(variables),
             *below.warnings,
-            *_mode_warnings(file, merged.parsed),
-            *(_later_warnings(settings, merged) if settings is not None else ()),
+            *mode_warnings(file, merged.parsed),
+            *(later_warnings(settings, merged) if settings is not None else ()),
         )
         seen |= fingerprints.of(_secret_files(merged.values))
         data_folder = places.data_folder(variables)
@@ -151,7 +140,7 @@ class Loaded:
 
     def source_of(self, path: str) -> Source | None:
         """Of the setting itself or of the group that gave it; None: the default stands."""
-        return _source_of(self.sources, path)
+        return source_of(self.sources, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,53 +174,10 @@ def load_settings(
     return Origin(flags, environ, path, folder).load()
 
 
-class _Merged:
-    """Nested values, the stronger source over the weaker, each path with its source."""
-
-    def __init__(self, file: Path, parsed: files.Parsed) -> None:
-        self.file = file
-        self.parsed = parsed
-        # An empty section (`server:` with nothing below) says nothing: the defaults stand.
-        self.values = {
-            name: value for name, value in parsed.values.items() if value is not None or not _is_section(name)
-        }
-        self.sources = {name: Source(f"file {file}", place) for name, place in parsed.positions.items()}
-
-    def put(self, path: str, value: Any, source: Source) -> None:
-        *sections, name = path.split(".")
-        group: Any = self.values
-        for section in sections:
-            # A section that is no map is the file's error: left as it is, for the validation to say so.
-            if not isinstance(group, dict):
-                return
-            group = group.setdefault(section, {})
-        if not isinstance(group, dict):
-            return
-        group[name] = value
-        self.sources = {known: s for known, s in self.sources.items() if not known.startswith(path + ".")}
-        self.sources[path] = source
-
-    def source_of(self, path: str) -> Source | None:
-        """Of the path itself, else of what stands below it, else of the nearest group that holds it."""
-        if path not in self.sources:
-            path = next((known for known in self.sources if known.startswith(path + ".")), path)
-        return _source_of(self.sources, path)
-
-
-def _source_of(sources: Mapping[str, Source], path: str) -> Source | None:
-    while path and path not in sources:
-        path = path.rpartition(".")[0]
-    return sources.get(path)
-
-
-def _is_section(name: str) -> bool:
-    return name in Settings.model_fields
-
-
 # ---- what is wrong -------------------------------------------------------------------------------
 
 
-def _validated(merged: _Merged) -> tuple[Settings | None, list[Complaint]]:
+def _validated(merged: Merged) -> tuple[Settings | None, list[Complaint]]:
     missing = {
         path: Complaint(path, words, f"file {merged.file}", merged.parsed.positions.get(path))
         for path, words in merged.parsed.unresolved.items()
@@ -247,7 +193,7 @@ def _validated(merged: _Merged) -> tuple[Settings | None, list[Complaint]]:
     return (None if missing else settings), list(missing.values())
 
 
-def _complaint(merged: _Merged, path: str, words: str) -> Complaint:
+def _complaint(merged: Merged, path: str, words: str) -> Complaint:
     source = merged.source_of(path)
     return Complaint(path, words, source.description if source else "", source.position if source else None)
 
@@ -263,39 +209,6 @@ def _error_of(file: Path, complaints: list[Complaint]) -> SettingsError:
     if not in_file:
         return SettingsError("; ".join(elsewhere), hint="docs/settings.md lists every setting.")
     return files.failed(file, None, "; ".join(in_file + elsewhere))
-
-
-# ---- what is worth a word ------------------------------------------------------------------------
-
-
-def _later_warnings(settings: Settings, merged: _Merged) -> Iterator[str]:
-    """A setting that nothing obeys yet must not be believed in."""
-    for path, value in table.values(settings):
-        row = table.row_of(path)
-        if row is not None and row.is_later and (row.is_required or value != row.default):
-            source = merged.source_of(path)
-            yield f"{path} is not in effect yet: this release takes no notice of it{_place(source)}"
-    for number, account in enumerate(settings.accounts):
-        if account.api_key is None:
-            place = _place(merged.source_of(f"accounts.{number}"))
-            yield f"The account {account.name} cannot serve: it has no api_key{place}"
-
-
-def _place(source: Source | None) -> str:
-    if source is None:
-        return ""
-    return f" ({source.description}{f', {source.position}' if source.position else ''})"
-
-
-def _mode_warnings(file: Path, parsed: files.Parsed) -> list[str]:
-    """A file with secrets in it should be readable by its owner only."""
-    secrets = [row.path for row in table.rows() if row.is_secret]
-    holds_secret = any(table.matches(secret, path) for secret in secrets for path in parsed.positions)
-    if holds_secret and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o077:
-        return [
-            f"Config file {file} holds secrets and others can read it (mode {mode:04o}): chmod 600 {file}"
-        ]
-    return []
 
 
 def _secret_files(node: Any) -> Iterator[Path]:

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, SecretStr
 
 from headgate.config import table
-from headgate.config.loading import Loaded, Source
+from headgate.config.loading import Loaded
+from headgate.config.merging import Source
 
 MASK = "***"
 

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
@@ -37,8 +38,13 @@ class Row:
         return None if ANY_ITEM in self.path else "HEADGATE_" + self.path.upper().replace(".", "__")
 
 
-def rows(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Row]:
+@cache
+def rows() -> tuple[Row, ...]:
     """Every setting, in the order of the table."""
+    return tuple(_rows_of(Settings, ""))
+
+
+def _rows_of(section: type[BaseModel], prefix: str) -> Iterator[Row]:
     for name, field in section.model_fields.items():
         path = prefix + name
         inner, step = _section_within(field.annotation)
@@ -46,7 +52,7 @@ def rows(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Row]
         if is_set_as_a_whole:
             yield _row(path, field)
         if inner is not None:
-            yield from rows(inner, path + step + ".")
+            yield from _rows_of(inner, path + step + ".")
 
 
 def _row(path: str, field: FieldInfo) -> Row:
@@ -80,6 +86,7 @@ def _types_within(annotation: Any) -> list[Any]:
     return [found for part in parts for found in _types_within(part)] if parts else [annotation]
 
 
+@lru_cache(maxsize=1024)
 def row_of(path: str) -> Row | None:
     """The setting that a concrete path names: `providers.anthropic.base_url`, `accounts.0.name`."""
     return next((row for row in rows() if matches(row.path, path)), None)

@@ -1,0 +1,39 @@
+"""What is worth a word about settings that are right."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from headgate.config import files, table
+from headgate.config.merging import Merged, Source
+from headgate.config.settings import Settings
+
+
+def later_warnings(settings: Settings, merged: Merged) -> Iterator[str]:
+    """A setting that nothing obeys yet must not be believed in."""
+    for path, value in table.values(settings):
+        row = table.row_of(path)
+        if row is not None and row.is_later and (row.is_required or value != row.default):
+            source = merged.source_of(path)
+            yield f"{path} is not in effect yet: this release takes no notice of it{_place(source)}"
+    for number, account in enumerate(settings.accounts):
+        if account.api_key is None:
+            place = _place(merged.source_of(f"accounts.{number}"))
+            yield f"The account {account.name} cannot serve: it has no api_key{place}"
+
+
+def _place(source: Source | None) -> str:
+    if source is None:
+        return ""
+    return f" ({source.description}{f', {source.position}' if source.position else ''})"
+
+
+def mode_warnings(file: Path, parsed: files.Parsed) -> list[str]:
+    """A file with secrets in it should be readable by its owner only."""
+    secrets = [row.path for row in table.rows() if row.is_secret]
+    holds_secret = any(table.matches(secret, path) for secret in secrets for path in parsed.positions)
+    if holds_secret and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o077:
+        return [
+            f"Config file {file} holds secrets and others can read it (mode {mode:04o}): chmod 600 {file}"
+        ]
+    return []
