@@ -170,7 +170,16 @@ async def test_a_base_url_that_is_our_own(gateway: Gateway, host: str, data: byt
     assert await _times_round(gateway, answer) == 0
 
 
-@pytest.mark.parametrize("data", [PLAIN, STREAM])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(PLAIN, id="a message"),
+        pytest.param(STREAM, id="a stream"),
+        pytest.param(request("/v1/models", method="GET", headers=TO_FAR), id="without a body"),
+        pytest.param(request("/v1/files", b"u" * 2_000_000, headers=TO_FAR), id="an upload"),
+        pytest.param(request("/v1/files", b"u" * 50_000, headers=TO_FAR, chunks=9), id="an upload in chunks"),
+    ],
+)
 async def test_a_port_forward_that_leads_back(gateway: Gateway, data: bytes) -> None:
     """A base URL that leads here through a port-forward → 508 `loop_detected`, after one time round"""
     async with _forwarder(_port_of(gateway)) as port:

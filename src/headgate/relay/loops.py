@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from headgate.errors import LoopDetected
 from headgate.pool.pool import Pool
+from headgate.providers.provider import Provider
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
 
@@ -20,13 +21,15 @@ def is_our_own_answer(exchange: Exchange, fields: Mapping[bytes, bytes]) -> bool
     return told.startswith(exchange.id[:_LENGTH_OF_PROCESS].encode())
 
 
-def refuse_own_request(exchange: Exchange, pool: Pool) -> None:
+def refuse_own_request(exchange: Exchange, pool: Pool, provider: Provider) -> None:
     """Raises LoopDetected for a request that carries the key of one of our accounts, while the very same
     request is on its way to that account: it is the one that we have just sent."""
     own = exchange.head.client.caller.own_credential
     if own is None or not _is_a_key_at_work(own.secret, pool):
         return
-    if any(_is_the_same(exchange, other) for other in exchange.client.siblings):
+    lines = exchange.head.client.lines_for(provider)
+    alike = [other for other in exchange.client.siblings if other.head.client.lines_for(provider) == lines]
+    if any(_is_the_same(exchange, other) for other in alike):
         raise LoopDetected("The gateway was sent its own request")
 
 
@@ -36,12 +39,10 @@ def _is_a_key_at_work(secret: bytes, pool: Pool) -> bool:
 
 
 def _is_the_same(one: Exchange, other: Exchange) -> bool:
-    return (
-        other is not one
-        and other.head.method == one.head.method
-        and other.head.target == one.head.target
-        and isinstance(one.body, BodyBuffer)
-        and isinstance(other.body, BodyBuffer)
-        and other.body.received == one.body.received
-        and other.body.whole() == one.body.whole()
-    )
+    head, its_head = one.head, other.head
+    if other is one or (head.method, head.target) != (its_head.method, its_head.target):
+        return False
+    if isinstance(one.body, BodyBuffer) and isinstance(other.body, BodyBuffer):
+        return other.body.received == one.body.received and other.body.whole() == one.body.whole()
+    # A body that is streamed through is nowhere whole: its announcement has to do.
+    return type(one.body) is type(other.body) and head.content_length == its_head.content_length

@@ -68,7 +68,7 @@ class Planner:
         provider = self._providers[endpoint.provider]
         model = facts.model if facts is not None else None
         if client.caller.own_credential is not None:
-            refuse_own_request(exchange, self._pool)
+            refuse_own_request(exchange, self._pool, provider)
         pinned_id = None
         if deals or client.wanted_account is not None:
             pinned_id = self._pinned(exchange, facts, searches=deals)
