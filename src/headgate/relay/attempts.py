@@ -139,21 +139,15 @@ class Relay:
                 else:
                     # No other account will be asked: a stream of hours need not hold its request.
                     exchange.settle_in()
-                    await self._relay_on(exchange, trail, living, opened)
+                    await self._answers.relay(exchange, trail, opened)
                 return True
+            except UpstreamError:  # the answer broke off
+                living.error_count += 1
+                raise
             finally:
                 opened.answer.close()
         finally:
             living.in_flight -= 1
-
-    async def _relay_on(
-        self, exchange: Exchange, trail: Trail, living: LivingAccount, opened: Opened
-    ) -> None:
-        try:
-            await self._answers.relay(exchange, trail, opened)
-        except UpstreamError:
-            living.error_count += 1
-            raise
 
     def _is_good(self, trail: Trail, plan: Plan, living: LivingAccount, opened: Opened, began: float) -> bool:
         """The answer has begun: do we relay it, or does the next account do better?"""

@@ -52,6 +52,7 @@ class FastLane:
         self.open_exchanges: set[Exchange] = set()
         self.lines = KnownLines()
         self.timetable = Timetable()
+        self._own_address: tuple[str, int | None] | None = None
         self._strangers = Allowance()
 
     def replace(self, relay: Relay, callers: Callers, limits: ServerSettings) -> None:
@@ -88,6 +89,12 @@ x-headgate-request-id: {request_id}
 
 """
         return lines.replace("\n", "\r\n").encode() + body
+
+    def own_address(self, address: tuple[str, int | None] | None) -> tuple[str, int | None] | None:
+        """The same one for all connections that came in where the last one did."""
+        if self._own_address != address:
+            self._own_address = address
+        return self._own_address
 
     def client_side(
         self,

@@ -105,7 +105,8 @@ class GatewayProtocol(TurnsProtocol):
         heads_before = self.heads_seen
         self._parse(data)
         is_first_head_the_last = self.heads_seen == heads_before + 1
-        if is_at_start and is_first_head_the_last and self._exchange is not None:
+        # Not the very first head: thousands of clients ask once and listen for long.
+        if is_at_start and is_first_head_the_last and heads_before and self._exchange is not None:
             self._repeat = Repeat.of(data, self._exchange.head)
 
     def _parse(self, data: bytes) -> None:

@@ -75,6 +75,7 @@ class TurnsProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = Flow(transport)
+        self.server = self.lane.own_address(self.server)
         address = self.client[0] if self.client else "local"
         lane, now = self.lane, self.loop.time()
         self.client_side = lane.client_side(address, transport, self.flow, self)  # type: ignore[arg-type]
