@@ -40,6 +40,26 @@ def test_s6_sql_statements_with_their_times(tmp_path: Path, provider: SimulatedP
         assert lines_of(gateway, r"DEBUG: \[(?!Sql)") == []
 
 
+@pytest.mark.parametrize("form", ["pretty", "json"])
+def test_s6_no_secret_in_any_log(tmp_path: Path, provider: SimulatedProvider, form: str) -> None:
+    """At the level debug, statements included: neither the accounts' keys nor the callers'."""
+    key, wrong = "sk-ant-sim-one", "a wrong key without a look"
+    rule = {"fault": "status", "status": 403, "message": f"{key} may not do that"}
+    provider.script(key, rules=[rule])
+    log = {"level": "debug", "sql": True, "format": form, "file": str(tmp_path / "headgate.log")}
+    with Gateway(tmp_path, provider=provider.url, settings={"log": log}) as gateway:
+        assert message(gateway).status_code == 403
+        assert message(
+            gateway, key=wrong.replace(" ", "-"), path=f"/v1/messages?key={wrong.replace(' ', '+')}"
+        )
+        logged(gateway, "may not do that")
+        gateway.stop(expect_code=0)
+        written = gateway.log_text() + gateway.output_text()
+    assert "DEBUG" in written
+    for secret in (key, "hg_journey", wrong.replace(" ", "-"), wrong.replace(" ", "+")):
+        assert secret not in written
+
+
 def test_s6_no_sql_without_being_asked(tmp_path: Path, provider: SimulatedProvider) -> None:
     """The level debug alone does not drown all else in statements."""
     with Gateway(tmp_path, provider=provider.url, environment={"DEBUG": "true"}) as gateway:
