@@ -98,7 +98,8 @@ def test_whose_port_it_is(own: Any, peer: Any, local: Any, expected: bool) -> No
     assert is_own(own, peer, local) is expected
 
 
-async def test_nothing_is_said_to_ourselves() -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_nothing_is_said_to_ourselves(scheme: str) -> None:
     """The connection closes before a byte of the request: it may carry an account's key."""
     heard: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -109,7 +110,8 @@ async def test_nothing_is_said_to_ourselves() -> None:
         own = ("127.0.0.1", server.port)
         client = UpstreamClient(SystemClock(), Outbox(), own_address=own)
         with pytest.raises(LoopDetected) as caught:
-            await client.send(server.origin, HEAD, BODY, timeouts=Timeouts(connect=5))
+            origin = server.origin._replace(scheme=scheme)
+            await client.send(origin, HEAD, BODY, timeouts=Timeouts(connect=5))
         assert caught.value.reason == "ELOOP" and "base URL" in caught.value.hint
         assert await heard.get() == b""
         await client.close()
