@@ -105,6 +105,20 @@ def test_d9_stats_are_reset_and_the_history_stays(
         assert len(gateway.requests()) == 2
 
 
+def test_d9_limits_outlive_a_restart(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """The quota windows that a provider stated are known after a restart, until their own reset."""
+    provider.script("sk-ant-sim-one", subscription={"five_hour_tokens": 5000, "seven_day_tokens": 90000})
+    with Gateway(tmp_path, provider=provider.url) as gateway:
+        record_of(gateway, message(gateway))
+        before = gateway.account("one")["windows"]
+        assert before[0]["utilization"] > 0
+        gateway.stop(expect_code=0)
+        shown = json.loads(gateway.command("account", "show", "one", "--json").stdout)
+        assert shown["windows"] == before
+        gateway.start()
+        assert gateway.account("one")["windows"] == before
+
+
 def test_d10_a_backup_while_it_runs(tmp_path: Path, provider: SimulatedProvider) -> None:
     """`db backup` copies database, key and settings, 0600, while the gateway runs; it overwrites nothing."""
     with Gateway(tmp_path, provider=provider.url) as gateway:

@@ -28,6 +28,7 @@ from headgate.config.places import CONTROL_SOCKET
 from headgate.config.saving import write_default_file
 from headgate.config.settings import Settings
 from headgate.outbox import Outbox
+from headgate.pool.pool import Pool
 from headgate.record.catch_up import catch_up
 from headgate.record.journal import Journal
 from headgate.record.supervisor import RecorderProcess
@@ -39,6 +40,8 @@ from headgate.storage.database import Database
 from headgate.storage.declared import take_declared
 from headgate.tasks import TaskGroup
 from headgate.upstream.client import UpstreamClient
+
+_SECONDS_BETWEEN_MEMORIES = 60.0
 
 _log = logging.getLogger("headgate.server")
 
@@ -114,6 +117,9 @@ class Gateway:
         pool = parts.telling_pool(clock, self._providers, settings.routing, journal)
         await stores.fill(pool)
         log.hide_in_traces(pool.secrets)
+        closing.push_async_callback(self._tasks.cancel)
+        closing.callback(pool.tell_used_since, self._clock.now())  # while the journal is still open
+        self._tasks.spawn(self._remember_windows(pool), name="windows")
         outbox = Outbox(journal.commit)
         keepalive_seconds = settings.upstream.keepalive_seconds
         upstream = UpstreamClient(
@@ -166,7 +172,6 @@ class Gateway:
         return listener, process, owner
 
     def _follow_settings(self, owner: Owner, closing: AsyncExitStack) -> None:
-        closing.push_async_callback(self._tasks.cancel)
         self._owner = owner
         self._tasks.spawn(follow_files(owner), name="settings files")
 
@@ -183,6 +188,13 @@ class Gateway:
         database = await open_current(self._loaded)
         closing.push_async_callback(database.close)
         return database
+
+    async def _remember_windows(self, pool: Pool) -> None:
+        """A killed gateway forgets a minute of them at most."""
+        while True:
+            since = self._clock.now()
+            await asyncio.sleep(_SECONDS_BETWEEN_MEMORIES)
+            pool.tell_used_since(since)
 
     async def _open_records(self, stores: Stores, closing: AsyncExitStack) -> tuple[Journal, RecorderProcess]:
         folder, database = stores.folder / "journal", stores.database

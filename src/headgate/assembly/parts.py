@@ -48,7 +48,7 @@ def telling_pool(
 
     def on_health(living: LivingAccount) -> None:
         at_ms = int(clock.now() * 1000)
-        state = living.health.to_state()
+        state = living.to_state()
         journal.append(HealthRecord(living.account.id, living.account.name, at_ms, state))
 
     def on_soft_limit(living: LivingAccount, status: str) -> None:

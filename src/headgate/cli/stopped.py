@@ -71,7 +71,7 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
             )
         finally:
             await upstream.close()
-        states = {account_id: living.health.to_state() for account_id, living in changed.items()}
+        states = {account_id: living.to_state() for account_id, living in changed.items()}
         await stores.health.save(states, at_ms=round(clock.now() * 1000))
     finally:
         await database.close()

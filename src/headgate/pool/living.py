@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from random import Random
+from typing import Any
 
 from headgate.clock import Clock
 from headgate.errors import SettingsError
@@ -192,6 +193,22 @@ class LivingAccount:
     @property
     def windows(self) -> tuple[Window, ...]:
         return () if self._windows is None else self._windows.at(self._clock.now())
+
+    # ---- across restarts ---------------------------------------------------------------------------
+
+    def to_state(self) -> dict[str, Any]:
+        """Health and windows, JSON-able; `from_state` reads it."""
+        state = self.health.to_state()
+        if self._windows is not None:
+            state["windows"] = self._windows.to_state(self._clock.now())
+        return state
+
+    def from_state(self, state: dict[str, Any]) -> None:
+        self.health.from_state(state)
+        if self._windows is not None:
+            self._windows.from_state(state.get("windows"))
+
+    # ---- what is shown -----------------------------------------------------------------------------
 
     @property
     def rate_limit_status(self) -> str | None:

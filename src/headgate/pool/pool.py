@@ -127,10 +127,16 @@ class Pool:
             living.health.resume()
 
     def restore(self, states: Mapping[int, dict[str, Any]]) -> None:
-        """Health by account id, as `Health.to_state` wrote it in an earlier life."""
+        """By account id, what `LivingAccount.to_state` wrote in an earlier life."""
         for account_id, state in states.items():
             if (living := self._by_id.get(account_id)) is not None:
-                living.health.from_state(state)
+                living.from_state(state)
+
+    def tell_used_since(self, moment: float) -> None:
+        """Have `on_health` write down those that were used: their windows change without their health."""
+        for living in self._by_id.values():
+            if living.last_used_at is not None and living.last_used_at >= moment:
+                self._on_health(living)
 
     def restore_counts(self, account_id: int, requests: int, errors: int, last_used_at: float | None) -> None:
         """What earlier lives counted, for who looks."""

@@ -4,6 +4,10 @@ Reading some fifteen headers costs as much as choosing the account, so the heade
 are only put aside, and read when somebody looks (status, a snapshot, a changed status).
 """
 
+from contextlib import suppress
+from dataclasses import asdict, fields
+from typing import Any
+
 from headgate.providers.limits import Limits, Window
 from headgate.providers.provider import Provider
 from headgate.wire.headers import Headers
@@ -11,6 +15,8 @@ from headgate.wire.headers import Headers
 _READ_EVERY = 1.0
 """Seconds. Headers put aside longer ago are read before others take their place: not every answer
 carries every window, and none shall be lost for good."""
+
+_FIELDS = frozenset(field.name for field in fields(Window))
 
 
 class Windows:
@@ -39,6 +45,17 @@ class Windows:
         """All known windows, each as it reads at `now`."""
         self._read_aside()
         return tuple(window.at(now) for window in self._known.values())
+
+    def to_state(self, now: float) -> list[dict[str, Any]]:
+        """JSON-able; `from_state` reads it."""
+        return [asdict(window) for window in self.at(now)]
+
+    def from_state(self, state: Any) -> None:
+        """Take over what an earlier life knew. What cannot be read is passed over."""
+        for entry in state if isinstance(state, list) else ():
+            with suppress(TypeError, AttributeError):
+                window = Window(**{key: value for key, value in entry.items() if key in _FIELDS})
+                self._known.setdefault(window.name, window)
 
     def clear(self) -> None:
         self._known.clear()
