@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import psutil
+import pytest
 
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, until
@@ -97,3 +98,29 @@ async def test_an_old_client_is_neither_told_to_continue_nor_given_chunks(gatewa
     assert "transfer-encoding" not in answer.headers
     assert b"100 Continue" not in connection.received
     assert answer.events()[-1][0] == "message_stop"
+
+
+@pytest.mark.parametrize("cut", [None, 9, 120], ids=["whole", "within the line", "within the head"])
+@pytest.mark.parametrize("begins", ["before", "after"])
+async def test_who_asks_while_a_long_answer_runs_is_answered_behind_it(
+    provider: SimulatedProvider, gateway: Gateway, cut: int | None, begins: str
+) -> None:
+    """A connection that only listens has no parser, one with half a request keeps it: the next request comes
+    through, whether it `begins` before or after the first event, and wherever it is cut."""
+    provider.script(pacing={"event_ms": 5})
+    long, short = request(body=ask("say 40 words", stream=True)), request(body=ask("say 3 words"))
+    async with connect(gateway.url) as connection:
+        for _ in range(2):
+            connection.received = b""
+            connection.send(long + short[:cut] if begins == "before" else long)
+            await connection.until(b"content_block_delta")
+            if begins == "after":
+                connection.send(short[:cut])
+            if cut is not None:
+                await connection.until(b"message_stop")
+                connection.send(short[cut:])
+            first, second = [await connection.answer() for _ in range(2)]
+            assert first.is_whole
+            assert first.events()[-1][0] == "message_stop"
+            assert second.is_whole
+            assert second.json()["type"] == "message"
