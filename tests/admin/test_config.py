@@ -118,7 +118,9 @@ async def test_a_file_that_is_lost_takes_nothing_away(
     assert (await client.post("/api/config/reload")).json()["changed"] == ["retry.attempts"]
 
 
-@pytest.mark.parametrize("text", ["\ud800", "\x00", "a\nb: c", "&x", "*x", "!x", "? x", "\u2028", "%"])
+@pytest.mark.parametrize(
+    "text", ["\ud800", "\x00", "a\nb: c", "&x", "*x", "!x", "? x", "\u2028", "\x85", "%"]
+)
 async def test_no_text_breaks_the_file(client: httpx.AsyncClient, tmp_path: Path, text: str) -> None:
     """It is refused, or it comes back as it was sent."""
     answer = await client.put(

@@ -29,7 +29,7 @@ async def offered(headgate: Command, *words: str) -> list[str]:
 async def test_names_come_from_the_gateway_and_from_the_database(
     headgate: Command, gateway: ChildGateway
 ) -> None:
-    """Accounts, strategies, commands; on a stopped gateway without making a file."""
+    """Accounts, strategies, settings, commands; on a stopped gateway without making a file."""
     await headgate.add("work")
     await headgate.add("wide")
     await headgate.add("spare")
@@ -39,6 +39,11 @@ async def test_names_come_from_the_gateway_and_from_the_database(
     assert await offered(headgate, "account", "pause", "") == ["work", "wide", "spare"]
     assert sorted(file.name for file in headgate.data.iterdir()) == before
     assert await offered(headgate, "strategy", "set", "r") == ["round-robin"]
+    assert await offered(headgate, "config", "get", "routing.s") == [
+        "routing.strategy",
+        "routing.session_duration_ms",
+        "routing.sse_keepalive_seconds",
+    ]
     assert await offered(headgate, "acc") == ["account"]
     assert "rename" in await offered(headgate, "account", "re")
 

@@ -2,8 +2,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
+from headgate.config import table
 from headgate.config.loading import Loaded, load_settings
+from headgate.config.shown import shown
 from headgate.errors import SettingsError
 
 
@@ -233,3 +238,37 @@ def test_whether_a_file_was_there_is_known(path: Path, tmp_path: Path) -> None:
     assert (there.has_file, there.is_named) == (True, True)
     unnamed = load_settings({}, {"XDG_CONFIG_HOME": str(tmp_path)})
     assert not unnamed.is_named
+
+
+SENTINEL = "s3cret-sentinel"
+_SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just(SENTINEL), st.dates()
+)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+_STEPS = sorted({step for row in table.rows() for step in row.path.split(".")} - {"[]", "*"})
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(_STEPS),
+        _VALUES | st.dictionaries(st.sampled_from([*_STEPS, "anthropic"]), _VALUES, max_size=4),
+        max_size=4,
+    )
+)
+def test_whatever_settings_say_they_load_or_are_refused(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]
+) -> None:
+    """By no other exception, and without repeating a value."""
+    path = tmp_path_factory.mktemp("any") / "config.yaml"
+    with path.open("w", encoding="utf-8") as file:
+        YAML(typ="safe").dump(values, file)
+    try:
+        loaded = load_settings({}, {}, path)
+    except SettingsError as error:
+        assert SENTINEL not in error.message.replace(f"Invalid strategy: {SENTINEL}", "")
+    else:
+        assert all(view.path for view in shown(loaded))

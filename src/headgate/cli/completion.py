@@ -26,6 +26,10 @@ def account_names(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+def settings(incomplete: str) -> list[str]:
+    return [name for name in on_demand.setting_names() if name.startswith(incomplete)]
+
+
 def strategies(incomplete: str) -> list[str]:
     return [name for name in on_demand.strategies() if name.startswith(incomplete)]
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from headgate.cli import completion
 from headgate.cli.config_places import all_places
 from headgate.cli.control import Control, running_gateway
 from headgate.cli.fitting import print_fitting
@@ -31,7 +32,14 @@ app = typer.Typer(
     epilog="Example: headgate config show",
     help="The settings: where they are, what is in force, and changes to them.",
 )
-Key = Annotated[str, typer.Argument(metavar="KEY", help="Setting, such as routing.strategy, or a section.")]
+Key = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="Setting, such as routing.strategy, or a section.",
+        autocompletion=completion.settings,
+    ),
+]
 
 
 # ---- what is there -------------------------------------------------------------------------------
@@ -145,7 +153,12 @@ def _meaning(row: table.Row) -> str:
 
 @app.command("set", epilog="Example: headgate config set retry.attempts 5")
 def set_value(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Setting, such as routing.strategy.")],
+    key: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY", help="Setting, such as routing.strategy.", autocompletion=completion.settings
+        ),
+    ],
     value: Annotated[
         str | None, typer.Argument(metavar="VALUE", help="As the file has it: 5, true, null, [a, b], text.")
     ] = None,

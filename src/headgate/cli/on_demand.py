@@ -41,6 +41,13 @@ def control_address(folder: Path) -> "AbstractContextManager[str]":
     return places.short_path(folder / places.CONTROL_SOCKET)
 
 
+def setting_names() -> tuple[str, ...]:
+    """Those that a command can set by name."""
+    from headgate.config import table
+
+    return tuple(row.path for row in table.rows() if row.variable and table.ANY_NAME not in row.path)
+
+
 def strategies() -> tuple[str, ...]:
     from headgate.config.settings import STRATEGIES
 

@@ -13,6 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from headgate.config import first_file
 
@@ -62,10 +63,20 @@ def _with(text: str, steps: list[str], value: Any) -> str:
     # In a file of comments only there is no value they could hang on to: the section goes below them.
     kept = "" if tree is not None else text.rstrip("\n") + "\n\n"
     tree = tree if tree is not None else CommentedMap()
-    _group_of(tree, steps)[steps[-1]] = value
+    _group_of(tree, steps)[steps[-1]] = _as_written(value)
     out = io.StringIO()
     yaml.dump(tree, out)
     return kept + out.getvalue()
+
+
+def _as_written(value: Any) -> Any:
+    """Line breaks and the like come back whole from quotes with escapes only."""
+    if isinstance(value, list):
+        return [_as_written(item) for item in value]
+    if isinstance(value, dict):
+        return {_as_written(name): _as_written(item) for name, item in value.items()}
+    is_plain = not isinstance(value, str) or value.isprintable()
+    return value if is_plain else DoubleQuotedScalarString(value)
 
 
 def _group_of(tree: Any, steps: list[str]) -> CommentedMap:
