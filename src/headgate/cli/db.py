@@ -16,7 +16,11 @@ from headgate.cli.terminal import clock_time, failing_as, out, print_json, table
 if TYPE_CHECKING:
     from headgate.storage.database import Database
 
-app = typer.Typer(no_args_is_help=True, help="The database that accounts and history are kept in.")
+app = typer.Typer(
+    no_args_is_help=True,
+    epilog="Example: headgate db info",
+    help="The database that accounts and history are kept in.",
+)
 
 
 @app.command("info", epilog="Example: headgate db info")

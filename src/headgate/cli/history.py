@@ -13,7 +13,11 @@ from headgate.cli.moments import SINCE_HELP, read_since
 from headgate.cli.options import AsJson, ConfigPath, load, warn
 from headgate.cli.terminal import CommandFailed, asking, clock_time, failing_as, out, print_json
 
-app = typer.Typer(no_args_is_help=True, help="What was asked and how it ended.")
+app = typer.Typer(
+    no_args_is_help=True,
+    epilog="Example: headgate history clear --before 30d --yes",
+    help="What was asked and how it ended.",
+)
 
 _DOING = "Cannot clear the history"
 

@@ -10,7 +10,9 @@ from headgate.cli.control import open_control
 from headgate.cli.options import AsJson, ConfigPath, load
 from headgate.cli.terminal import failing_as, out, print_json
 
-app = typer.Typer(no_args_is_help=True, help="The counters of the accounts.")
+app = typer.Typer(
+    no_args_is_help=True, epilog="Example: headgate stats reset", help="The counters of the accounts."
+)
 
 _DOING = "Cannot reset the counters"
 
