@@ -1,5 +1,6 @@
 """Testing an account's key against its provider."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,3 +84,23 @@ async def test_nobody_there_is_named_as_the_network_names_it(client: httpx.Async
         "paused",
     )
     assert "127.0.0.1:9" in found["answer"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>", b"HTTP/1.1 302 Found\r\nlocation: /x\r\n\r\n"],
+    ids=["a page", "a redirect"],
+)
+async def test_another_server_takes_no_key(client: httpx.AsyncClient, answer: bytes) -> None:
+    """A wrong base URL must not look like a good key."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        await add(client, "work", base_url=f"http://127.0.0.1:{port}")
+        found = await asked(client)
+    assert (found["ok"], found["outcome"]) == (False, "failed")

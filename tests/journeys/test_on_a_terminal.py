@@ -15,10 +15,7 @@ from headgate.testing.process import SimulatedProvider
 from tests.gateway import PROGRAM, Gateway, wait_until
 from tests.guides.asking import message
 
-READING = (
-    *("status", "account list", "account show limited-account-of-the-team", "requests"),
-    *("requests {id}", "usage", "usage --by hour", "account test work", "account --help"),
-)
+READING = ("status", "account list", "requests", "requests {id}", "usage --by hour", "account test work")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -73,7 +70,7 @@ def _on_terminal(gateway: Gateway, words: str, width: int, **environment: str) -
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     kept = {name: value for name, value in gateway.environment.items() if name != "COLUMNS"}
     process = subprocess.Popen(
-        [str(PROGRAM), *words.split(), *(() if "--help" in words else ("--config", str(gateway.config)))],
+        [str(PROGRAM), *words.split(), "--config", str(gateway.config)],
         env={**kept, "TERM": "xterm-256color", **environment},
         stdin=its,
         stdout=its,

@@ -21,6 +21,10 @@ _LONGEST_WAIT = Timeouts(connect=10.0, first_byte=20.0, idle=10.0, total=25.0)
 _MOST_BYTES = 262_144
 
 
+_NO_PROVIDER = ProviderError(Complaint.SERVER_ERROR, message="no JSON, so this is hardly the provider")
+"""Some other server, which says that all is well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Probed:
     """What came of it. `error` and `failure` are None when the provider answered well."""
@@ -58,9 +62,11 @@ async def probe(living: LivingAccount, targets: Targets, upstream: UpstreamClien
     except UpstreamError as failure:
         return Probed(url, (clock.monotonic() - began) * 1000, failure=failure)
     duration_ms = (clock.monotonic() - began) * 1000
-    if answer.status < 400:
-        living.health.accepted()
-        return Probed(url, duration_ms, answer.status)
+    if 200 <= answer.status < 300:
+        if body.lstrip().startswith(b"{"):
+            living.health.accepted()
+            return Probed(url, duration_ms, answer.status)
+        return Probed(url, duration_ms, answer.status, _NO_PROVIDER)
     error = provider.read_error(answer.status, body, clock.now())
     if error.complaint is Complaint.REFUSED:
         reason = living.without_secret(f"{answer.status} {error.type or ''} {error.message}".strip())
