@@ -73,6 +73,7 @@ async def test_an_output_that_takes_nothing_is_one_line_and_1(
     headgate: Command, arguments: tuple[str, ...]
 ) -> None:
     """A full disk behind `>` is no bug of ours, so it has no stack trace."""
+    headgate.config.touch()
     await headgate.add("work")
     full = os.open("/dev/full", os.O_WRONLY)
     try:
