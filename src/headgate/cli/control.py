@@ -6,7 +6,7 @@ answers inside this process, straight from the database; commands cannot tell th
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from headgate.cli import on_demand
 from headgate.cli.terminal import CommandFailed
 from headgate.config.loading import Loaded
 from headgate.config.places import CONTROL_SOCKET, short_path
-from headgate.record.lock import INSTANCE_LOCK, FolderLock, is_locked
 
 BASE_URL = "http://localhost"
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
@@ -128,17 +127,6 @@ async def running_gateway(data_folder: Path) -> AsyncIterator[Control | None]:
             transport=transport, base_url=BASE_URL, timeout=TIMEOUT, trust_env=False
         ) as client:
             yield Control(client, is_running=True) if await _listens(client) else None
-
-
-def is_ending(loaded: Loaded) -> bool:
-    """Nobody answers any more, or not yet, but a gateway or its recorder is at work on this folder.
-
-    A gateway that stops closes its doors first and finishes its answers then; its recorder ends last.
-    """
-    with suppress(OSError):  # another user's folder: nothing of it can be known
-        journal = on_demand.journal_folder(loaded)
-        return is_locked(journal.parent / INSTANCE_LOCK) or is_locked(journal / FolderLock.FILE_NAME)
-    return False
 
 
 async def _listens(client: httpx.AsyncClient) -> bool:

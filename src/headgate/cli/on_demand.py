@@ -4,7 +4,7 @@ Nowhere else do imports stand inside functions to save time. They hide no circle
 them like any others, and nothing that they load comes back here.
 """
 
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,10 +83,16 @@ def running_gateway(folder: Path) -> "AbstractAsyncContextManager[Control | None
 
 
 def is_ending(loaded: "Loaded") -> bool:
-    """See `control.is_ending`."""
-    from headgate.cli import control
+    """Nobody answers any more, or not yet, but a gateway or its recorder is at work on this folder.
 
-    return control.is_ending(loaded)
+    A gateway that stops closes its doors first and finishes its answers then; its recorder ends last.
+    """
+    from headgate.record.lock import INSTANCE_LOCK, FolderLock, is_locked
+
+    with suppress(OSError):  # another user's folder: nothing of it can be known
+        journal = journal_folder(loaded)
+        return is_locked(journal.parent / INSTANCE_LOCK) or is_locked(journal / FolderLock.FILE_NAME)
+    return False
 
 
 def control_socket(folder: Path) -> Path:
