@@ -51,7 +51,9 @@ class Rig:
         self.server = ScriptedServer(self._speak, port=far.port)
 
     async def _speak(self, talk: Talk) -> None:
-        while await _next_request(talk):
+        seconds = 5.0  # it was opened for a request, however long that takes on a busy machine
+        while await _next_request(talk, seconds):
+            seconds = _MOMENT_SECONDS
             case = self._case
             try:
                 pieces = case.pieces(self._token)
@@ -138,10 +140,10 @@ class Rig:
         return self._client
 
 
-async def _next_request(talk: Talk) -> bool:
+async def _next_request(talk: Talk, seconds: float) -> bool:
     """A request of a stated length or in chunks; False when there is none soon, or the gateway has closed."""
     try:
-        async with asyncio.timeout(_MOMENT_SECONDS):
+        async with asyncio.timeout(seconds):
             first = await talk.reader.readexactly(1)
     except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
         return False
