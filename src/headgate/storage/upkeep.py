@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.errors import StorageError
 from headgate.storage.damage import explain
 from headgate.storage.database import Database
-from headgate.storage.migrations.upgrade import revisions
+from headgate.storage.migrations.revision import revisions
 from headgate.storage.schema import attempts, metadata, requests
 
 _MOST_PROBLEMS = 20

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from cryptography.fernet import Fernet
 
 from headgate.clock import SystemClock
@@ -18,6 +19,7 @@ from headgate.storage.accounts import AccountDraft, AccountStore
 from headgate.storage.batch import Rows, Step, write_batch
 from headgate.storage.counters import CounterStore
 from headgate.storage.database import Database, open_database
+from headgate.storage.migrations import revision
 from headgate.storage.migrations import upgrade as migrations
 from headgate.storage.schema import metadata
 from headgate.storage.secrets import SecretBox
@@ -35,6 +37,11 @@ async def test_migrations_lead_to_the_schema(database: Database) -> None:
 
     async with database.read() as connection:
         assert await connection.run_sync(differences) == []
+
+
+def test_the_newest_revision_is_told_by_the_files_names() -> None:
+    """What is asked at every start, and what Alembic would say."""
+    assert revision.newest() == ScriptDirectory(str(migrations.FOLDER)).get_current_head()
 
 
 async def test_d3_a_second_upgrade_does_nothing(database_url: str) -> None:

@@ -55,13 +55,6 @@ def upgrade(
     return done
 
 
-def revisions(connection: sa.Connection, folder: Path = FOLDER) -> tuple[str | None, str]:
-    """The schema's revision, None where there is none yet, and the newest that this program knows."""
-    newest = ScriptDirectory(str(folder)).get_current_head()
-    assert newest is not None
-    return MigrationContext.configure(connection).get_current_revision(), newest
-
-
 def _write_down(connection: sa.Connection, revisions: list[str], now_ms: int) -> None:
     """Revisions of the time before this ledger are not in it."""
     number = version("headgate")
