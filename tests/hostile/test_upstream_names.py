@@ -189,6 +189,18 @@ async def test_a_port_forward_that_leads_back(gateway: Gateway, data: bytes) -> 
         assert await _times_round(gateway, answer) == 1
 
 
+async def test_the_same_request_many_times_at_once(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """A client that sends one thing many times at once, with the key that an account has → served"""
+    provider.script("sk-ant-sim-one", pacing={"first_byte_ms": 300})
+    headers = {"user-agent": "evaluation/1.0", "host": "127.0.0.1"}
+    wire = request(body=ask(), key="sk-ant-sim-one", headers=headers)
+    wire = wire.replace(b"x-api-key: sk-ant-sim-one\r\n", b"", 1)
+    wire = wire.replace(b"user-agent: evaluation/1.0\r\n", b"user-agent: e\r\nx-api-key: sk-ant-sim-one\r\n")
+    async with Gateway(tmp_path, provider=provider.url, settings=OPEN) as gateway:
+        answers = await asyncio.gather(*(fetch(gateway.url, wire) for _ in range(8)))
+    assert [answer.status for answer in answers] == [200] * 8
+
+
 async def test_a_loop_beside_a_good_account(gateway: Gateway) -> None:
     """One account leads back here, another one does not → that one serves, the record names the mend"""
     _put(gateway, gateway.url)
