@@ -11,6 +11,10 @@ from headgate.errors import SettingsError
         ({}, "Set both"),
         ({"admin": {"key": "k"}}, "Set it"),
         ({"access": {"api_keys": ["k"]}}, "Set it"),
+        (
+            {"admin": {"key": "k"}, "access": {"api_keys": ["k"], "client_auth": "off"}},
+            "Set access.client_auth",
+        ),
     ],
 )
 def test_beyond_loopback_both_doors_need_keys(settings: dict[str, object], mend: str) -> None:

@@ -23,6 +23,12 @@ def refuse_to_stand_open(settings: Settings) -> None:
             f"Refusing to listen on {settings.server.host} without {' and '.join(missing)}.",
             hint=f"Set {'both' if len(missing) > 1 else 'it'} in the settings file, or listen on 127.0.0.1.",
         )
+    if settings.access.client_auth == "off":
+        raise SettingsError(
+            f"Refusing to listen on {settings.server.host} while access.client_auth is off:"
+            " anybody who reaches it would spend the accounts.",
+            hint="Set access.client_auth to auto or required, or listen on 127.0.0.1.",
+        )
 
 
 def is_loopback(host: str) -> bool:

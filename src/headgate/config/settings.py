@@ -175,7 +175,9 @@ class AccessSettings(Section):
     """Who may call."""
 
     client_auth: Annotated[Literal["auto", "required", "off"], BeforeValidator(_check_client_auth)] = setting(
-        "auto", "Whether a client key is asked for; auto: as soon as one exists.", unit="choice"
+        "auto",
+        "Whether a client key is asked for; auto: as soon as one exists; off: on this machine only.",
+        unit="choice",
     )
     own_credentials: Annotated[Literal["never", "fallback", "allow"], Words] = setting(
         "fallback",

@@ -16,6 +16,9 @@ _QUIET_SECONDS = 10.0
 MOST_EXPLAINED = 100
 """Who is turned away is told why, for the time it takes to read it; beyond so many at once is not."""
 
+_WORTH_SAYING = 0.9
+"""Of the connections that are wanted: a smaller shortfall is nobody's trouble."""
+
 _OTHER_DESCRIPTORS = 64
 """For the database, the journal, logs, listening sockets and the owner's own connections."""
 
@@ -31,13 +34,14 @@ class Crowd:
         self.limits = limits
         """May be replaced while connections are open; who is in stays in."""
         self._most_descriptors = max(1, (descriptors - _OTHER_DESCRIPTORS) // 2)
-        if limits.max_connections > self._most_descriptors:
+        if limits.max_connections * _WORTH_SAYING > self._most_descriptors:
             _log.warning(
                 "The system lets this process open %d files: %d connections at a time, not"
-                " server.max_connections (%d). Mend: ulimit -n, or LimitNOFILE of the service",
+                " server.max_connections (%d). Mend: ulimit -n %d, or LimitNOFILE of the service",
                 descriptors,
                 self._most_descriptors,
                 limits.max_connections,
+                limits.max_connections * 2 + _OTHER_DESCRIPTORS,
             )
         self.size = 0
         self.explained = 0
