@@ -3,6 +3,8 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 FUZZ_CASES := 100000
+# On all cores; the tests of one file stay together, since they share what they start.
+SIDE_BY_SIDE := -n logical --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run test clients test-all lint format docs bench
@@ -16,11 +18,11 @@ run: $(VENV)/.run ## Set up and show the gateway at work: simulated provider, sa
 
 test: $(VENV)/.dev ## Set up and run all tests (ARGS="tests/config -k NAME")
 	@echo "Running the tests"
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-all: $(VENV)/.dev ## The same with forty times as many fuzz cases: takes more than an hour (FUZZ_CASES=N)
 	@echo "Running the tests, with $(FUZZ_CASES) cases of each fuzz test"
-	@HEADGATE_TEST_FUZZ_CASES=$(FUZZ_CASES) $(PYTHON) -m pytest $(ARGS)
+	@HEADGATE_TEST_FUZZ_CASES=$(FUZZ_CASES) $(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 clients: $(VENV)/.dev ## Install the real command-line clients (about 400 MB) and drive them (ARGS="-k NAME")
 	@bash scripts/clients.sh
