@@ -10,12 +10,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from headgate.config import yaml_words
 from headgate.errors import SettingsError
 
 _REFERENCE = re.compile(r"\$(\$?)\{([^}]*)\}")
-_QUOTED = re.compile(r"'[^']{3,}'")
-"""The parser's own marks are shorter: `'}'`, `','`."""
-_MEND = "Correct the file, or take the line out to get the default; docs/settings.md lists every setting."
+_MEND = "Correct the file, or take the line out to have the default; `headgate config docs` lists them all."
 
 
 class Position(NamedTuple):
@@ -78,18 +77,6 @@ def _at_byte(error: UnicodeDecodeError) -> Position:
     return Position(before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1)
 
 
-def _without_values(problem: str) -> str:
-    """The YAML parser's complaint; some of them repeat what stands there, which may be a secret."""
-    if "duplicate key" in problem:
-        key = problem.partition('"')[2].partition('"')[0]
-        return f"the key {key} is there twice"
-    if "alias" in problem:
-        return "an unquoted text begins with *, which stands for another value: put it in quotes"
-    if "'\\t'" in problem:
-        return "a tab: YAML indents with spaces"
-    return problem.partition("'")[0].rstrip() + " …" if _QUOTED.search(problem) else problem
-
-
 class _Reader:
     """One reading of one file."""
 
@@ -111,7 +98,7 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             where = Position(mark.line + 1, mark.column + 1) if mark else None
             # Not chained: the parser's own words may repeat a value.
-            raise failed(self._path, where, _without_values(error.problem or "not valid YAML")) from None
+            raise failed(self._path, where, yaml_words.words_of(error, text)) from None
         except (YAMLError, ValueError):
             what = "a value begins like a number or a date and is none: put it in quotes"
             raise failed(self._path, None, what) from None
