@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 
 from headgate.cli import on_demand
+from headgate.cli.options import load, origin, warn_beside_gateway
 from headgate.cli.terminal import CommandFailed
-from headgate.config.loading import Loaded
 from headgate.config.places import CONTROL_SOCKET, short_path
 
 BASE_URL = "http://localhost"
@@ -100,13 +100,17 @@ def _refused(doing: str, answer: httpx.Response) -> CommandFailed:
 
 
 @asynccontextmanager
-async def open_control(loaded: Loaded, *, writes: bool) -> AsyncIterator[Control]:
-    """The running gateway, else the database. `writes`: a missing database may be made."""
-    async with running_gateway(loaded.data_folder) as gateway:
+async def open_control(config: Path | None, *, writes: bool) -> AsyncIterator[Control]:
+    """The running gateway, whatever its file says by now; else the database on the settings of `config`.
+
+    `writes`: a missing database may be made.
+    """
+    async with running_gateway(origin(config).data_folder()) as gateway:
         if gateway is not None:
+            warn_beside_gateway(config)
             yield gateway
             return
-    async with on_demand.open_app(loaded, may_create=writes) as app:
+    async with on_demand.open_app(load(config), may_create=writes) as app:
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(
             transport=transport, base_url=BASE_URL, timeout=TIMEOUT, trust_env=False

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from headgate.cli import on_demand
-from headgate.cli.options import load
+from headgate.cli.options import load, origin, warn_beside_gateway
 from headgate.cli.reach import account_path
 from headgate.cli.terminal import (
     CommandFailed,
@@ -39,16 +39,18 @@ async def follow_requests(config: Path | None, limit: int, filters: dict[str, An
     When the gateway goes it is waited for, and nothing that was recorded meanwhile is left out.
     """
     doing = "Cannot follow the requests"
-    loaded, lines = load(config), _Lines()
+    folder, lines = origin(config).data_folder(), _Lines()
     place: str | None = None
     params = {"backlog": limit, **filters}
     with failing_as(doing):
-        async with on_demand.running_gateway(loaded.data_folder) as control:
+        async with on_demand.running_gateway(folder) as control:
             if control is None:
+                load(config)  # settings that are wrong are said before that nobody runs
                 raise CommandFailed(doing, "no gateway is running, so none will come", "headgate serve")
+            warn_beside_gateway(config)
             await warn_of_unknown(control, filters)
         while True:
-            async with on_demand.running_gateway(loaded.data_folder) as control:
+            async with on_demand.running_gateway(folder) as control:
                 if control is not None:
                     async for event_id, event in _events_of(control, params, place, doing):
                         place = event_id
@@ -57,7 +59,7 @@ async def follow_requests(config: Path | None, limit: int, filters: dict[str, An
                         else:
                             out.print(lines.line(event), soft_wrap=True)
                             out.file.flush()
-            await _wait_for_it(loaded.data_folder)
+            await _wait_for_it(folder)
 
 
 async def _events_of(

@@ -10,7 +10,7 @@ import typer
 
 from headgate.cli.control import open_control
 from headgate.cli.moments import SINCE_HELP, read_since
-from headgate.cli.options import AsJson, ConfigPath, load, warn
+from headgate.cli.options import AsJson, ConfigPath, warn
 from headgate.cli.terminal import CommandFailed, asking, clock_time, failing_as, out, print_json
 
 app = typer.Typer(
@@ -75,7 +75,7 @@ def _confirm(before_ms: int | None) -> None:
 async def _clear(config: Path | None, before_ms: int | None) -> dict[str, Any]:
     """Piece by piece: between two of them the recorder has its turn."""
     deleted, is_settled = 0, True
-    async with open_control(load(config), writes=False) as control:
+    async with open_control(config, writes=False) as control:
         while True:
             body = {"before": before_ms}
             answer = await control.ask("POST", "/api/history/clear", doing=_DOING, body=body)

@@ -1,19 +1,26 @@
 """`headgate logs`: where the log file is, its last lines, and those to come."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headgate import log
-from headgate.cli.options import AsJson, ConfigPath, load
+from headgate.cli import on_demand
+from headgate.cli.options import AsJson, ConfigPath, load, origin, warn, warn_beside_gateway
 from headgate.cli.terminal import CommandFailed, err, out, print_json, print_json_line
+from headgate.errors import SettingsError
 from headgate.log_reading import Entry, Follower, last_entries, read_entries
+
+if TYPE_CHECKING:
+    from headgate.cli.control import Control
 
 _DOING = "Cannot show the log"
 _LOOK_EVERY_SECONDS = 0.2
+_WAITS_FOR_GATEWAY_SECONDS = 3.0
 
 
 def logs(
@@ -32,7 +39,7 @@ def logs(
 ) -> None:
     """Print the last lines of the log file, those of gateway and recorder alike."""
     wanted = _level(level)
-    file = log.file_of(load(config).settings.log.file)
+    file = asyncio.run(_file(config))
     if file is None:
         raise CommandFailed(
             _DOING,
@@ -49,6 +56,35 @@ def logs(
             print_json({"path": str(file), "lines": [_document(entry) for entry in found]})
         else:
             _print(found)
+
+
+async def _file(config: Path | None) -> Path | None:
+    """Where the gateway that runs writes; else where the settings say, and if they are wrong the usual place.
+
+    This is what people read when nothing else works.
+    """
+    with suppress(CommandFailed, TimeoutError):  # it hangs, or is on its way down
+        async with (
+            asyncio.timeout(_WAITS_FOR_GATEWAY_SECONDS),
+            on_demand.running_gateway(origin(config).data_folder()) as gateway,
+        ):
+            if gateway is not None:
+                file = await _file_of(gateway)
+                warn_beside_gateway(config)
+                return file
+    try:
+        return log.file_of(load(config).settings.log.file)
+    except SettingsError as error:
+        warn(f"The settings are wrong, so this is the log file that is usual here: {error.message}")
+        return log.default_file()
+
+
+async def _file_of(gateway: "Control") -> Path | None:
+    """As it writes it, from its own folder and environment."""
+    with suppress(CommandFailed):
+        return Path((await gateway.get("/api/logs", doing=_DOING, params={"limit": 1}))["path"])
+    view = await gateway.get("/api/config", doing=_DOING)
+    return log.file_of(next(one["value"] for one in view["settings"] if one["path"] == "log.file"))
 
 
 def _level(given: str | None) -> str | None:

@@ -68,11 +68,11 @@ def read_yaml(text: str) -> Any:
         raise ValueError(f"{place}{words}") from error
 
 
-def open_control(loaded: "Loaded", *, writes: bool) -> "AbstractAsyncContextManager[Control]":
+def open_control(config: Path | None, *, writes: bool) -> "AbstractAsyncContextManager[Control]":
     """See `control.open_control`."""
     from headgate.cli import control
 
-    return control.open_control(loaded, writes=writes)
+    return control.open_control(config, writes=writes)
 
 
 def running_gateway(folder: Path) -> "AbstractAsyncContextManager[Control | None]":

@@ -7,6 +7,7 @@ import typer
 
 from headgate.cli import completion, on_demand
 from headgate.cli.terminal import err
+from headgate.errors import SettingsError
 
 if TYPE_CHECKING:
     from headgate.config.loading import Loaded, Origin
@@ -31,11 +32,39 @@ def load(config: Path | None, **flags: Any) -> "Loaded":
     command that runs the gateway makes it, others work on the defaults.
     """
     loaded = load_quietly(config, **flags)
+    _say_what_is_odd(loaded)
+    return loaded
+
+
+def warn_beside_gateway(config: Path | None) -> None:
+    """For a command that a running gateway answers: wrong settings are no reason to refuse it, but to say so.
+
+    The file may be half edited, or want a variable that the gateway's environment has and this one lacks.
+    """
+    start = origin(config)
+    try:
+        examined = start.examine()
+        if examined.lacks_variables_only:
+            places = "; ".join(str(one) for one in examined.complaints)
+            warn(
+                f"This shell lacks what {examined.path} takes from the environment: {places}. "
+                "The gateway that runs has settings of its own and answers"
+            )
+            return
+        _say_what_is_odd(examined.or_raise())
+    except SettingsError as error:
+        warn(
+            f"The settings are wrong: {error.message}. The gateway that runs keeps the settings it has; "
+            "headgate config check says more"
+        )
+
+
+def _say_what_is_odd(loaded: "Loaded") -> None:
     if loaded.is_named and not loaded.has_file:
         warn(f"There is no settings file at {loaded.path}: the defaults are in force")
     for warning in loaded.warnings:
-        warn(warning)
-    return loaded
+        if warning not in loaded.not_yet:  # the start, `config set`, `check` and `show` say those
+            warn(warning)
 
 
 def load_quietly(config: Path | None, **flags: Any) -> "Loaded":

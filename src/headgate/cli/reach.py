@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 
 from headgate.cli import on_demand
-from headgate.cli.options import load
 from headgate.cli.terminal import failing_as
 
 
@@ -24,7 +23,7 @@ def change(
 
 async def _ask(config: Path | None, method: str, path: str, *, doing: str, writes: bool, **what: Any) -> Any:
     with failing_as(doing):
-        async with on_demand.open_control(load(config), writes=writes) as control:
+        async with on_demand.open_control(config, writes=writes) as control:
             return await control.ask(method, path, doing=doing, **what)
 
 

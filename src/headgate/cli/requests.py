@@ -13,7 +13,7 @@ from headgate.cli import completion, on_demand
 from headgate.cli.fitting import print_fitting
 from headgate.cli.following import follow_requests, status_style, warn_of_unknown
 from headgate.cli.moments import SINCE_HELP, read_since
-from headgate.cli.options import AsJson, ConfigPath, load
+from headgate.cli.options import AsJson, ConfigPath
 from headgate.cli.reach import look
 from headgate.cli.terminal import CommandFailed, clock_time, failing_as, out, print_json, span, table
 
@@ -92,7 +92,7 @@ def _show(config: Path | None, request_id: str, *, as_json: bool) -> None:
 async def _list(config: Path | None, limit: int, filters: dict[str, Any], *, as_json: bool) -> None:
     doing = "Cannot list the requests"
     with failing_as(doing):
-        async with on_demand.open_control(load(config), writes=False) as control:
+        async with on_demand.open_control(config, writes=False) as control:
             answer = await control.get("/api/requests", doing=doing, params={"limit": limit, **filters})
             if not answer["requests"]:
                 await warn_of_unknown(control, filters)

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from headgate.cli.control import open_control
-from headgate.cli.options import AsJson, ConfigPath, load
+from headgate.cli.options import AsJson, ConfigPath
 from headgate.cli.terminal import failing_as, out, print_json
 
 app = typer.Typer(
@@ -34,5 +34,5 @@ def reset(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
 
 async def _reset(config: Path | None) -> Any:
-    async with open_control(load(config), writes=False) as control:
+    async with open_control(config, writes=False) as control:
         return await control.ask("POST", "/api/stats/reset", doing=_DOING)

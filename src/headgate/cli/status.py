@@ -9,7 +9,7 @@ from rich.text import Text
 
 from headgate.cli import on_demand
 from headgate.cli.accounts import print_accounts
-from headgate.cli.options import AsJson, ConfigPath, load
+from headgate.cli.options import AsJson, ConfigPath, load, origin, warn_beside_gateway
 from headgate.cli.terminal import (
     CommandFailed,
     clock_time,
@@ -47,10 +47,10 @@ def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
 
 async def _ask(config: Path | None) -> tuple[Any, list[Any]]:
-    loaded = load(config)
-    async with on_demand.running_gateway(loaded.data_folder) as gateway:
+    async with on_demand.running_gateway(origin(config).data_folder()) as gateway:
         if gateway is None:
-            raise _nobody_answers(loaded)
+            raise _nobody_answers(load(config))
+        warn_beside_gateway(config)
         view = await gateway.get("/status", doing="Cannot read the status")
         accounts = await gateway.get("/api/accounts", doing="Cannot list the accounts")
         return view, accounts["accounts"]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from headgate.cli import completion, on_demand
-from headgate.cli.options import AsJson, ConfigPath, load
+from headgate.cli.options import AsJson, ConfigPath
 from headgate.cli.terminal import CommandFailed, err, failing_as, out, print_json
 
 app = typer.Typer(
@@ -65,5 +65,5 @@ async def _ask(
 ) -> tuple[Any, bool]:
     """The answer, and whether a running gateway gave it."""
     with failing_as(doing):
-        async with on_demand.open_control(load(config), writes=body is not None) as control:
+        async with on_demand.open_control(config, writes=body is not None) as control:
             return await control.ask(method, "/api/strategy", doing=doing, body=body), control.is_running

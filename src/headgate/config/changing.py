@@ -18,7 +18,7 @@ from headgate.config.shown import masked
 from headgate.errors import SettingsError
 
 _ACCOUNTS = "accounts"
-_MEND = "docs/settings.md lists every setting."
+_MEND = "`headgate config docs` lists every setting."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,11 @@ def change(origin: Origin, path: Path, changes: Mapping[str, Any]) -> Changed:
     loaded = from_file if from_file and not hidden else origin.overridden({**others, **hidden}).load()
     needs_restart = tuple(key for key in changes if key in restart.KEPT)
     if from_file is None:
-        return Changed(loaded, False, needs_restart, ("not saved: the settings file cannot be written",))
-    return Changed(loaded, True, needs_restart, tuple(_words_of_hidden(from_file, key) for key in hidden))
+        warnings = ["not saved: the settings file cannot be written"]
+    else:
+        warnings = [_words_of_hidden(from_file, key) for key in hidden]
+    warnings += [one.partition(" (")[0] for one in wanted.not_yet if one.partition(" ")[0] in changes]
+    return Changed(loaded, from_file is not None, needs_restart, tuple(warnings))
 
 
 def _words_of_hidden(from_file: Loaded, key: str) -> str:

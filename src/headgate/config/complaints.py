@@ -23,6 +23,8 @@ class Complaint:
     """`file PATH`, `environment variable NAME` …"""
     position: Position | None = None
     """In the settings file."""
+    lacks_variable: bool = False
+    """Not the file is wrong: the environment of this process lacks what `${NAME}` stands for."""
 
     def __str__(self) -> str:
         what = f"{self.path}: {self.words}" if self.path else self.words

@@ -126,7 +126,7 @@ def warnings(environ: Mapping[str, str]) -> list[str]:
 
 def _suggestion(name: str, known: list[str]) -> str:
     meant = table.nearest(name, [*known, *_NOT_SETTINGS])
-    return f": did you mean {meant}?" if meant else "; headgate's settings are listed in docs/settings.md"
+    return f": did you mean {meant}?" if meant else "; `headgate config docs` lists every setting"
 
 
 def _is_known(name: str) -> bool:

@@ -15,7 +15,7 @@ from headgate.config.complaints import Complaint, path_of, words_of
 from headgate.config.env_file import EnvFile
 from headgate.config.fingerprints import Fingerprint
 from headgate.config.merging import SET_WHILE_RUNNING, Merged, Source, source_of
-from headgate.config.notices import later_warnings, mode_warnings
+from headgate.config.notices import account_warnings, later_warnings, mode_warnings
 from headgate.config.settings import Settings
 from headgate.errors import SettingsError
 
@@ -82,11 +82,13 @@ class Origin:
         for name, value in self.overrides.items():
             merged.put(name, value, Source(SET_WHILE_RUNNING))
         settings, complaints = _validated(merged)
+        not_yet = tuple(later_warnings(settings, merged)) if settings is not None else ()
         warnings = (
             *environment.warnings(variables),
             *below.warnings,
             *mode_warnings(file, merged.parsed),
-            *(later_warnings(settings, merged) if settings is not None else ()),
+            *not_yet,
+            *(account_warnings(settings, merged) if settings is not None else ()),
         )
         seen |= fingerprints.of(_secret_files(merged.values))
         data_folder = places.data_folder(variables)
@@ -97,6 +99,7 @@ class Origin:
                 path=file,
                 data_folder=data_folder,
                 warnings=warnings,
+                not_yet=not_yet,
                 sources=merged.sources,
                 secret_key=variables.get(places.SECRET_KEY_VARIABLE),
                 has_file=found is not None,
@@ -130,6 +133,8 @@ class Loaded:
     sources: Mapping[str, Source]
     """By dotted path; what is missing here has its default."""
     origin: Origin
+    not_yet: tuple[str, ...] = ()
+    """Those of the warnings that are about settings without effect: nothing for every command to repeat."""
     secret_key: str | None = field(default=None, repr=False)
     """The encryption key, where a variable holds it."""
     has_file: bool = True
@@ -157,6 +162,11 @@ class Examined:
     is_blank: bool
     """The file has not a word in it, or there is none."""
 
+    @property
+    def lacks_variables_only(self) -> bool:
+        """The file may well be right: it is this process that has not what `${NAME}` stands for."""
+        return bool(self.complaints) and all(one.lacks_variable for one in self.complaints)
+
     def or_raise(self) -> Loaded:
         if self.loaded is None:
             raise _error_of(self.path, self.complaints)
@@ -179,7 +189,7 @@ def load_settings(
 
 def _validated(merged: Merged) -> tuple[Settings | None, list[Complaint]]:
     missing = {
-        path: Complaint(path, words, f"file {merged.file}", merged.parsed.positions.get(path))
+        path: Complaint(path, words, f"file {merged.file}", merged.parsed.positions.get(path), True)
         for path, words in merged.parsed.unresolved.items()
         if path in merged.sources and merged.sources[path].position
     }
@@ -207,7 +217,7 @@ def _error_of(file: Path, complaints: list[Complaint]) -> SettingsError:
         if not one.position
     ]
     if not in_file:
-        return SettingsError("; ".join(elsewhere), hint="docs/settings.md lists every setting.")
+        return SettingsError("; ".join(elsewhere), hint="`headgate config docs` lists every setting.")
     return files.failed(file, None, "; ".join(in_file + elsewhere))
 
 

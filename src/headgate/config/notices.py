@@ -16,6 +16,10 @@ def later_warnings(settings: Settings, merged: Merged) -> Iterator[str]:
         if row is not None and row.is_later and (row.is_required or value != row.default):
             source = merged.source_of(path)
             yield f"{path} is not in effect yet: this release takes no notice of it{_place(source)}"
+
+
+def account_warnings(settings: Settings, merged: Merged) -> Iterator[str]:
+    """An account that is declared, and can never be chosen."""
     for number, account in enumerate(settings.accounts):
         if account.api_key is None:
             place = _place(merged.source_of(f"accounts.{number}"))
