@@ -68,6 +68,13 @@ async def test_d11_a_locked_file_names_who_holds_it(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(databases, "BUSY_TIMEOUT_MS", 50)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        refusal = await _refusal(path)
-    assert "is writing to it and did not let go" in refusal.message
-    assert "is locked" not in refusal.message
+        opened = await open_database(path)
+        try:
+            assert await opened.upgrade() == []  # nothing to change: nobody is waited for
+            with pytest.raises(StorageError) as caught:
+                async with opened.write():
+                    pass
+        finally:
+            await opened.close()
+    assert "is writing to it and did not let go" in caught.value.message
+    assert "is locked" not in caught.value.message
