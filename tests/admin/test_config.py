@@ -133,3 +133,22 @@ async def test_no_text_breaks_the_file(client: httpx.AsyncClient, tmp_path: Path
         assert settings.admin.key is not None
         assert settings.admin.key.get_secret_value() == text.strip()
         assert settings.models.excluded == (text,)
+
+
+async def test_the_log_names_an_account_once(
+    client: httpx.AsyncClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not by a dozen paths with a number."""
+    caplog.set_level("INFO", "headgate.config")
+    file, one = tmp_path / "config.yaml", "{name: one, provider: anthropic, api_key: sk-a"
+    for text, words in (
+        (f"accounts: [{one}}}]\n", "account one added"),
+        (f"accounts: [{one}, weight: 2}}]\n", "account one changed"),
+        ("accounts: []  # none\n", "account one removed"),
+    ):
+        file.write_text(text)
+        caplog.clear()
+        assert (await client.post("/api/config/reload")).status_code == 200
+        assert [one for one in caplog.messages if "reloaded" in one] == [
+            f"Settings reloaded, changed: {words}"
+        ]

@@ -7,7 +7,7 @@ other. What is wrong leaves everything as it was, and is remembered until it is 
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -113,14 +113,15 @@ class Configuration:
         if changed:
             await self._apply(settings)
         new_waiting = {path: table.value_at(loaded.settings, path) for path in waiting}
-        self._tell(changed, new_waiting, [one for one in loaded.warnings if one not in before.warnings])
+        told = _told(changed, before.settings, settings)
+        self._tell(told, new_waiting, [one for one in loaded.warnings if one not in before.warnings])
         self.loaded = replace(loaded, settings=settings)
         self.waiting = new_waiting
         self.watched = loaded.watched
         self.failure, self.failure_place = None, ""
         return Swap(changed, waiting)
 
-    def _tell(self, changed: tuple[str, ...], waiting: Mapping[str, Any], warnings: list[str]) -> None:
+    def _tell(self, changed: Sequence[str], waiting: Mapping[str, Any], warnings: list[str]) -> None:
         """Names only: a value may be a secret."""
         for warning in warnings:
             _log.warning("%s", warning)
@@ -145,3 +146,16 @@ def _differences(one: Settings, other: Settings) -> tuple[str, ...]:
     absent = object()
     paths = [*after, *(path for path in before if path not in after)]
     return tuple(path for path in paths if before.get(path, absent) != after.get(path, absent))
+
+
+def _told(changed: tuple[str, ...], before: Settings, after: Settings) -> list[str]:
+    """Settings by path; an account as one, by its name: its dozen numbered paths tell nobody anything."""
+    told = [path for path in changed if path.partition(".")[0] != "accounts"]
+    if len(told) == len(changed):
+        return told
+    old = {account.name: account for account in before.accounts}
+    new = {account.name: account for account in after.accounts}
+    accounts = [f"account {name} added" for name in new if name not in old]
+    accounts += [f"account {name} removed" for name in old if name not in new]
+    accounts += [f"account {name} changed" for name in new if name in old and new[name] != old[name]]
+    return told + (accounts or ["the order of the accounts"])
