@@ -28,6 +28,9 @@ async def test_a_running_gateway_answers_beside_a_wrong_file(
     """Nobody shall take the service for down; what is wrong is said with its place."""
     text, place = WRONG[case]
     headgate.config.write_text(text)
+    async with asyncio.timeout(20):
+        while "those from before stay in force" not in (await headgate("status")).out:
+            pass
     for arguments in ASKED:
         asked = await headgate(*arguments, stdin="sk-ant-sim-late\n")
         assert asked.code == 0, (arguments, asked.err)

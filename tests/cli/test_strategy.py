@@ -21,6 +21,9 @@ async def test_a_running_gateway_changes_at_once(headgate: Command, gateway: Chi
     assert wrong.code == 2
     assert "Invalid strategy: random" in wrong.err
     assert "least-requests" in wrong.err
+    near = await headgate("strategy", "set", "wieghted")
+    assert "why: Invalid strategy: wieghted, did you mean weighted? Valid strategies: session" in near.err
+    assert "mend: headgate strategy set weighted" in near.err
     status = (await headgate("status", "--json")).json()
     assert status["rotation"]["strategy"] == "weighted"
     assert "weighted" in gateway.settings_file.read_text()

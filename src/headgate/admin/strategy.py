@@ -4,7 +4,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from headgate.admin.owner import ItsOwner
-from headgate.config.settings import STRATEGIES
+from headgate.config.settings import STRATEGIES, check_strategy, near_strategy
+from headgate.errors import SettingsError
 
 SETTING = "routing.strategy"
 
@@ -34,6 +35,12 @@ async def get_strategy(owner: ItsOwner) -> StrategyView:
 @router.put("", operation_id="set_strategy")
 async def set_strategy(owner: ItsOwner, wanted: NewStrategy) -> StrategyView:
     """In force from the next request on. A name that is none changes nothing (400)."""
+    try:
+        check_strategy(wanted.strategy)
+    except ValueError as error:
+        near = near_strategy(wanted.strategy.lower())
+        mend = f"headgate strategy set {near}" if near else "headgate strategy set with one of those names"
+        raise SettingsError(str(error), hint=mend) from error
     outcome = await owner.change_settings({SETTING: wanted.strategy})
     return StrategyView(
         strategy=owner.settings.routing.strategy,

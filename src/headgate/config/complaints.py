@@ -45,6 +45,14 @@ def words_of(error: ErrorDetails) -> str:
             return "must be a section with settings below it"
         case "tuple_type":
             return "must be a list"
+        case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size":
+            return "must be a whole number"
+        case "float_parsing" | "float_type":
+            return "must be a number"
+        case "bool_parsing" | "bool_type":
+            return "must be true or false"
+        case "string_type":
+            return "must be a text (put it in quotes)"
         case "json_invalid" | "json_type":
             return "is not a valid JSON " + _form(error)
         case _:

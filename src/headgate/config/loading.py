@@ -212,7 +212,7 @@ def _error_of(file: Path, complaints: list[Complaint]) -> SettingsError:
     """One error for all that is wrong; those of the file first, under the file's own words."""
     in_file = [str(one) for one in complaints if one.position]
     elsewhere = [
-        f"Invalid setting {one}" + (f" ({one.source})" if one.source else "")
+        f"Invalid setting {one}" + (f" ({one.source})" if one.source not in ("", SET_WHILE_RUNNING) else "")
         for one in complaints
         if not one.position
     ]

@@ -40,11 +40,18 @@ PROVIDERS = ("anthropic",)
 """Named here, below the room that speaks to them, so that a misspelt one is refused with its place."""
 
 
-def _check_strategy(value: object) -> object:
+def check_strategy(value: object) -> object:
+    """The strategy's own name. ValueError with the one that was probably meant."""
     word = value.strip().lower().replace("_", "-") if isinstance(value, str) else value
     if word not in STRATEGIES:
-        raise ValueError(f"Invalid strategy: {value}. Valid strategies: {', '.join(STRATEGIES)}")
+        near = near_strategy(word)
+        meant = f", did you mean {near}?" if near else "."
+        raise ValueError(f"Invalid strategy: {value}{meant} Valid strategies: {', '.join(STRATEGIES)}")
     return word
+
+
+def near_strategy(word: object) -> str | None:
+    return next(iter(difflib.get_close_matches(str(word), STRATEGIES, n=1)), None)
 
 
 def _check_provider(name: str) -> str:
@@ -151,7 +158,7 @@ class RetrySettings(Section):
 class RoutingSettings(Section):
     """Which account serves."""
 
-    strategy: Annotated[Strategy, BeforeValidator(_check_strategy)] = setting(
+    strategy: Annotated[Strategy, BeforeValidator(check_strategy)] = setting(
         "session", "How an account is chosen among those of the best priority.", unit="strategy"
     )
     session_duration_ms: int = setting(
