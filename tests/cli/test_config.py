@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from headgate.cli.child import ChildGateway
 from tests.cli.conftest import Command
 
 WRONG = "server:\n  port: s3cret\nretry: {attemps: 1}\nadmin: {key: '${GONE}'}\n"
@@ -16,7 +17,7 @@ async def test_check_says_all_that_is_wrong(headgate: Command) -> None:
     checked = await headgate("config", "check", HEADGATE_SERVRE__PORT="1")
     assert checked.code == 2
     for words in (
-        "line 2, column 9: server.port: must be a valid integer",
+        "line 2, column 9: server.port: must be a whole number",
         "line 3, column 18: retry.attemps: unknown setting, did you mean attempts?",
         "line 4, column 14: admin.key: the environment has no variable 'GONE'",
         "3 errors",
@@ -144,3 +145,35 @@ async def test_a_setting_without_effect_is_said_where_it_is_set(headgate: Comman
     assert words in (await headgate("config", "check")).err
     assert words in (await headgate("config", "show")).err
     assert words not in (await headgate("strategy", "get")).err
+
+
+async def test_two_faults_are_set_right_one_by_one(headgate: Command) -> None:
+    """Each is written, and what is still wrong is said."""
+    headgate.config.write_text("server: {port: x}\nretry: {attempts: y}\n")
+    first = await headgate("config", "set", "server.port", "9")
+    assert (first.code, "Still wrong: line 2, column 19: retry.attempts" in first.err) == (0, True)
+    second = await headgate("config", "set", "retry.attempts", "2")
+    assert (second.code, second.err) == (0, "")
+    assert headgate.config.read_text() == "server: {port: 9}\nretry: {attempts: 2}\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "mend"),
+    [
+        ("admin.key", "headgate config set admin.key --stdin < FILE"),
+        ("retry.attempts", "headgate config set retry.attempts VALUE"),
+        ("retry.attemps", "did you mean retry.attempts?"),
+    ],
+)
+async def test_a_value_that_is_missing_is_asked_for(headgate: Command, key: str, mend: str) -> None:
+    """In words that can be typed."""
+    refused = await headgate("config", "set", key)
+    assert refused.code == 2
+    assert mend in refused.err
+
+
+async def test_what_waits_for_a_restart_is_shown(headgate: Command, gateway: ChildGateway) -> None:
+    """With the value that is in force, and the one that the file has."""
+    assert (await headgate("config", "set", "server.port", "8085")).code == 0
+    shown = await headgate("config", "show", COLUMNS="160")
+    assert "needs a restart; the file says 8085 (line " in shown.out

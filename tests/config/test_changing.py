@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from headgate.config.changing import change
+from headgate.config.changing import change, mend_one
 from headgate.config.loading import Origin
 from headgate.errors import SettingsError
 
@@ -87,3 +87,16 @@ def test_what_cannot_be_written_holds_here(tmp_path: Path) -> None:
     assert (changed.is_saved, changed.loaded.settings.retry.attempts) == (False, 9)
     later = change(changed.loaded.origin, tmp_path / "none.yaml", {"retry.delay_ms": 9})
     assert (later.loaded.settings.retry.attempts, later.loaded.settings.retry.delay_ms) == (9, 9)
+
+
+def test_one_of_two_faults_can_be_set_right(path: Path) -> None:
+    """It is written, and what is left is told; a value that is no help is not written."""
+    path.write_text("server: {port: x}\nretry: {attempts: y}   # why\n")
+    before = path.read_text()
+    assert mend_one(origin(path), path, "server.port", "z") == ()
+    assert mend_one(origin(path), path, "log.level", "debug") == ()
+    assert path.read_text() == before
+    (left,) = mend_one(origin(path), path, "server.port", 9)
+    assert str(left) == "line 2, column 19: retry.attempts: must be a whole number"
+    assert path.read_text() == before.replace("port: x", "port: 9")
+    assert mend_one(origin(path), path, "retry.attempts", 2) == ()  # the last one is an ordinary change

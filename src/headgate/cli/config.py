@@ -169,10 +169,9 @@ def set_value(
     as_json: AsJson = False,
 ) -> None:
     """Change one setting, at once on a gateway that runs, and in the file with its comments kept."""
-    if (value is None) != from_stdin:
-        raise CommandFailed(f"Cannot set {key}", "VALUE or --stdin is needed, not both", exit_code=2)
     with _refusing(f"Cannot set {key}"):
         changing.check_settable(key)
+    _refuse_no_value(key, value, from_stdin=from_stdin)
     text = sys.stdin.read().strip() if from_stdin else value or ""
     answer = asyncio.run(_set(config, key, _parsed(key, text)))
     if as_json:
@@ -184,9 +183,25 @@ def set_value(
     out.print(done, soft_wrap=True, markup=False)
 
 
+def _refuse_no_value(key: str, value: str | None, *, from_stdin: bool) -> None:
+    if (value is None) == from_stdin:
+        return
+    row = table.row_of(key)
+    if value is not None:
+        why, mend = "VALUE and --stdin are two values", "Leave one of them out."
+    elif row is not None and row.is_secret:
+        why = "VALUE is missing, and a secret is best read from standard input"
+        mend = f"headgate config set {key} --stdin < FILE"
+    else:
+        why, mend = "VALUE is missing", f"headgate config set {key} VALUE"
+    raise CommandFailed(f"Cannot set {key}", why, mend, exit_code=2)
+
+
 async def _set(config: Path | None, key: str, value: Any) -> dict[str, Any]:
     start = origin(config)
     file, doing = start.file(), f"Cannot set {key}"
+    if left := changing.mend_one(start, file, key, value):
+        return _answer(file, key, [f"Still wrong: {one}" for one in left])
     async with _gateway_on(start) as gateway:
         if gateway is not None:
             body = {key: value}
@@ -196,11 +211,16 @@ async def _set(config: Path | None, key: str, value: Any) -> dict[str, Any]:
         changed = changing.change(start, file, {key: value})
     if not changed.is_saved:
         raise CommandFailed(doing, f"{file} cannot be written, or is not what it should be", _MEND_OF_FILE)
+    return _answer(file, key, list(changed.warnings))
+
+
+def _answer(file: Path, key: str, warnings: list[str]) -> dict[str, Any]:
+    """As the API has it, of a change to the file alone."""
     return {
         "changed": [key],
         "persisted": True,
         "needs_restart": [],
-        "warnings": list(changed.warnings),
+        "warnings": warnings,
         "path": str(file),
     }
 
@@ -305,6 +325,10 @@ def _say_notices(view: dict[str, Any]) -> None:
 
 
 def _source(one: dict[str, Any], own: str) -> str:
+    if one["waiting"] is not None:
+        who = "the file" if one["source"] == own else one["source"]
+        line = f" (line {one['line']})" if one["line"] else ""
+        return f"needs a restart; {who} says {_text(one['waiting'])}{line}"
     place = f", line {one['line']}" if one["line"] else ""
     return ("file" if one["source"] == own else one["source"]) + place
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headgate.config import restart, table
-from headgate.config.complaints import names_below
+from headgate.config.complaints import Complaint, names_below
 from headgate.config.exposure import refuse_to_stand_open
 from headgate.config.loading import Loaded, Origin
 from headgate.config.saving import save_settings
@@ -57,6 +57,23 @@ def change(origin: Origin, path: Path, changes: Mapping[str, Any]) -> Changed:
         warnings = [_words_of_hidden(from_file, key) for key in hidden]
     warnings += [one.partition(" (")[0] for one in wanted.not_yet if one.partition(" ")[0] in changes]
     return Changed(loaded, from_file is not None, needs_restart, tuple(warnings))
+
+
+def mend_one(origin: Origin, path: Path, key: str, value: Any) -> tuple[Complaint, ...]:
+    """One of several faults of a file is set right and written; what is still wrong then comes back.
+
+    Nothing is written, and nothing comes back, where `change` is the way: nothing is wrong, the new value
+    ends the last fault, or it is no help.
+    """
+    check_settable(key)
+    try:
+        before = origin.examine().complaints
+        left = origin.overridden({**origin.overrides, key: value}).examine().complaints if before else []
+    except SettingsError:
+        return ()
+    known = {(one.path, one.words) for one in before}
+    helps = len(left) < len(before) and all((one.path, one.words) in known for one in left)
+    return tuple(left) if left and helps and save_settings(path, {key: value}) else ()
 
 
 def _words_of_hidden(from_file: Loaded, key: str) -> str:
