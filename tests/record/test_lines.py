@@ -76,3 +76,9 @@ def test_a_rest_without_a_sensible_end_is_still_a_line(lines: pytest.LogCaptureF
 def test_a_request_that_no_account_served_is_a_line_too(lines: pytest.LogCaptureFixture) -> None:
     RequestLog().write([request("r", account=None, account_id=None, attempts=(), status=503, usage=None)])
     assert texts(lines) == [("INFO", "Request completed for no account: 503 in 100ms")]
+
+
+def test_an_answer_that_was_cut_off_is_a_warning(lines: pytest.LogCaptureFixture) -> None:
+    """Its status was out when it went wrong, and says nothing of that."""
+    RequestLog().write([request("r", error="shutting_down")])
+    assert texts(lines) == [("WARNING", "Request completed for work: 200 in 100ms, cut off: shutting_down")]

@@ -4,6 +4,7 @@ A change is in the database and in force in the living pool before it is answere
 """
 
 import difflib
+import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
@@ -16,6 +17,9 @@ from headgate.errors import Conflict, InvalidRequest, UnknownAccount
 from headgate.pool.accounts import Account, Credential
 from headgate.pool.living import LivingAccount
 from headgate.storage.accounts import SETTINGS, AccountDraft
+
+log = logging.getLogger("headgate.accounts")
+"""What the owner did to accounts, so that what requests met later can be read from the log."""
 
 router = APIRouter(prefix="/api/accounts", tags=["accounts"])
 
@@ -45,7 +49,9 @@ async def add_account(owner: ItsOwner, wanted: NewAccount) -> AccountView:
     secret = Credential(wanted.api_key.get_secret_value())
     draft = AccountDraft(**fields, secret=secret, models=tuple(wanted.models))
     async with owner.changing:
-        return _in_force(owner, await owner.accounts.add(draft))
+        added = await owner.accounts.add(draft)
+        log.info("Account %s added: provider %s", added.name, added.provider)
+        return _in_force(owner, added)
 
 
 @router.get("/{name}", operation_id="get_account")
@@ -62,7 +68,9 @@ async def change_account(owner: ItsOwner, name: ItsName, change: AccountChange) 
     async with owner.changing:
         find(owner, name)
         await _refuse_declared(owner, name, "would have its old values again at the next start")
-        return _in_force(owner, await owner.accounts.update(name, changes))
+        changed = await owner.accounts.update(name, changes)
+        log.info("Account %s changed: %s", name, ", ".join(sorted(change.model_fields_set)) or "nothing")
+        return _in_force(owner, changed)
 
 
 @router.post("/{name}/rename", operation_id="rename_account")
@@ -71,7 +79,9 @@ async def rename_account(owner: ItsOwner, name: ItsName, wanted: NewName) -> Acc
     async with owner.changing:
         find(owner, name)
         await _refuse_declared(owner, name, "would come back under its old name, without its health")
-        return _in_force(owner, await owner.accounts.update(name, {"name": wanted.name}))
+        renamed = await owner.accounts.update(name, {"name": wanted.name})
+        log.info("Account %s renamed to %s", name, wanted.name)
+        return _in_force(owner, renamed)
 
 
 @router.delete("/{name}", operation_id="remove_account")
@@ -82,6 +92,7 @@ async def remove_account(owner: ItsOwner, name: ItsName) -> RemovedAccount:
         await _refuse_declared(owner, name, "would come back at the next start", or_else=", or pause it")
         await owner.accounts.remove(name)
         owner.pool.remove(name)
+        log.info("Account %s removed", name)
     return RemovedAccount(removed=name)
 
 
@@ -90,7 +101,9 @@ async def pause_account(owner: ItsOwner, name: ItsName) -> AccountView:
     """No further request goes to it; those that run end in peace. Pausing twice is no error."""
     async with owner.changing:
         find(owner, name)
-        return _in_force(owner, await owner.accounts.update(name, {"paused": True}))
+        paused = await owner.accounts.update(name, {"paused": True})
+        log.info("Account %s paused", name)
+        return _in_force(owner, paused)
 
 
 @router.post("/{name}/resume", operation_id="resume_account")
@@ -100,6 +113,7 @@ async def resume_account(owner: ItsOwner, name: ItsName) -> AccountView:
         find(owner, name)
         account = await owner.accounts.update(name, {"paused": False})
         owner.pool.resume(name)
+        log.info("Account %s resumed", name)
         return _in_force(owner, account)
 
 
@@ -110,7 +124,9 @@ async def reauth_account(owner: ItsOwner, name: ItsName, renewed: NewSecret) -> 
         find(owner, name)
         await _refuse_declared(owner, name, "would have its old secret again at the next start")
         secret = Credential(renewed.api_key.get_secret_value())
-        return _in_force(owner, await owner.accounts.update(name, {"secret": secret}))
+        renewed_account = await owner.accounts.update(name, {"secret": secret})
+        log.info("Account %s has a new secret", name)
+        return _in_force(owner, renewed_account)
 
 
 async def declared_names(owner: Owner) -> set[str]:

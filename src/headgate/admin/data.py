@@ -1,5 +1,6 @@
 """The history and the database: `/api/database`, `/api/history/clear`, `/api/stats/reset`."""
 
+import logging
 from dataclasses import asdict
 
 from fastapi import APIRouter
@@ -12,6 +13,8 @@ from headgate.storage.history import clear_before
 
 MOST_AT_ONCE = 50_000
 """Requests that one call deletes: it stays a matter of seconds."""
+
+_log = logging.getLogger("headgate.data")
 
 router = APIRouter(tags=["data"])
 
@@ -80,6 +83,7 @@ async def clear_history(owner: ItsOwner, wanted: WhatToClear) -> Cleared:
     before = wanted.before if wanted.before is not None else round(owner.clock.now() * 1000)
     settled = await owner.settle()
     deleted = await clear_before(owner.database, before, most=MOST_AT_ONCE)
+    _log.info("History cleared: %d requests deleted", deleted)
     return Cleared(deleted=deleted, before=before, complete=deleted < MOST_AT_ONCE, settled=settled)
 
 
@@ -90,4 +94,5 @@ async def reset_stats(owner: ItsOwner) -> Reset:
     async with owner.changing:
         accounts = await CounterStore(owner.database).reset()
         owner.pool.reset_counts()
+        _log.info("Counters of %d accounts begin anew", accounts)
     return Reset(accounts=accounts)

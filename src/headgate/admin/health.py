@@ -149,7 +149,7 @@ def _owner_trouble(counts: dict[str, int]) -> Trouble | None:
     return Trouble(
         code="accounts_need_owner",
         reason=f"{waiting} of {wanted} accounts wait for their owner: {states}",
-        hint="headgate status names them, and what mends each.",
+        hint="headgate account list shows which, headgate account show NAME why.",
     )
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from headgate.admin.accounts import ItsName, find
+from headgate.admin.accounts import ItsName, find, log
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.errors import Conflict
 from headgate.pool.living import LivingAccount
@@ -95,6 +95,7 @@ def _targets(owner: Owner) -> Targets:
 
 def _told(living: LivingAccount, probed: Probed) -> AccountTest:
     name, outcome = living.account.name, _outcome(probed)
+    log.info("Account %s was tested: %s; it is %s", name, outcome, living.status)
     meaning, hint = _WORDS[outcome]
     failure, error = probed.failure, probed.error
     answer = failure.message if failure else f"{error.type or ''} {error.message}".strip() if error else None

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from headgate.admin.account_forms import CarriedAccount, Form
-from headgate.admin.accounts import check_provider, declared_names
+from headgate.admin.accounts import check_provider, declared_names, log
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.errors import AdminKeyRequired, ImportRefused
 from headgate.pool.accounts import Account, Credential
@@ -96,6 +96,7 @@ async def import_accounts(owner: ItsOwner, wanted: Import) -> Imported:
             )
         if not wanted.dry_run:
             await _take(owner, wanted, plan)
+            log.info("Accounts imported: %s", ", ".join([*plan.added, *plan.changed]) or "none")
     return plan
 
 

@@ -76,8 +76,9 @@ class Gateway:
             when_open()
             await self._stop.wait()
             process.is_draining = True
-            _log.info("Shutting down: running requests may end")
-            await listener.drain(owner.settings.server.shutdown_grace_seconds, self._hurry)
+            seconds = owner.settings.server.shutdown_grace_seconds
+            _log.info("Shutting down: %s", _what_still_runs(process, seconds))
+            await listener.drain(seconds, self._hurry)
         _log.info("Stopped")
 
     def ask_to_stop(self) -> None:
@@ -241,6 +242,13 @@ def _url_of(tcp: socket.socket) -> str:
     host, port = tcp.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}"
+
+
+def _what_still_runs(process: RunningProcess, seconds: float) -> str:
+    running = process.in_flight
+    if not running:
+        return "no request is running"
+    return f"{running} running requests may end within {seconds:g} s; a second signal ends them at once"
 
 
 def _mode_warnings(folder: Path) -> list[str]:

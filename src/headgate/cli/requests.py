@@ -17,7 +17,7 @@ from headgate.cli.options import AsJson, ConfigPath
 from headgate.cli.reach import look
 from headgate.cli.terminal import CommandFailed, clock_time, failing_as, out, print_json, span, table
 
-COLUMNS = ("=time", "account", "model", "=status", "error", "=id", "#duration", "#in", "#out")
+COLUMNS = ("=time", "account", "model", "=status", "=id", "error", "#duration", "#in", "#out")
 """What says least comes last: a narrow terminal does not show it."""
 
 ATTEMPT_COLUMNS = ("account", "=status", "error", "reason", "#started", "#duration", "=rests_until")
@@ -109,10 +109,10 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
     return (
         clock_time(one["created_at"] / 1000),
         one["account"] or "-",
-        one["model"] or "-",
+        one["model"] or one["path"],
         _status(one),
-        one["error"] or "",
         one["id"],
+        one["error"] or "",
         span(one["duration_ms"]),
         _number(usage.get("input_tokens")),
         _number(usage.get("output_tokens")),

@@ -75,7 +75,10 @@ def _print_gateway(view: dict[str, Any]) -> None:
     rotation = view["rotation"]
     where = f"on {view['url']}, " if view["url"] else ""
     up = f"{where}up for {span(view['uptime'])}"
-    out.print("Headgate", view["version"], "is", Text.assemble(state(view["status"]), ","), up)
+    word = state(view["status"])
+    if view["troubles"] and view["status"] == "ok":
+        word = Text("up, but not all is well", "yellow")
+    out.print("Headgate", view["version"], "is", Text.assemble(word, ","), up)
     for trouble in view["troubles"]:
         out.print(_indented(f"{trouble['reason']}. {trouble['hint']}", 2, "yellow"))
     turns = "on" if rotation["enabled"] else "off"

@@ -91,11 +91,13 @@ def _write_details(record: RequestRecord) -> None:
 
 def _write_completion(record: RequestRecord) -> None:
     usage = record.usage
+    was_cut = record.error is not None and record.status < 400  # its head was out when it went wrong
     _log_at(
-        logging.INFO,
+        logging.WARNING if was_cut else logging.INFO,
         (record.at_ms + record.duration_ms) / 1000,
-        "Request completed for %s: %d in %dms",
+        "Request completed for %s: %d in %dms%s",
         *(record.account or "no account", record.status, round(record.duration_ms)),
+        f", cut off: {record.error}" if was_cut else "",
         request_id=record.id,
         caller=record.caller,
         provider=record.provider,
