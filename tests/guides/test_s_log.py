@@ -8,7 +8,7 @@ import pytest
 
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, wait_until
-from tests.guides.asking import error_of, lines_of, logged, message
+from tests.guides.asking import error_of, lines_of, logged, message, record_of
 from tests.serve_with_faults import PROVOKE
 
 REFUSED = {"fault": "status", "status": 418, "message": PROVOKE}
@@ -32,10 +32,11 @@ def test_s6_the_level_from_the_environment(
 def test_s6_sql_statements_with_their_times(tmp_path: Path, provider: SimulatedProvider) -> None:
     """`DEBUG_SQL=true` logs each statement of both processes with its time, and no value of a row."""
     with Gateway(tmp_path, provider=provider.url, environment={"DEBUG_SQL": "true"}) as gateway:
-        assert message(gateway, headers={"x-headgate-session": "a-session-of-its-own"}).status_code == 200
+        answer = message(gateway, headers={"x-headgate-session": "a-session-of-its-own"})
+        assert answer.status_code == 200
+        assert record_of(gateway, answer)["session"] == "a-session-of-its-own"  # it is stored by now
         logged(gateway, r'DEBUG: \[Sql\] INSERT INTO requests .*"duration_ms":[\d.]+')
         logged(gateway, r"DEBUG: \[Sql\] SELECT ")
-        assert gateway.requests()[0]["session"] == "a-session-of-its-own"
         assert "a-session-of-its-own" not in gateway.log_text()
         assert lines_of(gateway, r"DEBUG: \[(?!Sql)") == []
 
