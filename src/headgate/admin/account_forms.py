@@ -67,12 +67,12 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class NewAccount(Form):
-    """An account to be put in."""
+class WholeAccount(Form):
+    """All that the owner says of an account."""
 
     name: Name
     provider: str = "anthropic"
-    api_key: ApiKey
+    api_key: ApiKey | None = Field(default=None, description="Left out where secrets were not asked for.")
     base_url: BaseUrl | None = None
     priority: Priority = 0
     weight: Share = 1
@@ -80,6 +80,12 @@ class NewAccount(Form):
     models: list[Model] = Field(default_factory=list, max_length=1000)
     email: Label | None = None
     domain: Label | None = None
+
+
+class NewAccount(WholeAccount):
+    """An account to be put in."""
+
+    api_key: ApiKey
 
 
 class AccountChange(Form):
@@ -106,17 +112,7 @@ class NewName(Form):
     name: Name
 
 
-class CarriedAccount(Form):
+class CarriedAccount(WholeAccount):
     """One account of an export: the names of the setting `accounts`, and whether it is paused."""
 
-    name: Name
-    provider: str = "anthropic"
-    api_key: ApiKey | None = Field(default=None, description="Left out where secrets were not asked for.")
-    base_url: BaseUrl | None = None
-    priority: Priority = 0
-    weight: Share = 1
-    tier: Share = 1
-    models: list[Model] = Field(default_factory=list, max_length=1000)
-    email: Label | None = None
-    domain: Label | None = None
     paused: bool = False

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from headgate.admin.accounts import ItsName, find, log
-from headgate.admin.owner import ItsOwner, Owner
+from headgate.admin.owner import ItsOwner
 from headgate.errors import Conflict
 from headgate.pool.living import LivingAccount
 from headgate.providers.provider import Complaint
@@ -86,11 +86,7 @@ async def test_account(owner: ItsOwner, name: ItsName) -> AccountTest:
             f"The account {name} cannot be tested: {living.unusable_because}",
             hint=f"headgate account reauth {name}",
         )
-    return _told(living, await probe(living, _targets(owner), owner.upstream, owner.clock))
-
-
-def _targets(owner: Owner) -> Targets:
-    return Targets({name: one.base_url for name, one in owner.settings.providers.items() if one.base_url})
+    return _told(living, await probe(living, Targets(owner.settings.providers), owner.upstream, owner.clock))
 
 
 def _told(living: LivingAccount, probed: Probed) -> AccountTest:

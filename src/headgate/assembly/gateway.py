@@ -166,15 +166,12 @@ class Gateway:
         running.listener = listener
         await listener.listen(tcp)
         await self._listen_locally(listener, closing)
-        self._follow_settings(owner, closing)
+        self._owner = owner
+        self._tasks.spawn(follow_files(owner), name="settings files")
         folder_warnings = _mode_warnings(self._loaded.data_folder)
         file_warnings = [*folder_warnings, *stores.database.warnings, *stores.secrets.warnings]
         instance.announce(self._announce(tcp, [*file_warnings, *closed_warnings]))
         return listener, process, owner
-
-    def _follow_settings(self, owner: Owner, closing: AsyncExitStack) -> None:
-        self._owner = owner
-        self._tasks.spawn(follow_files(owner), name="settings files")
 
     async def _open_stores(self, closing: AsyncExitStack) -> Stores:
         """The database, brought up to what an earlier life left in the journal, and to the settings."""
@@ -200,8 +197,7 @@ class Gateway:
     async def _open_records(self, stores: Stores, closing: AsyncExitStack) -> tuple[Journal, RecorderProcess]:
         folder, database = stores.folder / "journal", stores.database
         journal = Journal(folder, "gateway", self._clock)
-        given = self._settings.storage.url
-        url = str(database.path) if database.path else given.get_secret_value() if given else ""
+        url = str(database.path) if database.path else self._settings.storage.address or ""
         recorder = RecorderProcess(folder, url, self._settings.log.model_dump(), self._clock)
         await recorder.start()
         closing.push_async_callback(recorder.stop, hurry=self._hurry)

@@ -111,8 +111,7 @@ def relay_of(
     journal: Journal,
     clock: Clock,
 ) -> Relay:
-    base_urls = {name: one.base_url for name, one in settings.providers.items() if one.base_url}
-    targets = Targets(base_urls)
+    targets = Targets(settings.providers)
     patience = Patience(settings.server, settings.upstream, clock)
     answers = Answers(journal, clock, settings.routing)
     ending = Ending(

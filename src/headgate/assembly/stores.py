@@ -17,8 +17,7 @@ from headgate.storage.secrets import SecretBox
 
 async def open_current(loaded: Loaded, *, create: bool = True) -> Database:
     """The database that the settings name, at the newest schema. Whoever gets it closes it."""
-    url = loaded.settings.storage.url
-    database = await open_database(url.get_secret_value() if url else None, loaded.data_folder, create=create)
+    database = await open_database(loaded.settings.storage.address, loaded.data_folder, create=create)
     try:
         await database.upgrade()
     except BaseException:
@@ -29,8 +28,7 @@ async def open_current(loaded: Loaded, *, create: bool = True) -> Database:
 
 async def become_the_only_one(loaded: Loaded) -> InstanceLock:
     """Before anything is opened: makes the folders, which are this process's alone until it ends."""
-    url = loaded.settings.storage.url
-    location = locate(url.get_secret_value() if url else None, loaded.data_folder)
+    location = locate(loaded.settings.storage.address, loaded.data_folder)
     make_folder(location)
     make_data_folder(loaded.data_folder)
     folders = {loaded.data_folder}

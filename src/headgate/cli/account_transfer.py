@@ -13,7 +13,7 @@ import typer
 from headgate.cli import on_demand
 from headgate.cli.options import AsJson, ConfigPath
 from headgate.cli.reach import change, look
-from headgate.cli.terminal import CommandFailed, asking, err, out, print_failure, print_json
+from headgate.cli.terminal import CommandFailed, confirm, err, out, print_failure, print_json
 
 _EXPORTING = "Cannot export the accounts"
 _IMPORTING = "Cannot import the accounts"
@@ -36,7 +36,12 @@ def export(
 ) -> None:
     """Write all accounts down, as `account import` and the setting `accounts` take them."""
     if with_secrets and output is None and sys.stdout.isatty() and not yes:
-        _confirm_secrets()
+        confirm(
+            "Show every key in clear on this terminal?",
+            doing=_EXPORTING,
+            why="keys would stand on the terminal in clear",
+            mend="--output FILE keeps them to you; --yes shows them.",
+        )
     params = {"secrets": "true"} if with_secrets else {}
     found = look(config, "/api/export/accounts", doing=_EXPORTING, params=params)
     written = _as_json(found) if as_json or form == "json" else _as_yaml(found)
@@ -46,14 +51,6 @@ def export(
     _write_new(output, written)
     kind = "with their keys" if with_secrets else "without their keys"
     err.print(f"{len(found['accounts'])} accounts {kind} in {output}", soft_wrap=True, markup=False)
-
-
-def _confirm_secrets() -> None:
-    if not sys.stdin.isatty():
-        mend = "--output FILE keeps them to you; --yes shows them."
-        raise CommandFailed(_EXPORTING, "keys would stand on the terminal in clear", mend, exit_code=2)
-    with asking():
-        typer.confirm("Show every key in clear on this terminal?", abort=True, err=True)
 
 
 def _as_json(found: Any) -> str:

@@ -12,7 +12,7 @@ from headgate.cli.account_changes import OAuth, Prefix, Proxy, print_change, ref
 from headgate.cli.fitting import print_fitting
 from headgate.cli.options import AccountName, AsJson, ConfigPath, NewAccountName
 from headgate.cli.reach import account_path, change, look
-from headgate.cli.terminal import CommandFailed, asking, clock_time, out, print_json, state, table
+from headgate.cli.terminal import CommandFailed, asking, clock_time, confirm, out, print_json, state, table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -133,21 +133,13 @@ def remove(
     """Take an account out, its secret with it. Its history stays."""
     doing = f"Cannot remove the account {name}"
     if not yes:
-        _confirm_removal(name, doing)
+        confirm(
+            f"Remove the account {name} and its secret?",
+            doing=doing,
+            mend=f"headgate account remove {name} --yes",
+        )
     account = change(config, "DELETE", account_path(name), doing=doing)
     print_change(account, f"Account {name} removed", as_json=as_json)
-
-
-def _confirm_removal(name: str, doing: str) -> None:
-    if not sys.stdin.isatty():
-        raise CommandFailed(
-            doing,
-            "standard input is no terminal to ask on, and --yes was not given",
-            f"headgate account remove {name} --yes",
-            exit_code=2,
-        )
-    with asking():
-        typer.confirm(f"Remove the account {name} and its secret?", abort=True, err=True)
 
 
 def read_key(command: str, *, from_stdin: bool) -> str:

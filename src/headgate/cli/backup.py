@@ -78,8 +78,7 @@ def _copy(what: str, source: Path, target: Path) -> Copied:
 
 
 def _not_ours(shown: str, loaded: "Loaded", target: Path) -> CommandFailed:
-    given = loaded.settings.storage.url
-    parts = urlsplit(given.get_secret_value() if given else "")
+    parts = urlsplit(loaded.settings.storage.address or "")
     user = f"{parts.username}@" if parts.username else ""
     query = f"?{parts.query}" if parts.query else ""
     address = f"postgresql://{user}{parts.netloc.rpartition('@')[2]}{parts.path}{query}"

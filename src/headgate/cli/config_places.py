@@ -20,8 +20,7 @@ def all_places(start: Origin) -> dict[str, Path]:
     found |= {"data folder": folder, "control socket": folder / CONTROL_SOCKET}
     try:
         settings = start.load().settings
-        url = settings.storage.url
-        database = locate(url.get_secret_value() if url else None, folder).path
+        database = locate(settings.storage.address, folder).path
     except SettingsError:
         return found
     state = state_folder(database, folder)

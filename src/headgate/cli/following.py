@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from headgate.cli import on_demand
-from headgate.cli.options import load, origin, warn_beside_gateway
+from headgate.cli.options import load, origin, warn, warn_beside_gateway
 from headgate.cli.reach import account_path
 from headgate.cli.terminal import (
     CommandFailed,
@@ -91,7 +91,7 @@ async def warn_of_unknown(control: "Control", filters: dict[str, Any]) -> None:
     try:
         await control.get(account_path(name), doing="Cannot look the account up")
     except CommandFailed as unknown:
-        err.print(f"warning: {unknown.why}", style="yellow", soft_wrap=True, markup=False)
+        warn(unknown.why)
 
 
 class _Lines:

@@ -1,7 +1,6 @@
 """`headgate history clear`: the past taken away."""
 
 import asyncio
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ import typer
 from headgate.cli.control import open_control
 from headgate.cli.moments import SINCE_HELP, read_since
 from headgate.cli.options import AsJson, ConfigPath, warn
-from headgate.cli.terminal import CommandFailed, asking, clock_time, failing_as, out, print_json
+from headgate.cli.terminal import clock_time, confirm, failing_as, out, print_json
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,7 +38,9 @@ def clear(
     """Delete requests with their attempts. Accounts, counters and settings stay."""
     before_ms = None if before is None else read_since(before, doing=_DOING, option="--before")
     if not yes:
-        _confirm(before_ms)
+        which = "all requests" if before_ms is None else f"all requests from before {_shown(before_ms)}"
+        question = f"Delete {which} from the history? Accounts stay."
+        confirm(question, doing=_DOING, mend="Add --yes to the command.")
     with failing_as(_DOING):
         answer = asyncio.run(_clear(config, before_ms))
     if not answer["settled"]:
@@ -57,19 +58,6 @@ def clear(
 def _shown(before_ms: int) -> str:
     moment = datetime.fromtimestamp(before_ms / 1000, UTC)
     return f"{clock_time(before_ms / 1000)} ({moment:%Y-%m-%dT%H:%M:%SZ})"
-
-
-def _confirm(before_ms: int | None) -> None:
-    which = "all requests" if before_ms is None else f"all requests from before {_shown(before_ms)}"
-    if not sys.stdin.isatty():
-        raise CommandFailed(
-            _DOING,
-            "standard input is no terminal to ask on, and --yes was not given",
-            "Add --yes to the command.",
-            exit_code=2,
-        )
-    with asking():
-        typer.confirm(f"Delete {which} from the history? Accounts stay.", abort=True, err=True)
 
 
 async def _clear(config: Path | None, before_ms: int | None) -> dict[str, Any]:

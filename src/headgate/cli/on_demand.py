@@ -127,37 +127,30 @@ def journal_folder(loaded: "Loaded") -> Path:
     """Where the journal of a gateway on these settings lies."""
     from headgate.storage import location
 
-    url = loaded.settings.storage.url
-    database = location.locate(url.get_secret_value() if url else None, loaded.data_folder).path
-    return location.state_folder(database, loaded.data_folder) / "journal"
+    return location.state_folder(database_location(loaded).path, loaded.data_folder) / "journal"
 
 
 def database_location(loaded: "Loaded") -> "Location":
     """See `storage.location.locate`."""
     from headgate.storage import location
 
-    url = loaded.settings.storage.url
-    return location.locate(url.get_secret_value() if url else None, loaded.data_folder)
+    return location.locate(loaded.settings.storage.address, loaded.data_folder)
 
 
 def journal_lag(loaded: "Loaded") -> int:
     """Bytes in the journal that are not known to be in the database."""
     from headgate.record.replay import unread_bytes
-    from headgate.record.state import read_state
+    from headgate.record.state import read_state, stored_positions
 
     folder = journal_folder(loaded)
-    saved = read_state(folder)
-    positions = {(journal, name): end for journal, name, end in saved.positions} if saved else {}
-    return unread_bytes(folder, positions)
+    return unread_bytes(folder, stored_positions(read_state(folder)))
 
 
 async def open_database(loaded: "Loaded", *, create: bool = True) -> "Database":
     """The database that the settings name; see `storage.database.open_database`."""
     from headgate.storage import database
 
-    url = loaded.settings.storage.url
-    given = url.get_secret_value() if url else None
-    return await database.open_database(given, loaded.data_folder, create=create)
+    return await database.open_database(loaded.settings.storage.address, loaded.data_folder, create=create)
 
 
 def copy_database(source: Path, target: Path, *, force: bool) -> int:

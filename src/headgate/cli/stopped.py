@@ -12,7 +12,7 @@ from headgate.admin.doors import as_local_owner
 from headgate.admin.owner import Owner
 from headgate.assembly import parts
 from headgate.assembly.stores import Stores, open_current
-from headgate.cli.terminal import err
+from headgate.cli.options import warn
 from headgate.clock import Clock, SystemClock
 from headgate.config.loading import Loaded
 from headgate.config.settings import Settings
@@ -56,7 +56,7 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
         )
         await stores.fill(pool)
         for warning in await stores.accounts.warnings():
-            err.print(f"warning: {warning}", style="yellow", soft_wrap=True, markup=False)
+            warn(warning)
         configuration = Configuration(loaded, apply=partial(_apply, pool))
         upstream = UpstreamClient(clock, Outbox())
         try:

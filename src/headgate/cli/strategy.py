@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from headgate.cli import completion, on_demand
-from headgate.cli.options import AsJson, ConfigPath
-from headgate.cli.terminal import CommandFailed, err, failing_as, out, print_json
+from headgate.cli.options import AsJson, ConfigPath, warn
+from headgate.cli.terminal import CommandFailed, failing_as, out, print_json
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -57,7 +57,7 @@ def set_strategy(
     elif is_running or not answer["warning"]:
         out.print(f"Strategy is now {answer['strategy']}", markup=False)
     if answer["warning"]:
-        err.print(f"warning: {answer['warning']}", style="yellow", soft_wrap=True, markup=False)
+        warn(answer["warning"])
 
 
 async def _ask(

@@ -5,6 +5,7 @@ Answers go to standard output, everything else to standard error. Rich honours `
 
 import json
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ STATUS_STYLES = {
     "needs_reauth": "red",
     "disabled": "red",
 }
+
+_NOBODY_TO_ASK = "standard input is no terminal to ask on, and --yes was not given"
 
 WIDTH_WITHOUT_TERMINAL = 200
 """For pipes and files: lines are searched there, so they should not fold."""
@@ -77,6 +80,14 @@ def asking() -> Iterator[None]:
             raise  # a no, or the end of input
         err.print()  # the shell's prompt goes on a line of its own
         raise KeyboardInterrupt from aborted
+
+
+def confirm(question: str, *, doing: str, why: str = _NOBODY_TO_ASK, mend: str) -> None:
+    """Go on after a yes. Without a terminal nobody is asked: `mend` says how to do without the question."""
+    if not sys.stdin.isatty():
+        raise CommandFailed(doing, why, mend, exit_code=2)
+    with asking():
+        typer.confirm(question, abort=True, err=True)
 
 
 def print_failure(failure: CommandFailed) -> None:

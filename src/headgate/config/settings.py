@@ -264,6 +264,11 @@ class StorageSettings(Section):
     )
     bodies: BodySettings = BodySettings()
 
+    @property
+    def address(self) -> str | None:
+        """`url` in clear, as `storage.location.locate` takes it."""
+        return self.url.get_secret_value() if self.url else None
+
 
 class LogSettings(Section):
     """What is written to standard output and to the log file."""

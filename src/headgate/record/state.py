@@ -72,3 +72,8 @@ def read_state(folder: Path) -> RecorderState | None:
         return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=RecorderState)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def stored_positions(saved: RecorderState | None) -> dict[tuple[str, str], int]:
+    """How far each segment is known to be in the database, by journal and segment."""
+    return {(journal, name): end for journal, name, end in saved.positions} if saved else {}

@@ -14,7 +14,7 @@ from headgate.clock import Clock
 from headgate.record.recorder import DRAIN_SECONDS, Order
 from headgate.record.replay import Counts, unread_bytes
 from headgate.record.segments import list_segments
-from headgate.record.state import free_bytes, read_state
+from headgate.record.state import free_bytes, read_state, stored_positions
 from headgate.tasks import TaskGroup
 
 FIRST_RESTART_SECONDS = 1.0
@@ -83,12 +83,11 @@ class RecorderProcess:
     def state(self) -> RecorderReport:
         """Reads two small things from the disk: for a person's question, not for every request."""
         saved = read_state(self._folder)
-        positions = {(journal, name): end for journal, name, end in saved.positions} if saved else {}
         return RecorderReport(
             is_alive=self.is_alive,
             pid=self.pid,
             restarts=self.restarts,
-            lag_bytes=unread_bytes(self._folder, positions),
+            lag_bytes=unread_bytes(self._folder, stored_positions(saved)),
             failure=saved.failure if saved and saved.pid == self.pid else None,
             counts=saved.counts if saved else Counts(),
             free_bytes=free_bytes(self._folder),
@@ -110,8 +109,7 @@ class RecorderProcess:
         wanted = {(one.journal, one.name): one.size() for one in list_segments(self._folder)}
         gives_up_at = self._clock.monotonic() + seconds
         while True:
-            saved = read_state(self._folder)
-            stored = {(journal, name): end for journal, name, end in saved.positions} if saved else {}
+            stored = stored_positions(read_state(self._folder))
             left = {(one.journal, one.name) for one in list_segments(self._folder)}
             if all(stored.get(key, 0) >= size for key, size in wanted.items() if size and key in left):
                 return True

@@ -37,10 +37,6 @@ class Probed:
     failure: UpstreamError | None = None
     """Why there was no answer."""
 
-    @property
-    def is_good(self) -> bool:
-        return self.error is None and self.failure is None
-
 
 async def probe(living: LivingAccount, targets: Targets, upstream: UpstreamClient, clock: Clock) -> Probed:
     """Asks the provider for the list of its models, which costs nothing.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headgate.access.callers import OwnCredential
+from headgate.config.settings import ProviderSettings
 from headgate.pool.accounts import Account
 from headgate.pool.living import LivingAccount
 from headgate.providers.provider import Provider
@@ -27,9 +28,9 @@ class Target:
 class Targets:
     """The targets of all accounts, built when first needed and again when an account changes."""
 
-    def __init__(self, base_urls: Mapping[str, str]) -> None:
-        """`base_urls`: the owner's addresses by provider name, where they are not the provider's own."""
-        self._base_urls = base_urls
+    def __init__(self, providers: Mapping[str, ProviderSettings]) -> None:
+        """`providers`: what the owner changed, by name; an address among it is not the provider's own."""
+        self._base_urls = {name: one.base_url for name, one in providers.items() if one.base_url}
         self._known: dict[int, tuple[Account, Target]] = {}
 
     def of(self, living: LivingAccount) -> Target:

@@ -211,12 +211,8 @@ class TurnsProtocol(HttpToolsProtocol):
 
     # ---- the end -------------------------------------------------------------------------------
 
-    def time_out(self, error: HeadgateError) -> None:
-        """The client was too slow."""
-        self.give_up_reading(error)
-
     def give_up_reading(self, error: HeadgateError) -> None:
-        """What comes is no request. Those before it keep their answers; the connection ends behind them."""
+        """What comes is no request, or too slow. Those before it are answered; behind them is the end."""
         self.is_discarding = True
         self.lane.outbox.flush()
         last = self.turns[-1] if self.turns else None

@@ -45,7 +45,7 @@ class Watched(Protocol):
     @property
     def is_answering(self) -> bool: ...
 
-    def time_out(self, error: HeadgateError) -> None: ...
+    def give_up_reading(self, error: HeadgateError) -> None: ...
 
 
 class Watch:
@@ -111,14 +111,14 @@ class Watch:
                 self._head = (number, now)
             limit_ms = self._watched.limits.head_timeout_ms
             if limit_ms and now - self._head[1] >= limit_ms / 1000:
-                watched.time_out(_too_slow("head", limit_ms))
+                watched.give_up_reading(_too_slow("head", limit_ms))
             return
         # While we do not read, the wait is ours.
         if self._body[0] != number or watched.flow.read_paused:
             self._body = (number, now, watched.wire_bytes)
         limit_ms, came = self._watched.limits.body_timeout_ms, watched.wire_bytes - self._body[2]
         if limit_ms and now - self._body[1] >= limit_ms / 1000 + came / BODY_BYTES_PER_SECOND:
-            watched.time_out(_too_slow("body", limit_ms))
+            watched.give_up_reading(_too_slow("body", limit_ms))
 
     def _is_stuck(self, now: float) -> bool:
         """Whether the client has taken nothing of what waits for it for as long as it may."""
