@@ -211,6 +211,18 @@ class AnswerCut(UpstreamError):
     blame, next_step = Blame.PROVIDER, NextStep.NEXT_ACCOUNT
 
 
+class TokenRefreshFailed(UpstreamError):
+    """An account's access token has ended, and the provider gives no new one; `needs_owner`: nor will it
+    before somebody signs in again."""
+
+    code, status = "token_refresh_failed", 503
+    blame, next_step = Blame.ACCOUNT, NextStep.NEXT_ACCOUNT
+
+    def __init__(self, message: str, *, needs_owner: bool, hint: str = "") -> None:
+        super().__init__(message, reason="EAUTH", hint=hint)
+        self.needs_owner = needs_owner
+
+
 class LoopDetected(UpstreamError):
     """An account's base URL leads back to this gateway; nothing is sent round in circles."""
 
@@ -271,6 +283,13 @@ class AlreadyRunning(HeadgateError):
     """Another gateway has the data folder; the message names its process, and its address if known."""
 
     code, status = "already_running", 409
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class SignInFailed(HeadgateError):
+    """A sign-in did not end with an account: a wrong or late code, or a provider that refuses."""
+
+    code, status = "sign_in_failed", 400
     blame, next_step = Blame.OWNER, NextStep.STOP
 
 

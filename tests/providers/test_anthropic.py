@@ -21,3 +21,26 @@ def test_a_secret_that_cannot_stand_in_a_header_is_refused_and_not_shown(secret:
     with pytest.raises(SettingsError) as caught:
         PROVIDER.credential_header(secret)
     assert not secret or secret not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("sent", "goes"),
+    [
+        (b"accept: */*\r\n", b"accept: */*\r\nanthropic-beta: oauth-2025-04-20\r\n"),
+        (b"anthropic-beta: a,b\r\nx: y\r\n", b"anthropic-beta: a,b,oauth-2025-04-20\r\nx: y\r\n"),
+        (b"anthropic-beta: a, oauth-2025-04-20\r\n", b"anthropic-beta: a, oauth-2025-04-20\r\n"),
+        (
+            b"anthropic-beta: a\r\nanthropic-beta: b\r\n",
+            b"anthropic-beta: a,oauth-2025-04-20\r\nanthropic-beta: b\r\n",
+        ),
+        (
+            b"anthropic-beta: a\r\nanthropic-beta: oauth-2025-04-20\r\n",
+            b"anthropic-beta: a\r\nanthropic-beta: oauth-2025-04-20\r\n",
+        ),
+        (b"x: anthropic-beta: z\r\n", b"x: anthropic-beta: z\r\nanthropic-beta: oauth-2025-04-20\r\n"),
+        (b"", b"anthropic-beta: oauth-2025-04-20\r\n"),
+    ],
+)
+def test_an_access_token_takes_the_beta_flag_along(sent: bytes, goes: bytes) -> None:
+    """It joins the client's own list; nothing else of the head changes."""
+    assert AnthropicProvider().bearer_lines(sent) == goes

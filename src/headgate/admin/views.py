@@ -111,7 +111,7 @@ def account_view(living: LivingAccount, skipped_because: str | None) -> AccountV
         status=status,
         is_active=status == "active",
         paused=account.paused,
-        expires_at=None,
+        expires_at=None if account.credential is None else account.credential.expires_at,
         rate_limit_status=living.rate_limit_status,
         rate_limit_reset=living.rate_limit_reset,
         windows=[

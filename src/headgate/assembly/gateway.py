@@ -27,6 +27,7 @@ from headgate.config.loading import Loaded
 from headgate.config.places import CONTROL_SOCKET
 from headgate.config.saving import write_default_file
 from headgate.config.settings import Settings
+from headgate.oauth.schedule import Schedule
 from headgate.outbox import Outbox
 from headgate.pool.pool import Pool
 from headgate.record.catch_up import catch_up
@@ -127,10 +128,16 @@ class Gateway:
             clock, outbox, keepalive_seconds=keepalive_seconds, own_address=tcp.getsockname()
         )
         closing.push_async_callback(upstream.close)
+        tokens = parts.refresher_of(
+            stores, pool, upstream, clock, providers=self._providers, settings=settings
+        )
+        closing.push_async_callback(tokens.close)
+        self._tasks.spawn(Schedule(pool, tokens, clock).run(), name="tokens ahead of time")
         planner = await parts.planner_of(stores, pool, self._providers, journal, clock)
         relay = parts.relay_of(
             settings,
             pool=pool,
+            tokens=tokens,
             planner=planner,
             upstream=upstream,
             journal=journal,
@@ -143,6 +150,7 @@ class Gateway:
             settings=settings,
             stores=stores,
             pool=pool,
+            tokens=tokens,
             planner=planner,
             upstream=upstream,
             journal=journal,

@@ -1,6 +1,9 @@
 """Builders of the parts that settings shape. A reload calls them again for those that it replaces."""
 
 import logging
+import os
+import secrets
+import socket
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
@@ -12,6 +15,9 @@ from headgate.assembly.stores import Stores
 from headgate.clock import Clock
 from headgate.config.exposure import is_loopback
 from headgate.config.settings import RoutingSettings, Settings
+from headgate.oauth.refresh import Refresher
+from headgate.oauth.registration import Registrations
+from headgate.oauth.token_endpoint import TokenEndpoint
 from headgate.pool.living import LivingAccount
 from headgate.pool.objects import Objects
 from headgate.pool.pool import Pool, Switch
@@ -102,10 +108,27 @@ async def planner_of(
     return Planner(pool, objects, providers, on_object=on_object)
 
 
+def refresher_of(
+    stores: Stores,
+    pool: Pool,
+    upstream: UpstreamClient,
+    clock: Clock,
+    *,
+    providers: dict[str, Provider],
+    settings: Settings,
+) -> Refresher:
+    """Each process is another holder of turns, also after a restart under the same number."""
+    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    registrations = Registrations(providers, settings.providers)
+    endpoint = TokenEndpoint(upstream, clock)
+    return Refresher(pool, stores.sign_ins, endpoint, registrations, clock, holder=holder)
+
+
 def relay_of(
     settings: Settings,
     *,
     pool: Pool,
+    tokens: Refresher,
     planner: Planner,
     upstream: UpstreamClient,
     journal: Journal,
@@ -126,6 +149,7 @@ def relay_of(
         retry=settings.retry,
         answers=answers,
         ending=ending,
+        tokens=tokens,
         clock=clock,
     )
 

@@ -16,6 +16,8 @@ from headgate.config import fingerprints
 from headgate.config.exposure import refuse_to_stand_open
 from headgate.config.settings import Settings
 from headgate.errors import HeadgateError
+from headgate.oauth.refresh import Refresher
+from headgate.oauth.registration import Registrations
 from headgate.pool.pool import Pool
 from headgate.record.journal import Journal
 from headgate.record.supervisor import RecorderProcess
@@ -36,6 +38,7 @@ class RunningParts:
     settings: Settings
     stores: Stores
     pool: Pool
+    tokens: Refresher
     planner: Planner
     upstream: UpstreamClient
     journal: Journal
@@ -52,6 +55,7 @@ class RunningParts:
         relay = parts.relay_of(
             settings,
             pool=self.pool,
+            tokens=self.tokens,
             planner=self.planner,
             upstream=self.upstream,
             journal=self.journal,
@@ -61,9 +65,15 @@ class RunningParts:
         if settings.accounts != self.settings.accounts:
             await take_declared(self.stores.accounts, settings.accounts)
             accounts = await self.stores.accounts.list()
+        if settings.providers != self.settings.providers:
+            await self.stores.sign_ins.forget_failures()
         # From here on nothing fails and nothing waits.
         if accounts is not None:
             self.pool.replace(accounts)
+        if settings.providers != self.settings.providers:
+            self.tokens.registrations = Registrations(parts.all_providers(), settings.providers)
+            for living in self.pool.living.values():
+                living.health.ask_for_tokens_again()
         routing = settings.routing
         self.pool.strategy = routing.strategy
         self.pool.rotation = routing.rotation

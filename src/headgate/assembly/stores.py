@@ -13,6 +13,7 @@ from headgate.storage.database import Database, open_database
 from headgate.storage.health import HealthStore
 from headgate.storage.location import locate, make_data_folder, make_folder, state_folder
 from headgate.storage.secrets import SecretBox
+from headgate.storage.sign_ins import SignInStore
 
 
 async def open_current(loaded: Loaded, *, create: bool = True) -> Database:
@@ -49,6 +50,7 @@ class Stores:
     """Where journal and key lie."""
     secrets: SecretBox
     accounts: AccountStore
+    sign_ins: SignInStore
     health: HealthStore
 
     @classmethod
@@ -56,7 +58,9 @@ class Stores:
         """Raises SettingsError for a key that cannot be one."""
         folder = state_folder(database.path, loaded.data_folder)
         secrets = SecretBox.open_or_create(folder, loaded.secret_key)
-        return cls(database, folder, secrets, AccountStore(database, secrets, clock), HealthStore(database))
+        accounts = AccountStore(database, secrets, clock)
+        sign_ins = SignInStore(database, secrets, accounts, clock)
+        return cls(database, folder, secrets, accounts, sign_ins, HealthStore(database))
 
     async def fill(self, pool: Pool) -> None:
         """The accounts with the health and the counts that an earlier life left them."""

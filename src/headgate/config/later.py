@@ -49,30 +49,6 @@ class ModelSettings(Section):
     )
 
 
-class OAuthTokens(Section):
-    """The start values of an account that signs in; refreshed ones live in the database."""
-
-    access_token: Secret = required("Access token, or file: with a path.", unit="secret", later=True)
-    refresh_token: Secret | None = setting(
-        None, "Refresh token, or file: with a path.", unit="secret", later=True
-    )
-    expires_at: float | None = setting(
-        None, "When the access token expires.", unit="Unix seconds", ge=0, later=True
-    )
-
-
-class OAuthClient(Section):
-    """How owners sign in at a provider: its details are the owner's, none are built in."""
-
-    client_id: str | None = setting(None, "Client id of the sign-in.", unit="text", later=True)
-    authorize_url: BaseUrl | None = setting(None, "Page of the sign-in.", unit="URL", later=True)
-    token_url: BaseUrl | None = setting(None, "Where tokens are given out.", unit="URL", later=True)
-    redirect_uri: BaseUrl | None = setting(None, "Where the sign-in leads back to.", unit="URL", later=True)
-    scopes: Annotated[tuple[str, ...], Listed] = setting(
-        (), "Rights that are asked for.", unit="list", later=True
-    )
-
-
 class SourceSettings(Section):
     """Accounts that other programs keep in files."""
 

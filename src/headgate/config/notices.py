@@ -19,11 +19,14 @@ def later_warnings(settings: Settings, merged: Merged) -> Iterator[str]:
 
 
 def account_warnings(settings: Settings, merged: Merged) -> Iterator[str]:
-    """An account that is declared, and can never be chosen."""
+    """An account that is declared, and will be lost when its token ends."""
     for number, account in enumerate(settings.accounts):
-        if account.api_key is None:
+        provider = settings.providers.get(account.provider)
+        has_client = provider is not None and provider.oauth.client_id is not None
+        if account.oauth is not None and account.api_key is None and not has_client:
             place = _place(merged.source_of(f"accounts.{number}"))
-            yield f"The account {account.name} cannot serve: it has no api_key{place}"
+            setting = f"providers.{account.provider}.oauth.client_id"
+            yield f"The account {account.name} cannot renew its token: {setting} is not set{place}"
 
 
 def _place(source: Source | None) -> str:

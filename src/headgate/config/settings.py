@@ -24,8 +24,6 @@ from headgate.config.fields import (
 from headgate.config.later import (
     BodySettings,
     ModelSettings,
-    OAuthClient,
-    OAuthTokens,
     PricingSettings,
     QueueSettings,
     SourceSettings,
@@ -33,6 +31,7 @@ from headgate.config.later import (
     TelemetrySettings,
     TlsSettings,
 )
+from headgate.config.oauth import OAuthClient, OAuthTokens
 
 Strategy = Literal["session", "round-robin", "weighted", "least-requests"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
@@ -218,7 +217,7 @@ class AccountSettings(Section):
     oauth: OAuthTokens | None = None
     api_key: Secret | None = setting(
         None,
-        "The provider's API key, or file: with a path; required.",
+        "The provider's API key, or file: with a path; required where there is no oauth.",
         unit="secret",
         validate_default=True,
     )

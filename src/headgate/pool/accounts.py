@@ -6,6 +6,8 @@ from enum import StrEnum
 
 class Kind(StrEnum):
     API_KEY = "api_key"
+    OAUTH = "oauth"
+    """Signed in: an access token that expires, and most often a refresh token for the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +36,34 @@ class Account:
     paused: bool = False
     created_at: float = 0.0
     """Unix seconds."""
+    signed_in_at: float | None = None
+    """Unix seconds of the sign-in that the tokens go back to; None for an API key."""
 
     @property
-    def place(self) -> tuple["Credential | None", str | None, str]:
-        """Whom a provider's words are about: with another key, address or provider they are void."""
-        return self.credential, self.base_url, self.provider
+    def place(self) -> tuple[object, ...]:
+        """Whom a provider's words are about: with another key, address or provider they are void. A token
+        that was refreshed is nobody else's."""
+        root = self.credential if self.kind is Kind.API_KEY else self.signed_in_at
+        return root, self.credential is None, self.base_url, self.provider
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credential:
-    """A secret that does not print itself."""
+    """Secrets that do not print themselves: an API key, or the tokens of a sign-in."""
 
     secret: str
+    """What travels with a request: the API key or the access token."""
+    refresh_token: str | None = None
+    expires_at: float | None = None
+    """Unix seconds at which the access token ends; None: not stated, or a key that does not end."""
+    scopes: tuple[str, ...] = ()
+    version: int = 0
+    """Grows with every refresh and sign-in: who knows an older one knows that it is stale."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that nobody may see."""
+        return (self.secret,) if self.refresh_token is None else (self.secret, self.refresh_token)
 
     def __repr__(self) -> str:
         return "Credential(…)"

@@ -13,6 +13,8 @@ class Fault(StrEnum):
     UNREACHABLE = "unreachable"
     SERVER_ERROR = "server_error"
     REFUSED = "refused"
+    TOKEN_ENDED = "token_ended"
+    """Its access token ended, and the next one could not be fetched so far."""
     BILLING = "billing"
     FORBIDDEN = "forbidden"
 
@@ -41,6 +43,7 @@ LADDERS = {
     Fault.UNREACHABLE: Ladder(2, 60),
     Fault.SERVER_ERROR: Ladder(2, 60),
     Fault.REFUSED: Ladder(float("inf"), float("inf")),
+    Fault.TOKEN_ENDED: Ladder(5, 300, jitter=0.2),
     # Nothing announces that a bill was paid: every half hour one request finds out.
     Fault.BILLING: Ladder(1800, 1800),
     Fault.FORBIDDEN: Ladder(1800, 1800),

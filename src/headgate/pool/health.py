@@ -84,8 +84,12 @@ class Health:
         self._forget_where(lambda rest: rest.fault in FOR_THE_OWNER)
 
     def accepted(self) -> None:
-        """The provider took the credential, when it was asked for nothing else: a refusal is over."""
-        self._forget_where(lambda rest: rest.fault is Fault.REFUSED)
+        """The provider took the credential, or gave out a new one: refusals are over."""
+        self._forget_where(lambda rest: rest.fault in (Fault.REFUSED, Fault.TOKEN_ENDED))
+
+    def ask_for_tokens_again(self) -> None:
+        """Another client id or address: what kept new tokens away may be mended."""
+        self._forget_where(lambda rest: rest.fault is Fault.TOKEN_ENDED)
 
     def forget(self) -> None:
         """Another credential or address: nothing that was learnt holds for it."""
@@ -99,6 +103,11 @@ class Health:
     def is_clear(self) -> bool:
         """No rest on record: nothing else needs to be asked."""
         return not self._rests
+
+    @property
+    def waits_for_owner(self) -> bool:
+        """The provider refused the credential: only another one ends that."""
+        return any(rest.fault is Fault.REFUSED for rest in self._rests.values())
 
     def rests(self, now: float) -> list[Rest]:
         """All rests in force, also those of single models."""

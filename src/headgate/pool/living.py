@@ -1,6 +1,8 @@
 """An account at work: what the owner put in, with its health, its windows and its counters."""
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from random import Random
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 from headgate.clock import Clock
 from headgate.errors import SettingsError
 from headgate.log import blank, redact
-from headgate.pool.accounts import Account
+from headgate.pool.accounts import Account, Credential, Kind
 from headgate.pool.faults import Fault
 from headgate.pool.health import Health
 from headgate.pool.windows import Windows
@@ -31,10 +33,15 @@ class Status(StrEnum):
 _STATUS_OF_FAULT = {
     Fault.LIMITED: Status.RATE_LIMITED,
     Fault.REFUSED: Status.NEEDS_REAUTH,
+    Fault.TOKEN_ENDED: Status.EXPIRED,
     Fault.BILLING: Status.DISABLED,
     Fault.FORBIDDEN: Status.DISABLED,
 }
 """A passing trouble, or one model's, leaves an account active; `skipped_because` tells of it."""
+
+
+_MARGIN_SECONDS = 5.0
+"""A token this near its end is not sent any more: it could end on the way."""
 
 
 class LivingAccount:
@@ -52,6 +59,7 @@ class LivingAccount:
         on_soft_limit: "Callable[[LivingAccount, str], None]",
     ) -> None:
         self.health = Health(random, lambda: on_health(self))
+        self.provider: Provider | None = None
         self.in_flight = 0
         self.request_count = 0
         self.error_count = 0
@@ -68,11 +76,11 @@ class LivingAccount:
         self._clock = clock
         self._on_soft_limit = on_soft_limit
         self._noted_status: bytes | None = None
+        self._windows: Windows | None = None
         self._adopt(account, provider)
 
     def _adopt(self, account: Account, provider: Provider | None) -> None:
         self.account = account
-        self.provider = provider
         self.id = account.id
         self.share = max(account.weight, 0) * max(account.tier, 1)
         """Its part of the traffic, in proportion to the others' shares."""
@@ -81,9 +89,14 @@ class LivingAccount:
         self.unusable_because: str | None = None
         """Why no request can be built for it, in words; None: one can."""
         self._models = frozenset(account.models)
-        self._windows = Windows(provider) if provider else None
+        if provider is not self.provider or self._windows is None:
+            self._windows = Windows(provider) if provider else None
         self._status_header = provider.status_header or b"" if provider else b""
         self._calm_status = provider.calm_status if provider else b""
+        self.provider = provider
+        self.is_signed_in = account.kind is Kind.OAUTH
+        self.stale_at = _stale_at(account.credential)
+        """Unix seconds from which its token is not to be sent any more; infinite for an API key."""
         self._check(account, provider)
         self.is_open = not account.paused and self.unusable_because is None
         """Neither paused nor unusable: health and model alone decide."""
@@ -95,8 +108,17 @@ class LivingAccount:
         if account.credential is None:
             self.unusable_because = "needs re-auth: its secret does not open with the encryption key in force"
             return
+        secret = account.credential.secret
+        if account.kind is Kind.OAUTH:
+            if provider.sign_in is None:
+                self.unusable_because = f"provider {account.provider} takes no access tokens"
+            elif not is_header_value(secret):
+                self.unusable_because = "unusable credential: its access token is empty or holds white space"
+            else:
+                self.credential_header = b"authorization", b"Bearer " + secret.encode("ascii")
+            return
         try:
-            self.credential_header = provider.credential_header(account.credential.secret)
+            self.credential_header = provider.credential_header(secret)
         except SettingsError as error:
             self.unusable_because = f"unusable credential: {error.message}"
 
@@ -104,12 +126,24 @@ class LivingAccount:
         """The owner changed the account; what runs on it goes on. A new credential, address or provider
         starts with a clean slate, a resumed account without what waited for its owner."""
         before = self.account
+        if is_older(account, before):
+            account = replace(account, credential=before.credential)
+        is_renewed = is_older(before, account)
         self._adopt(account, provider)
         if before.place != account.place:
             self._noted_status = None
+            self._windows = Windows(provider) if provider else None
             self.health.forget()
+        elif is_renewed:
+            self.health.accepted()
         elif before.paused and not account.paused:
             self.health.resume()
+
+    def renew(self, account: Account) -> None:
+        """Take over newer tokens, and nothing else of `account`; what was learnt holds on."""
+        if is_older(self.account, account):
+            self._adopt(replace(self.account, credential=account.credential), self.provider)
+            self.health.accepted()
 
     # ---- can it serve? -----------------------------------------------------------------------------
 
@@ -141,6 +175,11 @@ class LivingAccount:
         return self.health.why(model, now)
 
     @property
+    def can_renew(self) -> bool:
+        """It signed in, and was given what fetches the next token."""
+        return self.account.credential is not None and self.account.credential.refresh_token is not None
+
+    @property
     def status(self) -> Status:
         if self.account.paused:
             return Status.PAUSED
@@ -148,7 +187,10 @@ class LivingAccount:
             return Status.NEEDS_REAUTH
         if self.unusable_because is not None:
             return Status.DISABLED
-        rest = self.health.open_rest(None, self._clock.now())
+        now = self._clock.now()
+        if self.stale_at <= now and not self.can_renew:
+            return Status.EXPIRED
+        rest = self.health.open_rest(None, now)
         return Status.ACTIVE if rest is None else _STATUS_OF_FAULT.get(rest.fault, Status.ACTIVE)
 
     # ---- limits ------------------------------------------------------------------------------------
@@ -219,7 +261,7 @@ class LivingAccount:
 
     def without_secret(self, words: str) -> str:
         """What a provider said, fit to be kept and shown: some say back the key that they refuse."""
-        known = () if self.account.credential is None else (self.account.credential.secret,)
+        known = () if self.account.credential is None else self.account.credential.secrets
         return redact(blank(words, known))
 
     @property
@@ -230,3 +272,21 @@ class LivingAccount:
     def _limit(self) -> float | None:
         rests = self.health.rests(self._clock.now())
         return max((rest.until for rest in rests if rest.fault is Fault.LIMITED), default=None)
+
+
+def _stale_at(credential: Credential | None) -> float:
+    if credential is None or credential.expires_at is None:
+        return math.inf
+    return credential.expires_at - _MARGIN_SECONDS
+
+
+def is_older(one: Account, other: Account) -> bool:
+    """Whether both hold tokens of the same sign-in and `other` the newer ones."""
+    if one.credential is None or other.credential is None or one.signed_in_at != other.signed_in_at:
+        return False
+    return one.signed_in_at is not None and one.credential.version < other.credential.version
+
+
+def is_header_value(secret: str) -> bool:
+    """Fit to stand behind `Bearer`: not empty, visible ASCII."""
+    return bool(secret) and all("!" <= character <= "~" for character in secret)

@@ -97,7 +97,7 @@ class Pool:
     def secrets(self) -> list[str]:
         """Of all accounts: what must not be said by anybody."""
         credentials = [living.account.credential for living in self._by_id.values()]
-        return [credential.secret for credential in credentials if credential is not None]
+        return [secret for one in credentials if one is not None for secret in one.secrets]
 
     def replace(self, accounts: Iterable[Account]) -> None:
         """These are all the accounts from now on. Health stays with the id."""
@@ -112,6 +112,12 @@ class Pool:
         """Add the account, or change the one with its id: at once, also for what runs."""
         self._take(account)
         self._arrange()
+
+    def renew(self, account: Account) -> None:
+        """New tokens for the account with that id. What was learnt of it holds on; an older version than the
+        one in force, from another process's news, changes nothing."""
+        if (living := self._by_id.get(account.id)) is not None:
+            living.renew(account)
 
     def remove(self, name: str) -> None:
         """No further request goes to it. Unknown names are passed over."""

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from headgate.providers.limits import Limits
+from headgate.providers.sign_in import SignIn
 from headgate.wire.headers import Headers
 
 
@@ -52,6 +53,14 @@ class Provider(Protocol):
     """Its value when nothing is wrong."""
     probe_path: bytes
     """What may be asked with GET at no cost, to see whether a credential is taken."""
+
+    sign_in: SignIn | None
+    """Where accounts sign in; None: they have API keys only."""
+
+    def bearer_lines(self, lines: bytes) -> bytes:
+        """A client's header lines (names lower case), with what goes along with an access token and is not
+        among them. Called for every request of an account that signed in."""
+        ...
 
     def credential_header(self, secret: str) -> tuple[bytes, bytes]:
         """Raises `SettingsError` for a secret that cannot stand in a header."""

@@ -9,7 +9,16 @@ import logging
 
 from headgate.clock import Clock
 from headgate.config.settings import RetrySettings
-from headgate.errors import GatewayFault, HeadgateError, LoopDetected, ShuttingDown, UpstreamError
+from headgate.errors import (
+    GatewayFault,
+    HeadgateError,
+    LoopDetected,
+    ShuttingDown,
+    TokenRefreshFailed,
+    UpstreamError,
+)
+from headgate.oauth.refresh import Refresher
+from headgate.pool.faults import Fault
 from headgate.pool.living import LivingAccount
 from headgate.pool.pool import Pool
 from headgate.relay.answers import Answers, in_words
@@ -40,6 +49,7 @@ class Relay:
         retry: RetrySettings,
         answers: Answers,
         ending: Ending,
+        tokens: Refresher,
         clock: Clock,
     ) -> None:
         self._pool = pool
@@ -50,6 +60,7 @@ class Relay:
         self._retry = retry
         self._answers = answers
         self._ending = ending
+        self._tokens = tokens
         self._clock = clock
 
     # ---- the request edge ----------------------------------------------------------------------
@@ -65,6 +76,8 @@ class Relay:
                 if living is None:
                     break
                 if await self._attempt(exchange, trail, plan, living):
+                    return
+                if trail.refused is not None and await self._attempt_anew(exchange, trail, plan, living):
                     return
             await self._ending.serve(exchange, trail, plan)
         except asyncio.CancelledError:
@@ -112,23 +125,33 @@ class Relay:
         began = self._clock.monotonic()
         trail.trying = living.account
         trail.tried.append(living.account.id)
-        timeouts = self._patience.timeouts(exchange)
         learns = self._planner.listener(living.account.id) if plan.deals_in_objects else None
         living.in_flight += 1
         living.request_count += 1
-        living.last_used_at = self._clock.now()
+        living.last_used_at = now = self._clock.now()
         try:
             try:
+                lines = plan.lines
+                if living.is_signed_in:
+                    if living.stale_at <= now:
+                        await self._tokens.renew(living, living.account.credential)
+                    trail.trying, lines = living.account, plan.provider.bearer_lines(lines)
+                timeouts = self._patience.timeouts(exchange)
                 opened = await open_answer(
-                    self._upstream, exchange, self._targets.of(living), plan.lines, timeouts, learns
+                    self._upstream, exchange, self._targets.of(living), lines, timeouts, learns
                 )
                 trail.waited_seconds += self._clock.monotonic() - began
             except UpstreamError as error:
                 trail.waited_seconds += self._clock.monotonic() - began
                 trail.last_error = error
-                verdict = ASTRAY if isinstance(error, LoopDetected) else UNREACHABLE
                 self._note_failure(
-                    trail, plan, living, verdict, began, error.code, living.without_secret(in_words(error))
+                    trail,
+                    plan,
+                    living,
+                    _verdict_on(error),
+                    began,
+                    error.code,
+                    living.without_secret(in_words(error)),
                 )
                 return False
             try:
@@ -149,6 +172,23 @@ class Relay:
         finally:
             living.in_flight -= 1
 
+    async def _attempt_anew(
+        self, exchange: Exchange, trail: Trail, plan: Plan, living: LivingAccount
+    ) -> bool:
+        """The provider refused an access token before its time: once more with a new one, if there is one."""
+        refused, trail.refused = trail.refused, None
+        began = self._clock.monotonic()
+        try:
+            await self._tokens.renew(living, refused)
+        except TokenRefreshFailed as error:
+            trail.last_error = error
+            return False
+        finally:
+            trail.waited_seconds += self._clock.monotonic() - began
+        if exchange.body.is_spent or not living.is_open:
+            return False
+        return await self._attempt(exchange, trail, plan, living)
+
     def _is_good(self, trail: Trail, plan: Plan, living: LivingAccount, opened: Opened, began: float) -> bool:
         """The answer has begun: do we relay it, or does the next account do better?"""
         answer, now = opened.answer, self._clock.now()
@@ -159,6 +199,8 @@ class Relay:
         if verdict.step is not Step.SERVE:
             trail.keep(keep(opened))
             error = living.without_secret(opened.meter.error_type or f"http_{answer.status}")
+            if verdict.fault is Fault.REFUSED and trail.may_renew(living):
+                verdict = Verdict(Step.MOVE)
             self._note_failure(trail, plan, living, verdict, began, error, reason, status=answer.status)
             return False
         living.note_headers(answer.headers, answer.fields, now)
@@ -205,6 +247,12 @@ class Relay:
         trail.note_attempt(
             account.id, account.name, began=began, status=status, error=error, reason=reason, until=until
         )
+
+
+def _verdict_on(error: UpstreamError) -> Verdict:
+    if isinstance(error, TokenRefreshFailed):
+        return Verdict(Step.MOVE)  # who renews tokens has told the account's health
+    return ASTRAY if isinstance(error, LoopDetected) else UNREACHABLE
 
 
 def shutting_down() -> ShuttingDown:

@@ -12,6 +12,7 @@ from headgate.errors import (
     ForwardFailed,
     LoopDetected,
     NoAccountAvailable,
+    TokenRefreshFailed,
     UpstreamError,
     UpstreamTimedOut,
 )
@@ -60,7 +61,7 @@ class Ending:
         elif trail.kept is not None:
             error = None if plan.wanted.pinned_id is not None else _all_failed(trail)
             self._answers.kept(exchange, trail, trail.kept, error=error)
-        elif trail.attempts:
+        elif trail.attempts and not _only_lacked_tokens(trail):
             raise _nobody_answered(trail)
         else:
             raise _no_account(self._pool, plan)
@@ -131,6 +132,11 @@ def _all_failed(trail: Trail) -> AllAccountsFailed:
         f"All accounts failed to proxy the request ({len(trail.attempts)} attempts).",
         hint="`headgate requests ID` shows each attempt; ID is this answer's request_id.",
     )
+
+
+def _only_lacked_tokens(trail: Trail) -> bool:
+    """No provider was asked for what the client wants: there was no account to ask with."""
+    return all(one.error == TokenRefreshFailed.code for one in trail.attempts)
 
 
 def _nobody_answered(trail: Trail) -> Exception:

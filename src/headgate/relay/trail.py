@@ -12,7 +12,7 @@ from headgate.access.callers import Caller
 from headgate.dialects.anthropic import RequestFacts
 from headgate.dialects.anthropic_meter import Meter
 from headgate.errors import UpstreamError
-from headgate.pool.accounts import Account
+from headgate.pool.accounts import Account, Credential
 from headgate.pool.living import LivingAccount
 from headgate.record.events import Attempt, RequestRecord
 from headgate.relay.exchange import Exchange
@@ -54,6 +54,10 @@ class Trail(msgspec.Struct, eq=False):
     last_error: UpstreamError | None = None
     """Of the last attempt that got no answer."""
     last_reason: str = ""
+    refused: Credential | None = None
+    """An access token that its provider refused in the attempt just made."""
+    renewed: list[int] = []
+    """Ids of the accounts whose token was refused once: a second time it is not the token's age."""
     provider_request_id: str | None = None
     waited_seconds: float = 0.0
     """What was spent waiting for providers and between attempts: not our own time."""
@@ -90,6 +94,15 @@ class Trail(msgspec.Struct, eq=False):
     def is_about(self, living: LivingAccount) -> bool:
         """Whether what the provider says now is about the key and address that the account still has."""
         return self.trying is not None and self.trying.place == living.account.place
+
+    def may_renew(self, living: LivingAccount) -> bool:
+        """A refused access token may have ended early, or be another one by now: noted in `refused`, once
+        for each account."""
+        if not living.can_renew or living.id in self.renewed or self.trying is None:
+            return False
+        self.renewed.append(living.id)
+        self.refused = self.trying.credential
+        return True
 
     def note_passing(self, living: LivingAccount) -> None:
         _, failures = self.passing.get(living.account.id, (living, 0))

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.clock import Clock
 from headgate.errors import Conflict, NotFound, SecretUnreadable
 from headgate.pool.accounts import Account, Credential, Kind
+from headgate.storage import credentials
 from headgate.storage.database import Database
-from headgate.storage.schema import account_health, accounts, objects
+from headgate.storage.schema import account_health, accounts, objects, refreshes
 from headgate.storage.secrets import SecretBox
 
 OWNER = "owner"
@@ -22,6 +23,7 @@ SETTINGS = "settings"
 _COLUMNS = {
     "name": "name",
     "provider": "provider",
+    "kind": "kind",
     "priority": "priority",
     "weight": "weight",
     "tier": "account_tier",
@@ -53,6 +55,10 @@ class AccountDraft:
     origin: str = OWNER
     """`owner`: by command, API or page; `settings`: declared in the settings file."""
 
+    @property
+    def is_signed_in(self) -> bool:
+        return self.kind is Kind.OAUTH
+
 
 class AccountStore:
     """Every change is on the disk before it is answered."""
@@ -66,11 +72,11 @@ class AccountStore:
         """In order of id. One whose secret the key in force does not open comes without a credential."""
         async with self._database.read() as connection:
             rows = (await connection.execute(sa.select(accounts).order_by(accounts.c.id))).mappings().all()
-        return tuple(self._account(row) for row in rows)
+        return tuple(self.account_of(row) for row in rows)
 
     async def get(self, name: str) -> Account:
         async with self._database.read() as connection:
-            return self._account(await _row(connection, name))
+            return self.account_of(await _row(connection, name))
 
     async def warnings(self) -> tuple[str, ...]:
         """For the owner: which accounts cannot serve because their secret does not open, and why. What
@@ -91,7 +97,7 @@ class AccountStore:
             return await self._add(connection, draft)
 
     async def update(self, name: str, changes: Mapping[str, Any]) -> Account:
-        """`changes`: fields of AccountDraft but for the kind; `secret` as a Credential. All of them or none.
+        """`changes`: fields of AccountDraft; `secret` as a Credential, `kind` with it. All of them or none.
 
         After a change of name the id, and with it health, objects and history, is the same.
         """
@@ -111,7 +117,7 @@ class AccountStore:
         async with self._database.write(durable=True) as connection:
             row = await _row(connection, name)
             await _delete(connection, [row["id"]])
-        return self._account(row)
+        return self.account_of(row)
 
     async def declare(self, drafts: Sequence[AccountDraft]) -> None:
         """These are all the accounts of the origin SETTINGS: one change, whole or not at all.
@@ -158,9 +164,9 @@ class AccountStore:
             "updated_at": now_ms,
         }
         await _refuse_taken_name(connection, draft.name)
-        values |= await self._sealed(connection, draft.provider, draft.secret.secret)
+        values |= await self._sealed(connection, draft.provider, draft.kind, draft.secret)
         await connection.execute(sa.insert(accounts).values(values))
-        return self._account(await _row(connection, draft.name))
+        return self.account_of(await _row(connection, draft.name))
 
     async def _update(self, connection: AsyncConnection, name: str, changes: Mapping[str, Any]) -> Account:
         values = {_COLUMNS[field]: value for field, value in changes.items() if field != "secret"}
@@ -170,22 +176,32 @@ class AccountStore:
         if values.get("name", name) != name:
             await _refuse_taken_name(connection, values["name"])
         if "secret" in changes or "provider" in changes:
-            secret = changes["secret"].secret if "secret" in changes else self._opened(row)
-            provider = changes.get("provider", row["provider"])
-            values |= await self._sealed(connection, provider, secret, but=row["id"])
-        return self._account(await self._change(connection, row["id"], values))
+            secret = changes["secret"] if "secret" in changes else self._opened(row)
+            provider, kind = changes.get("provider", row["provider"]), Kind(changes.get("kind", row["kind"]))
+            values |= await self._sealed(connection, provider, kind, secret, row)
+            await connection.execute(sa.delete(refreshes).where(refreshes.c.account_id == row["id"]))
+        return self.account_of(await self._change(connection, row["id"], values))
 
     def _is_as(self, draft: AccountDraft, row: sa.RowMapping | None) -> bool:
-        if row is None or self._credential(row) != draft.secret:
+        if row is None or not self._has_secret_of(draft, row):
             return False
         return all(row[column] == value for column, value in _declared_values(draft).items())
+
+    def _has_secret_of(self, draft: AccountDraft, row: sa.RowMapping) -> bool:
+        """What was refreshed since is still the sign-in that the declaration began."""
+        if draft.kind is Kind.OAUTH and self._credential(row) is not None:
+            return bool(row["source_digest"] == credentials.source_digest(draft.secret))
+        return self._credential(row) == draft.secret
 
     async def _put_declared(
         self, connection: AsyncConnection, draft: AccountDraft, row: sa.RowMapping | None
     ) -> None:
-        but = row["id"] if row is not None else None
         values = _declared_values(draft)
-        values |= await self._sealed(connection, draft.provider, draft.secret.secret, but=but)
+        if row is None or not self._has_secret_of(draft, row):
+            values |= await self._sealed(connection, draft.provider, draft.kind, draft.secret, row)
+            values["source_digest"] = credentials.source_digest(draft.secret) if draft.is_signed_in else None
+        else:
+            values["secret_digest"] = credentials.digests(self._secrets, self._opened(row))[0]
         if row is not None:
             await self._change(connection, row["id"], values)
             return
@@ -193,7 +209,6 @@ class AccountStore:
         now_ms = int(self._clock.now() * 1000)
         values |= {
             "name": draft.name,
-            "kind": draft.kind.value,
             "paused": False,
             "origin": SETTINGS,
             "created_at": now_ms,
@@ -210,22 +225,35 @@ class AccountStore:
         return (await connection.execute(sa.select(accounts).where(this))).mappings().one()
 
     async def _sealed(
-        self, connection: AsyncConnection, provider: str, secret: str, *, but: int | None = None
-    ) -> dict[str, str]:
-        digests = self._secrets.digests(secret)
+        self,
+        connection: AsyncConnection,
+        provider: str,
+        kind: Kind,
+        credential: Credential,
+        row: sa.RowMapping | None = None,
+    ) -> dict[str, Any]:
+        """Columns of a credential that takes the place of what `row` holds; a refresh is another matter."""
+        digests = credentials.digests(self._secrets, credential)
         same = sa.select(accounts.c.name, accounts.c.origin).where(
             accounts.c.provider == provider,
             accounts.c.secret_digest.in_(digests),
-            accounts.c.id != (but or 0),
+            accounts.c.id != (0 if row is None else row["id"]),
         )
         if holder := (await connection.execute(same)).first():
             raise Conflict(
                 f"The same secret is already there, as account {holder.name}.",
                 hint=_mend_of_same(holder.name, is_declared=holder.origin == SETTINGS),
             )
-        return {"secret": self._secrets.seal(secret), "secret_digest": digests[0]}
+        return {
+            "secret": credentials.seal(self._secrets, kind, credential),
+            "secret_digest": digests[0],
+            "token_version": 0 if row is None else row["token_version"] + 1,
+            "signed_in_at": int(self._clock.now() * 1000) if kind is Kind.OAUTH else None,
+            **credentials.in_the_clear(credential),
+        }
 
-    def _account(self, row: sa.RowMapping) -> Account:
+    def account_of(self, row: sa.RowMapping) -> Account:
+        """From a row of `accounts`."""
         return Account(
             id=row["id"],
             name=row["name"],
@@ -241,17 +269,20 @@ class AccountStore:
             models=tuple(row["models"]),
             paused=row["paused"],
             created_at=row["created_at"] / 1000,
+            signed_in_at=None if row["signed_in_at"] is None else row["signed_in_at"] / 1000,
         )
 
     def _credential(self, row: sa.RowMapping) -> Credential | None:
         try:
-            return Credential(self._opened(row))
+            return self._opened(row)
         except SecretUnreadable:
             # One lost key must not take the accounts away that do not need it, nor the way to mend it.
             return None
 
-    def _opened(self, row: sa.RowMapping) -> str:
-        return self._secrets.open(row["secret"], of=f"the secret of account {row['name']}")
+    def _opened(self, row: sa.RowMapping) -> Credential:
+        of = f"the secret of account {row['name']}"
+        kind, version = Kind(row["kind"]), row["token_version"]
+        return credentials.open_sealed(self._secrets, kind, row["secret"], version=version, of=of)
 
 
 def _mend_of_same(holder: str, *, is_declared: bool) -> str:
@@ -263,11 +294,12 @@ def _mend_of_same(holder: str, *, is_declared: bool) -> str:
 def _declared_values(draft: AccountDraft) -> dict[str, Any]:
     """What the settings say of an account. Whether it is paused is the owner's at run time."""
     fields = ("provider", "priority", "weight", "tier", "base_url", "domain")
-    return {**{_COLUMNS[name]: getattr(draft, name) for name in fields}, "models": list(draft.models)}
+    values = {_COLUMNS[name]: getattr(draft, name) for name in fields}
+    return {**values, "kind": draft.kind.value, "models": list(draft.models)}
 
 
 async def _delete(connection: AsyncConnection, ids: Sequence[int]) -> None:
-    for table in (account_health, objects):
+    for table in (account_health, objects, refreshes):
         await connection.execute(sa.delete(table).where(table.c.account_id.in_(ids)))
     await connection.execute(sa.delete(accounts).where(accounts.c.id.in_(ids)))
 

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 from headgate.config.settings import AccountSettings
 from headgate.errors import Conflict
-from headgate.pool.accounts import Credential
+from headgate.pool.accounts import Credential, Kind
 from headgate.storage.accounts import OWNER, SETTINGS, AccountDraft, AccountStore
 
 
 async def take_declared(store: AccountStore, declared: Sequence[AccountSettings]) -> None:
     """Raises Conflict for a name or a secret that the owner has put in already; nothing is changed then.
 
-    An account without an API key waits for a later release: a warning of `config/` says so.
+    Of an account that signs in the settings hold the start: tokens refreshed since stay.
     """
     owned = set(await store.names(origin=OWNER))
     for account in declared:
@@ -24,16 +24,16 @@ async def take_declared(store: AccountStore, declared: Sequence[AccountSettings]
                 f"The settings declare the account {account.name!r}, and one of that name was added by hand.",
                 hint=f"Rename one of them, or run `headgate account remove {account.name}`.",
             )
-    await store.declare(
-        [_draft(account, account.api_key.get_secret_value()) for account in declared if account.api_key]
-    )
+    await store.declare([_draft(account) for account in declared])
 
 
-def _draft(account: AccountSettings, api_key: str) -> AccountDraft:
+def _draft(account: AccountSettings) -> AccountDraft:
+    kind, secret = _credential(account)
     return AccountDraft(
         name=account.name,
         provider=account.provider,
-        secret=Credential(api_key),
+        kind=kind,
+        secret=secret,
         priority=account.priority,
         weight=account.weight,
         tier=account.tier,
@@ -41,4 +41,15 @@ def _draft(account: AccountSettings, api_key: str) -> AccountDraft:
         domain=account.domain,
         models=tuple(account.models),
         origin=SETTINGS,
+    )
+
+
+def _credential(account: AccountSettings) -> tuple[Kind, Credential]:
+    if account.api_key is not None:
+        return Kind.API_KEY, Credential(account.api_key.get_secret_value())
+    tokens = account.oauth
+    assert tokens is not None, "the settings refuse an account with neither"
+    refresh_token = None if tokens.refresh_token is None else tokens.refresh_token.get_secret_value()
+    return Kind.OAUTH, Credential(
+        tokens.access_token.get_secret_value(), refresh_token, expires_at=tokens.expires_at
     )

@@ -55,10 +55,30 @@ accounts = sa.Table(
     sa.Column("request_count", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("error_count", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("last_used_at", sa.BigInteger),
+    # Of an account that signed in; `secret` holds its tokens then.
+    sa.Column("signed_in_at", sa.BigInteger),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("token_version", sa.Integer, nullable=False, server_default=sa.text("0")),
+    # SHA-256 of the token that a settings or accounts file began with: what was refreshed since stays.
+    sa.Column("source_digest", sa.Text),
     sa.UniqueConstraint("name", name="accounts_name"),
     sa.UniqueConstraint("provider", "secret_digest", name="accounts_secret"),
     # An id is never given twice: history and late health records refer to it.
     sqlite_autoincrement=True,
+)
+
+# Who renews an account's tokens, until when nobody else may, and what came of the last time.
+refreshes = sa.Table(
+    "refreshes",
+    metadata,
+    sa.Column("account_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("holder", sa.Text),
+    sa.Column("held_until", sa.BigInteger),
+    sa.Column("began_at", sa.BigInteger),
+    sa.Column("failed_at", sa.BigInteger),
+    sa.Column("failure", sa.Text),
+    # With a failure and without this: only a new sign-in helps.
+    sa.Column("retry_at", sa.BigInteger),
 )
 
 # No foreign key: a health record may arrive after its account was removed, and must not stop a batch.

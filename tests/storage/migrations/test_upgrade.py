@@ -25,7 +25,7 @@ from headgate.storage.schema import metadata
 from headgate.storage.secrets import SecretBox
 from tests.storage.rows import attempt_row, request_row
 
-ALL = ["0001", "0002"]
+ALL = ["0001", "0002", "0003"]
 
 
 async def test_migrations_lead_to_the_schema(database: Database) -> None:
@@ -64,8 +64,8 @@ def _write_migration(folder: Path, body: str) -> None:
     (folder / "versions").mkdir(parents=True)
     for path in (migrations.FOLDER / "versions").glob("*.py"):
         (folder / "versions" / path.name).write_text(path.read_text())
-    (folder / "versions" / "v0003_broken.py").write_text(
-        "from alembic import op\nrevision = '0003'\ndown_revision = '0002'\n"
+    (folder / "versions" / "v9001_broken.py").write_text(
+        "from alembic import op\nrevision = '9001'\ndown_revision = '0003'\n"
         f"def upgrade():\n    op.execute('CREATE TABLE half (id INTEGER)')\n    {body}\n"
     )
 
@@ -82,7 +82,7 @@ async def test_d16_a_failing_migration_leaves_the_database_unchanged(
     """The message names the revision and the reason, and what it had made is gone."""
     before = await _tables(database)
     _write_migration(tmp_path / "migrations", body)
-    with pytest.raises(StorageError, match=r"^Migration failed: 0003: .*(nonsense|broken on purpose)"):
+    with pytest.raises(StorageError, match=r"^Migration failed: 9001: .*(nonsense|broken on purpose)"):
         async with database.write() as connection:
             await connection.run_sync(migrations.upgrade, tmp_path / "migrations")
     assert await _tables(database) == before
@@ -107,7 +107,7 @@ async def test_d16_a_column_that_is_there_already_is_harmless(database_url: str)
     async with opened.write() as connection:
         await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
         await connection.execute(sa.text("ALTER TABLE accounts DROP COLUMN last_used_at"))
-    assert await opened.upgrade() == ["0002"]
+    assert await opened.upgrade() == ["0002", "0003"]
     await opened.close()
 
 
@@ -124,13 +124,13 @@ async def test_a_copy_is_made_before_an_upgrade_of_what_holds_something(sqlite_u
     async with opened.write() as connection:
         await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
     await opened.upgrade()
-    copy = opened.path.with_name("headgate.db.before-0002")
+    copy = opened.path.with_name("headgate.db.before-0003")
     assert opened.copied_to == copy
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with closing(sqlite3.connect(copy)) as copied:
         assert copied.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
     names = sorted(path.name for path in copy.parent.glob("*.before-*"))
-    assert names == ["headgate.db.before-0001x", "headgate.db.before-0002", "headgate.db.before-0002x"]
+    assert names == ["headgate.db.before-0001x", "headgate.db.before-0002x", "headgate.db.before-0003"]
     await opened.close()
 
 
