@@ -272,6 +272,13 @@ class InvalidAccountName(HeadgateError):
     blame, next_step = Blame.OWNER, NextStep.STOP
 
 
+class ForeignDataUnreadable(HeadgateError):
+    """What another program, or a sealed export, holds cannot be read; nothing was changed."""
+
+    code, status = "foreign_data_unreadable", 400
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
 class ImportRefused(HeadgateError):
     """An import that cannot be taken whole; every reason is said and nothing was changed."""
 

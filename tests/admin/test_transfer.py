@@ -10,7 +10,15 @@ from headgate.admin.owner import Owner
 from headgate.pool.accounts import Credential
 from headgate.pool.faults import Fault
 from headgate.storage.accounts import SETTINGS, AccountDraft
+from headgate.storage.secrets import SecretBox
+from headgate.storage.sign_ins import SignInStore
 from tests.admin.conftest import add
+
+
+def _box(owner: Owner) -> SecretBox:
+    """The one that the owner's accounts are sealed in."""
+    assert owner.database.path is not None
+    return SecretBox.open_or_create(owner.database.path.parent)
 
 
 async def exported(owner: Owner) -> list[dict[str, Any]]:
@@ -44,9 +52,9 @@ async def test_what_went_out_comes_in_again(client: httpx.AsyncClient, owner: Ow
     for name in ("work", "spare"):
         await client.delete(f"/api/accounts/{name}")
     answer = await client.post("/api/import/accounts", json={"accounts": accounts})
-    assert answer.json() | {"dry_run": None} == {
+    assert answer.json() == {
         **{"added": ["work", "spare"], "changed": [], "unchanged": [], "conflicts": []},
-        "dry_run": None,
+        **{"kept": {}, "here_as": {}, "dry_run": False},
     }
     assert await exported(owner) == accounts
     again = (await client.post("/api/import/accounts", json={"accounts": accounts})).json()
@@ -120,3 +128,73 @@ async def test_a_conflict_that_only_the_database_knows_rolls_all_back(
     assert answer.status_code == 409
     assert [one.name for one in await owner.accounts.list()] == ["unseen"]
     assert owner.pool.by_name("new") is None
+
+
+TOKENS = {
+    **{"access_token": "sk-ant-oat-1", "refresh_token": "sk-ant-ort-1", "expires_at": 4_000_000_000.5},
+    "scopes": ["user:inference", "user:profile"],
+}
+
+
+async def test_tokens_travel_whole(client: httpx.AsyncClient, owner: Owner) -> None:
+    """Access and refresh token, end and scopes; a sign-in without a refresh token as well."""
+    few = {"access_token": "sk-ant-oat-2", "refresh_token": None, "expires_at": None, "scopes": []}
+    accounts = [{"name": "team", "oauth": TOKENS}, {"name": "short", "oauth": few}]
+    taken = await client.post("/api/import/accounts", json={"accounts": accounts})
+    assert taken.json()["added"] == ["team", "short"]
+    out = await exported(owner)
+    assert [one["oauth"] for one in out] == [TOKENS, few]
+    assert not any("api_key" in one for one in out)
+    for name in ("team", "short"):
+        await client.delete(f"/api/accounts/{name}")
+    assert (await client.post("/api/import/accounts", json={"accounts": out})).json()["added"]
+    assert await exported(owner) == out
+    without = (await client.get("/api/export/accounts")).json()["accounts"]
+    assert not any("oauth" in one for one in without)
+
+
+async def test_a_sign_in_that_was_refreshed_since_is_the_same(
+    client: httpx.AsyncClient, owner: Owner
+) -> None:
+    """Nothing puts back tokens that the provider no longer takes, not even `replace`."""
+    accounts = [{"name": "team", "oauth": TOKENS}]
+    await client.post("/api/import/accounts", json={"accounts": accounts})
+    living = owner.pool.by_name("team")
+    assert living is not None
+    signs_in = SignInStore(owner.database, _box(owner), owner.accounts, owner.clock)
+    renewed = await signs_in.keep(
+        living.id, Credential("sk-ant-oat-9", "sk-ant-ort-9", 4e9, ("a",)), version=0
+    )
+    assert renewed is not None
+    owner.pool.put(renewed)
+    for options in ({}, {"replace": True}, {"keep": True}):
+        again = await client.post("/api/import/accounts", json={"accounts": accounts, **options})
+        assert again.json()["unchanged"] == ["team"], again.text
+    assert (await exported(owner))[0]["oauth"]["refresh_token"] == "sk-ant-ort-9"
+
+
+async def test_what_is_here_is_kept_when_that_is_asked_for(client: httpx.AsyncClient, owner: Owner) -> None:
+    """Renamed and changed since, it stays; a name with another secret is still a conflict."""
+    accounts = [{"name": "work", "api_key": "sk-ant-work-secret"}, {"name": "team", "oauth": TOKENS}]
+    await client.post("/api/import/accounts", json={"accounts": accounts})
+    await client.patch("/api/accounts/work", json={"priority": 7})
+    await client.post("/api/accounts/team/rename", json={"name": "office"})
+    again = (await client.post("/api/import/accounts", json={"accounts": accounts, "keep": True})).json()
+    assert again["kept"] == {"work": "is here, with another priority", "team": "is here as office"}
+    assert (again["here_as"], again["added"], again["changed"]) == ({"team": "office"}, [], [])
+    other = [{"name": "work", "api_key": "sk-ant-other"}]
+    refused = await client.post("/api/import/accounts", json={"accounts": other, "keep": True})
+    assert (refused.status_code, "work: there is an account of that name" in refused.text) == (409, True)
+
+
+async def test_a_sign_in_may_take_the_place_of_a_key(client: httpx.AsyncClient, owner: Owner) -> None:
+    """With `replace`; and both at once are one too many."""
+    await add(client, "work")
+    accounts = [{"name": "work", "oauth": TOKENS}]
+    assert (await client.post("/api/import/accounts", json={"accounts": accounts})).status_code == 409
+    wanted = {"accounts": accounts, "replace": True}
+    assert (await client.post("/api/import/accounts", json=wanted)).json()["changed"] == ["work"]
+    assert (await client.get("/api/accounts/work")).json()["kind"] == "oauth"
+    both = [{"name": "work", "oauth": TOKENS, "api_key": "sk-ant-x"}]
+    answer = await client.post("/api/import/accounts", json={"accounts": both})
+    assert (answer.status_code, "sk-ant" in answer.text) == (400, False)

@@ -16,7 +16,7 @@ async def test_an_export_makes_the_same_accounts_elsewhere(headgate: Command, tm
     await headgate.add("spare")
     await headgate("account", "pause", "spare")
     file = tmp_path / "accounts.yaml"
-    arguments = ("account", "export", "--with-secrets", "--format", "yaml", "--output", str(file))
+    arguments = ("account", "export", "--plain", "--format", "yaml", "--output", str(file))
     written = await headgate(*arguments)
     assert (written.code, written.out) == (0, "")
     assert file.stat().st_mode & 0o777 == 0o600
@@ -29,8 +29,8 @@ async def test_an_export_makes_the_same_accounts_elsewhere(headgate: Command, tm
     assert (tried.code, tried.out) == (0, "Would add: work, spare\n")
     taken = await headgate("account", "import", str(file), **elsewhere)
     assert (taken.code, taken.out) == (0, "Added: work, spare\n"), taken.err
-    there = await headgate("account", "export", "--with-secrets", **elsewhere)
-    here = await headgate("account", "export", "--with-secrets")
+    there = await headgate("account", "export", "--plain", **elsewhere)
+    here = await headgate("account", "export", "--plain")
     assert there.out == here.out
     assert "sk-ant-sim-work" in here.out
     again = await headgate("account", "import", str(file), **elsewhere)
@@ -40,9 +40,9 @@ async def test_an_export_makes_the_same_accounts_elsewhere(headgate: Command, tm
 async def test_secrets_stay_where_they_are_unless_asked_for(headgate: Command) -> None:
     """And on a terminal they are asked about once more."""
     await headgate.add("work")
-    assert "sk-ant" not in (await headgate("account", "export")).out
+    assert "sk-ant" not in (await headgate("account", "export", "--no-secrets")).out
     for answer, code in (("n", 1), ("y", 0)):
-        async with headgate.on_terminal("account", "export", "--with-secrets") as terminal:
+        async with headgate.on_terminal("account", "export", "--plain") as terminal:
             await terminal.shows("Show every key in clear")
             assert "sk-ant" not in terminal.shown
             terminal.type(f"{answer}\n")
@@ -99,3 +99,68 @@ async def test_what_is_no_export_is_refused_with_its_place(
     assert why in outcome.err
     assert "mend:" in outcome.err
     assert "very-secret" not in outcome.err
+
+
+async def test_an_export_is_sealed_unless_that_is_waived(headgate: Command, tmp_path: Path) -> None:
+    """Keys and tokens travel whole; the passphrase opens them, another one or none does not."""
+    tokens = {"access_token": "sk-ant-oat-1", "refresh_token": "sk-ant-ort-1", "expires_at": 4e9}
+    accounts = [
+        {"name": "team", "oauth": {**tokens, "scopes": ["a b"]}},
+        {"name": "key", "api_key": "sk-ant-k"},
+    ]
+    await headgate("account", "import", "-", stdin=json.dumps(accounts))
+    file = tmp_path / "sealed.json"
+    export = ("account", "export", "--output", str(file))
+    assert (await headgate(*export)).code == 2
+    short = await headgate(*export, "--passphrase-stdin", stdin="short\n")
+    assert (short.code, "shorter than 8" in short.err) == (2, True)
+    assert not file.exists()
+    written = await headgate(*export, "--passphrase-stdin", stdin="a long passphrase\n")
+    assert (written.code, written.out) == (0, ""), written.err
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "sk-ant" not in file.read_text()
+    elsewhere = {"HEADGATE_DATA_DIR": str(tmp_path / "elsewhere")}
+    bring = ("account", "import", str(file))
+    for given, code in (({}, 2), ({"HEADGATE_PASSPHRASE": "another passphrase"}, 1)):
+        refused = await headgate(*bring, **elsewhere, **given)
+        assert (refused.code, refused.out) == (code, "")
+        assert "passphrase" in refused.err
+        assert "Unknown environment variable" not in refused.err
+    taken = await headgate(*bring, "--passphrase-stdin", stdin="a long passphrase\n", **elsewhere)
+    assert (taken.code, taken.out) == (0, "Added: team, key\n"), taken.err
+    again = await headgate(*bring, **elsewhere, HEADGATE_PASSPHRASE="a long passphrase")
+    assert again.out == "Unchanged: team, key\n"
+    there = await headgate("account", "export", "--plain", **elsewhere)
+    assert there.out == (await headgate("account", "export", "--plain")).out
+    assert there.json()["accounts"][0]["oauth"] == {**tokens, "scopes": ["a b"]}
+
+
+async def test_a_plain_export_can_be_pasted_into_the_settings(headgate: Command, tmp_path: Path) -> None:
+    """Its form is that of the setting `accounts`, tokens with it; what has no pause there is not paused."""
+    tokens = {
+        "access_token": "sk-ant-oat-1",
+        "refresh_token": "sk-ant-ort-1",
+        "expires_at": 4e9,
+        "scopes": ["a"],
+    }
+    await headgate("account", "import", "-", stdin=json.dumps([{"name": "team", "oauth": tokens}]))
+    found = (await headgate("account", "export", "--plain")).json()["accounts"][0]
+    settings = tmp_path / "pasted.yaml"
+    pasted = {name: value for name, value in found.items() if name not in ("email", "paused")}
+    settings.write_text(json.dumps({"accounts": [pasted]}))
+    assert (await headgate("config", "check", str(settings))).code == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--plain", "--no-secrets"),
+        ("--format", "yaml"),
+        ("--plain", "--passphrase-stdin"),
+        ("--no-secrets", "--passphrase-stdin"),
+    ],
+)
+async def test_contradictions_are_wrong_usage(headgate: Command, options: tuple[str, ...]) -> None:
+    """Before anything is read or asked for."""
+    refused = await headgate("account", "export", *options, stdin="a long passphrase")
+    assert (refused.code, refused.out) == (2, "")

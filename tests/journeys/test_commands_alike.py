@@ -22,7 +22,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("account show offcie", ""),
     ("account show office", ""),
     ("account import -", '[{"name": "more", "api_key": "sk-ant-sim-more"}]'),
-    ("account export --with-secrets", ""),
+    ("account export --plain", ""),
     ("account remove fixed --yes", ""),
     ("account remove more --yes", ""),
     ("account list", ""),

@@ -4,10 +4,11 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from headgate.config.fields import ACCOUNT_NAME_PATTERN
+from headgate.pool.accounts import Credential, Kind
 
 _NO_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._@+-]+")
 _MOST_NAME_CHARACTERS = 128
@@ -112,7 +113,42 @@ class NewName(Form):
     name: Name
 
 
+class CarriedTokens(Form):
+    """The tokens of an account that signed in."""
+
+    access_token: ApiKey
+    refresh_token: ApiKey | None = None
+    expires_at: Annotated[float, Field(ge=0, le=100_000_000_000, allow_inf_nan=False)] | None = Field(
+        default=None, description="Unix seconds; null: not stated."
+    )
+    scopes: list[Label] = Field(default_factory=list, max_length=100)
+
+
 class CarriedAccount(WholeAccount):
     """One account of an export: the names of the setting `accounts`, and whether it is paused."""
 
+    oauth: CarriedTokens | None = Field(default=None, description="In place of `api_key`: it signed in.")
     paused: bool = False
+
+    @model_validator(mode="after")
+    def _has_one_credential(self) -> "CarriedAccount":
+        if self.api_key is not None and self.oauth is not None:
+            raise ValueError("must hold api_key or oauth, not both")
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.API_KEY if self.oauth is None else Kind.OAUTH
+
+    @property
+    def credential(self) -> Credential | None:
+        """None where it was left out."""
+        if self.oauth is not None:
+            refresh = self.oauth.refresh_token
+            return Credential(
+                self.oauth.access_token.get_secret_value(),
+                None if refresh is None else refresh.get_secret_value(),
+                self.oauth.expires_at,
+                tuple(self.oauth.scopes),
+            )
+        return None if self.api_key is None else Credential(self.api_key.get_secret_value())

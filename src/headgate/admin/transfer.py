@@ -4,6 +4,8 @@ The form is that of the setting `accounts`, so that an export can also be pasted
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -13,8 +15,9 @@ from headgate.admin.account_forms import CarriedAccount, Form
 from headgate.admin.accounts import check_provider, declared_names, log
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.errors import AdminKeyRequired, ImportRefused
-from headgate.pool.accounts import Account, Credential
+from headgate.pool.accounts import Account, Kind
 from headgate.storage.accounts import AccountDraft
+from headgate.storage.credentials import source_digest
 
 router = APIRouter(prefix="/api", tags=["accounts"])
 
@@ -22,10 +25,18 @@ _FIELDS = ("provider", "base_url", "priority", "weight", "tier", "models", "emai
 _MOST_ACCOUNTS = 10_000
 
 
+class ExportedTokens(BaseModel):
+    access_token: str
+    refresh_token: str | None
+    expires_at: float | None = Field(description="Unix seconds.")
+    scopes: list[str]
+
+
 class ExportedAccount(BaseModel):
     name: str
     provider: str
     api_key: str | None = None
+    oauth: ExportedTokens | None = None
     base_url: str | None
     priority: int
     weight: int
@@ -43,6 +54,9 @@ class Export(BaseModel):
 class Import(Form):
     accounts: list[CarriedAccount] = Field(max_length=_MOST_ACCOUNTS)
     replace: bool = Field(default=False, description="Change accounts of these names instead of refusing.")
+    keep: bool = Field(
+        default=False, description="Leave accounts that are there as they are: for what was taken in before."
+    )
     dry_run: bool = Field(default=False, description="Only say what would be done.")
 
 
@@ -52,6 +66,8 @@ class Imported(BaseModel):
     added: list[str]
     changed: list[str]
     unchanged: list[str]
+    kept: dict[str, str] = Field(description="With `keep`: by name, how what is here differs, in words.")
+    here_as: dict[str, str] = Field(description="By name: that of the account which has this credential.")
     conflicts: list[str] = Field(description="Why not, in words; then nothing is done.")
     dry_run: bool
 
@@ -68,7 +84,7 @@ async def export_accounts(request: Request, owner: ItsOwner, secrets: WithSecret
     if with_secrets and request.scope.get("headgate.local_owner") is not True:
         raise AdminKeyRequired(
             "Secrets leave over the control socket only, whatever the key",
-            hint="headgate account export --with-secrets on the gateway's own machine.",
+            hint="headgate account export on the gateway's own machine.",
         )
     accounts = sorted((one.account for one in owner.pool.living.values()), key=lambda one: one.id)
     return Export(accounts=[_exported(one, with_secrets=with_secrets) for one in accounts])
@@ -76,8 +92,16 @@ async def export_accounts(request: Request, owner: ItsOwner, secrets: WithSecret
 
 def _exported(account: Account, *, with_secrets: bool) -> ExportedAccount:
     fields: dict[str, Any] = {field: getattr(account, field) for field in ("name", *_FIELDS)}
-    if with_secrets and account.credential is not None:
-        fields["api_key"] = account.credential.secret
+    credential = account.credential if with_secrets else None
+    if credential is not None and account.kind is Kind.OAUTH:
+        fields["oauth"] = ExportedTokens(
+            access_token=credential.secret,
+            refresh_token=credential.refresh_token,
+            expires_at=credential.expires_at,
+            scopes=list(credential.scopes),
+        )
+    elif credential is not None:
+        fields["api_key"] = credential.secret
     return ExportedAccount(**{**fields, "models": list(account.models)})
 
 
@@ -87,7 +111,8 @@ async def import_accounts(owner: ItsOwner, wanted: Import) -> Imported:
     for carried in wanted.accounts:
         check_provider(owner, carried.provider)
     async with owner.changing:
-        plan = await _plan(owner, wanted)
+        here = _Here(owner, await declared_names(owner), await owner.accounts.beginnings())
+        plan = _plan(here, wanted)
         if plan.conflicts and not wanted.dry_run:
             raise ImportRefused(
                 f"Nothing was imported: {'; '.join(plan.conflicts)}",
@@ -95,84 +120,112 @@ async def import_accounts(owner: ItsOwner, wanted: Import) -> Imported:
                 "accounts of the same name.",
             )
         if not wanted.dry_run:
-            await _take(owner, wanted, plan)
+            await _take(wanted, plan, here)
             log.info("Accounts imported: %s", ", ".join([*plan.added, *plan.changed]) or "none")
     return plan
 
 
-async def _plan(owner: Owner, wanted: Import) -> Imported:
-    declared = await declared_names(owner)
-    plan = Imported(added=[], changed=[], unchanged=[], conflicts=[], dry_run=wanted.dry_run)
+def _plan(here: "_Here", wanted: Import) -> Imported:
+    plan = Imported(
+        added=[], changed=[], unchanged=[], kept={}, here_as={}, conflicts=[], dry_run=wanted.dry_run
+    )
     plan.conflicts += _twice(wanted.accounts)
     for carried in wanted.accounts:
-        if why_not := _conflict(owner, carried, declared, replaces=wanted.replace):
+        twin = here.with_credential_of(carried)
+        if wanted.keep and twin is not None:
+            _keep(plan, carried, twin, here)
+        elif why_not := here.conflict(carried, twin, replaces=wanted.replace):
             plan.conflicts.append(f"{carried.name}: {why_not}")
-        elif (living := owner.pool.by_name(carried.name)) is None:
+        elif (living := here.owner.pool.by_name(carried.name)) is None:
             plan.added.append(carried.name)
-        elif _changes(carried, living.account):
+        elif here.changes(carried, living.account):
             plan.changed.append(carried.name)
         else:
             plan.unchanged.append(carried.name)
     return plan
 
 
+def _keep(plan: Imported, carried: CarriedAccount, twin: Account, here: "_Here") -> None:
+    """Its owner may have renamed and changed it since."""
+    differs = sorted(here.changes(carried, twin))
+    if twin.name != carried.name:
+        plan.here_as[carried.name] = twin.name
+        plan.kept[carried.name] = f"is here as {twin.name}"
+    elif differs:
+        plan.kept[carried.name] = f"is here, with another {', '.join(differs)}"
+    else:
+        plan.unchanged.append(carried.name)
+
+
 def _twice(accounts: list[CarriedAccount]) -> list[str]:
     names = Counter(one.name for one in accounts)
-    keys = Counter((one.provider, key) for one in accounts if (key := _key_of(one)))
     said = [f"{name}: is in it {count} times" for name, count in names.items() if count > 1]
-    return said + [
-        f"{', '.join(one.name for one in accounts if (one.provider, _key_of(one)) == key)}: have the same key"
-        for key, count in keys.items()
-        if count > 1
-    ]
+    by_secret: dict[tuple[str, str], list[str]] = {}
+    for one in accounts:
+        if (credential := one.credential) is not None:
+            secret = credential.refresh_token or credential.secret
+            by_secret.setdefault((one.provider, secret), []).append(one.name)
+    return said + [f"{', '.join(same)}: have the same key" for same in by_secret.values() if len(same) > 1]
 
 
-def _conflict(owner: Owner, carried: CarriedAccount, declared: set[str], *, replaces: bool) -> str | None:
-    """Why it cannot be taken; None: it can."""
-    there = owner.pool.by_name(carried.name)
-    if there is None and carried.api_key is None:
-        return "has no api_key (an export has them with --with-secrets)"
-    if there is not None and carried.name in declared and _changes(carried, there.account):
-        return "is declared in the settings, which would undo this at the next start"
-    if there is not None and not replaces and _changes(carried, there.account):
-        return "there is an account of that name"
-    secret = Credential(_key_of(carried)) if carried.api_key is not None else None
-    for living in owner.pool.living.values():
-        account = living.account
-        is_another = account.name != carried.name and account.provider == carried.provider
-        if is_another and secret is not None and account.credential == secret:
-            return f"has the same key as {account.name}"
-    return None
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """The accounts that are here, and how one that comes stands to them."""
+
+    owner: Owner
+    declared: set[str]
+    beginnings: Mapping[str, str]
+
+    def with_credential_of(self, carried: CarriedAccount) -> Account | None:
+        living = self.owner.pool.living.values()
+        found = [one.account for one in living if self._is_of(carried, one.account)]
+        return next((one for one in found if one.name == carried.name), found[0] if found else None)
+
+    def conflict(self, carried: CarriedAccount, twin: Account | None, *, replaces: bool) -> str | None:
+        """Why it cannot be taken; None: it can."""
+        there = self.owner.pool.by_name(carried.name)
+        if there is None and carried.credential is None:
+            return "has no api_key and no oauth (account export leaves them out with --no-secrets)"
+        if there is not None and carried.name in self.declared and self.changes(carried, there.account):
+            return "is declared in the settings, which would undo this at the next start"
+        if there is not None and not replaces and self.changes(carried, there.account):
+            return "there is an account of that name"
+        if twin is not None and twin.name != carried.name:
+            return f"has the same key as {twin.name}"
+        return None
+
+    def changes(self, carried: CarriedAccount, account: Account) -> dict[str, Any]:
+        """What would be different; a key that is left out stays as it is."""
+        found: dict[str, Any] = {}
+        for field in _FIELDS:
+            new, old = getattr(carried, field), getattr(account, field)
+            if (tuple(new) if field == "models" else new) != old:
+                found[field] = new
+        if carried.credential is not None and not self._is_of(carried, account):
+            found |= {"kind": carried.kind, "secret": carried.credential}
+        return found
+
+    def _is_of(self, carried: CarriedAccount, account: Account) -> bool:
+        """Tokens that were refreshed since are still those of the sign-in that they began with."""
+        new, old = carried.credential, account.credential
+        if new is None or carried.kind is not account.kind or carried.provider != account.provider:
+            return False
+        if carried.kind is Kind.OAUTH and self.beginnings.get(account.name) == source_digest(new):
+            return True
+        return old is not None and new == replace(old, version=new.version)
 
 
-def _changes(carried: CarriedAccount, account: Account) -> dict[str, Any]:
-    """What would be different; a key that is left out stays as it is."""
-    found: dict[str, Any] = {}
-    for field in _FIELDS:
-        new, old = getattr(carried, field), getattr(account, field)
-        if (tuple(new) if field == "models" else new) != old:
-            found[field] = new
-    if carried.api_key is not None and account.credential != Credential(_key_of(carried)):
-        found["secret"] = Credential(_key_of(carried))
-    return found
-
-
-def _key_of(carried: CarriedAccount) -> str:
-    return carried.api_key.get_secret_value() if carried.api_key is not None else ""
-
-
-async def _take(owner: Owner, wanted: Import, plan: Imported) -> None:
-    drafts, changes = [], {}
+async def _take(wanted: Import, plan: Imported, here: "_Here") -> None:
+    drafts, changes, owner = [], {}, here.owner
     for carried in wanted.accounts:
         if carried.name in plan.added:
+            assert carried.credential is not None, "or it would have been a conflict"
             fields = {field: getattr(carried, field) for field in _FIELDS}
-            secret = Credential(_key_of(carried))
-            drafts.append(
-                AccountDraft(**{**fields, "models": tuple(carried.models)}, name=carried.name, secret=secret)
-            )
+            fields |= {"models": tuple(carried.models), "kind": carried.kind, "secret": carried.credential}
+            drafts.append(AccountDraft(**fields, name=carried.name))
         elif carried.name in plan.changed:
             living = owner.pool.by_name(carried.name)
             assert living is not None
-            changes[carried.name] = _changes(carried, living.account)
+            changes[carried.name] = here.changes(carried, living.account)
     for account in await owner.accounts.take(drafts, changes):
         owner.pool.put(account)

@@ -12,8 +12,9 @@ import typer
 
 from headgate.cli import on_demand
 from headgate.cli.options import AsJson, ConfigPath
+from headgate.cli.passphrase import PassphraseStdin, known_passphrase, new_passphrase
 from headgate.cli.reach import change, look
-from headgate.cli.terminal import CommandFailed, confirm, err, out, print_failure, print_json
+from headgate.cli.terminal import CommandFailed, confirm, err, failing_as, out, print_failure, print_json
 
 _EXPORTING = "Cannot export the accounts"
 _IMPORTING = "Cannot import the accounts"
@@ -21,36 +22,65 @@ _MOST_BYTES = 16 << 20
 
 
 def export(
-    with_secrets: Annotated[
-        bool, typer.Option("--with-secrets", help="The keys as well, in clear. Guard what you get.")
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Keys and tokens in clear. Guard what you get.")
     ] = False,
+    no_secrets: Annotated[bool, typer.Option("--no-secrets", help="Without keys and tokens.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="A new file, for you alone (0600).")
     ] = None,
     form: Annotated[
-        Literal["json", "yaml"], typer.Option("--format", metavar="json|yaml", help="How it is written.")
+        Literal["json", "yaml"],
+        typer.Option("--format", metavar="json|yaml", help="How it is written, where it is not sealed."),
     ] = "json",
+    passphrase_stdin: PassphraseStdin = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before showing secrets.")] = False,
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write all accounts down, as `account import` and the setting `accounts` take them."""
-    if with_secrets and output is None and sys.stdout.isatty() and not yes:
+    """Write all accounts down, keys and tokens too, sealed with a passphrase; `account import` takes them."""
+    is_sealed = not (plain or no_secrets)
+    _refuse_contradictions(
+        plain=plain, no_secrets=no_secrets, is_sealed=is_sealed, form=form, passphrase_stdin=passphrase_stdin
+    )
+    if plain and output is None and sys.stdout.isatty() and not yes:
         confirm(
             "Show every key in clear on this terminal?",
             doing=_EXPORTING,
             why="keys would stand on the terminal in clear",
             mend="--output FILE keeps them to you; --yes shows them.",
         )
-    params = {"secrets": "true"} if with_secrets else {}
+    passphrase = new_passphrase(_EXPORTING, from_stdin=passphrase_stdin) if is_sealed else None
+    params = {} if no_secrets else {"secrets": "true"}
     found = look(config, "/api/export/accounts", doing=_EXPORTING, params=params)
     written = _as_json(found) if as_json or form == "json" else _as_yaml(found)
+    if passphrase is not None:
+        written = on_demand.sealed(written.encode(), passphrase)
     if output is None:
         out.file.write(written)
         return
     _write_new(output, written)
-    kind = "with their keys" if with_secrets else "without their keys"
+    kind = (
+        "without their keys" if no_secrets else "with their keys" if plain else "sealed with the passphrase"
+    )
     err.print(f"{len(found['accounts'])} accounts {kind} in {output}", soft_wrap=True, markup=False)
+
+
+def _refuse_contradictions(
+    *, plain: bool, no_secrets: bool, is_sealed: bool, form: str, passphrase_stdin: bool
+) -> None:
+    if plain and no_secrets:
+        why, mend = "--plain and --no-secrets exclude each other", "Leave one of them out."
+    elif is_sealed and form != "json":
+        why, mend = (
+            f"a sealed export is JSON, not {form}",
+            "--plain writes it open, --no-secrets without keys.",
+        )
+    elif passphrase_stdin and not is_sealed:
+        why, mend = "nothing is sealed, so there is no passphrase", "Leave --passphrase-stdin out."
+    else:
+        return
+    raise CommandFailed(_EXPORTING, why, mend, exit_code=2)
 
 
 def _as_json(found: Any) -> str:
@@ -99,12 +129,17 @@ def import_accounts(
         bool, typer.Option("--replace", help="Change accounts that are there, their keys too.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    passphrase_stdin: PassphraseStdin = False,
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
     """Take accounts in, from JSON or YAML; all of all files, or none. Accounts that are not named stay."""
+    if passphrase_stdin and "-" in files:
+        why = "standard input cannot hold both the file and the passphrase"
+        raise CommandFailed(_IMPORTING, why, "Name the file, or set HEADGATE_PASSPHRASE.", exit_code=2)
+    opened = _Opened(passphrase_stdin)
     wanted = {
-        "accounts": [account for file in files for account in _read(file)],
+        "accounts": [account for file in files for account in _read(file, opened)],
         "replace": replace,
         "dry_run": dry_run,
     }
@@ -117,7 +152,23 @@ def import_accounts(
         raise typer.Exit(1)
 
 
-def _read(file: str) -> list[Any]:
+class _Opened:
+    """Opens what is sealed. The passphrase is asked for once: several files of one import share it."""
+
+    def __init__(self, from_stdin: bool) -> None:
+        self._from_stdin = from_stdin
+        self._passphrase: str | None = None
+
+    def __call__(self, found: Any, where: str) -> Any:
+        if not on_demand.is_sealed(found):
+            return found
+        if self._passphrase is None:
+            self._passphrase = known_passphrase(_IMPORTING, where, from_stdin=self._from_stdin)
+        with failing_as(f"Cannot open {where}"):
+            return json.loads(on_demand.unsealed(found, self._passphrase))
+
+
+def _read(file: str, opened: _Opened) -> list[Any]:
     where = "standard input" if file == "-" else file
     try:
         content = _bytes_of(file)
@@ -125,6 +176,7 @@ def _read(file: str) -> list[Any]:
             raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
         text = content.decode("utf-8-sig")
         found = json.loads(text) if text.lstrip().startswith(("{", "[")) else on_demand.read_yaml(text)
+        found = opened(found, where)
         accounts = found["accounts"] if isinstance(found, dict) and "accounts" in found else found
         if not isinstance(accounts, list):
             raise ValueError("it has no list `accounts`")

@@ -34,6 +34,34 @@ def data_folder() -> Path:
     return places.data_folder(environment.with_upper_names({**below, **real}))
 
 
+def passphrase_variable() -> tuple[str, str | None]:
+    """Its name, and what it holds in this environment."""
+    from headgate.config import environment, places
+
+    return places.PASSPHRASE_VARIABLE, environment.current().get(places.PASSPHRASE_VARIABLE)
+
+
+def sealed(content: bytes, passphrase: str) -> str:
+    """See `moving.envelope.seal`."""
+    from headgate.moving import envelope
+
+    return envelope.seal(content, passphrase)
+
+
+def unsealed(found: dict[str, Any], passphrase: str) -> bytes:
+    """See `moving.envelope.open_sealed`."""
+    from headgate.moving import envelope
+
+    return envelope.open_sealed(found, passphrase)
+
+
+def is_sealed(found: object) -> bool:
+    """See `moving.envelope.is_sealed`."""
+    from headgate.moving import envelope
+
+    return envelope.is_sealed(found)
+
+
 def control_address(folder: Path) -> "AbstractContextManager[str]":
     """Where a gateway on this data folder listens for commands, as `connect` takes it."""
     from headgate.config import places

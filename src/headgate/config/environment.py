@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from headgate.config import places, table
 
 _PREFIX = "HEADGATE_"
-_NOT_SETTINGS = frozenset({places.CONFIG_VARIABLE, places.DATA_VARIABLE, places.SECRET_KEY_VARIABLE})
+_NOT_SETTINGS = frozenset(
+    {
+        places.CONFIG_VARIABLE,
+        places.DATA_VARIABLE,
+        places.SECRET_KEY_VARIABLE,
+        places.PASSPHRASE_VARIABLE,
+    }
+)
 _NULLS = frozenset({"null", "none"})
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 

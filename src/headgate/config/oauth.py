@@ -13,6 +13,7 @@ class OAuthTokens(Section):
     expires_at: float | None = setting(
         None, "When the access token expires.", unit="Unix seconds", ge=0, le=100_000_000_000
     )
+    scopes: Annotated[tuple[str, ...], Listed] = setting((), "Rights that came with them.", unit="list")
 
 
 class OAuthClient(Section):

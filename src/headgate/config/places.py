@@ -14,6 +14,8 @@ CONFIG_VARIABLE = "HEADGATE_CONFIG"
 DATA_VARIABLE = "HEADGATE_DATA_DIR"
 SECRET_KEY_VARIABLE = "HEADGATE_SECRET_KEY"
 """The encryption key itself; without it the key lies in a file beside the database."""
+PASSPHRASE_VARIABLE = "HEADGATE_PASSPHRASE"
+"""Of a sealed export, for the commands that write and read one."""
 
 _LONGEST_SOCKET_PATH = 103
 """Bytes: macOS's limit, the smaller one."""

@@ -55,10 +55,6 @@ class AccountDraft:
     origin: str = OWNER
     """`owner`: by command, API or page; `settings`: declared in the settings file."""
 
-    @property
-    def is_signed_in(self) -> bool:
-        return self.kind is Kind.OAUTH
-
 
 class AccountStore:
     """Every change is on the disk before it is answered."""
@@ -90,6 +86,14 @@ class AccountStore:
         async with self._database.read() as connection:
             found = await connection.execute(sa.select(accounts.c.name).where(accounts.c.origin == origin))
             return tuple(found.scalars())
+
+    async def beginnings(self) -> dict[str, str]:
+        """By name: the digest of the token with which the present sign-in of an account began here."""
+        wanted = sa.select(accounts.c.name, accounts.c.source_digest).where(
+            accounts.c.source_digest.is_not(None)
+        )
+        async with self._database.read() as connection:
+            return {row.name: row.source_digest for row in await connection.execute(wanted)}
 
     async def add(self, draft: AccountDraft) -> Account:
         """Conflict when the name is taken, or the same secret is there already."""
@@ -199,7 +203,6 @@ class AccountStore:
         values = _declared_values(draft)
         if row is None or not self._has_secret_of(draft, row):
             values |= await self._sealed(connection, draft.provider, draft.kind, draft.secret, row)
-            values["source_digest"] = credentials.source_digest(draft.secret) if draft.is_signed_in else None
         else:
             values["secret_digest"] = credentials.digests(self._secrets, self._opened(row))[0]
         if row is not None:
@@ -249,6 +252,7 @@ class AccountStore:
             "secret_digest": digests[0],
             "token_version": 0 if row is None else row["token_version"] + 1,
             "signed_in_at": int(self._clock.now() * 1000) if kind is Kind.OAUTH else None,
+            "source_digest": credentials.source_digest(credential) if kind is Kind.OAUTH else None,
             **credentials.in_the_clear(credential),
         }
 

@@ -51,5 +51,5 @@ def _credential(account: AccountSettings) -> tuple[Kind, Credential]:
     assert tokens is not None, "the settings refuse an account with neither"
     refresh_token = None if tokens.refresh_token is None else tokens.refresh_token.get_secret_value()
     return Kind.OAUTH, Credential(
-        tokens.access_token.get_secret_value(), refresh_token, expires_at=tokens.expires_at
+        tokens.access_token.get_secret_value(), refresh_token, tokens.expires_at, tokens.scopes
     )
