@@ -97,6 +97,33 @@ class SimulatedProvider:
         """Connections that clients hold open now, this question's own left out."""
         return int(self._control("GET", "connections")["open"]) - 1
 
+    # ---- people who sign in ----
+
+    def sign_in(self, **script: Any) -> None:
+        """Tell the sign-in server what to do: the fields of `provider.sign_in_script.SignInScript`."""
+        self._control("POST", "sign_in", script)
+
+    def grant(self, login: str, **fields: Any) -> dict[str, Any]:
+        """`access_token`, `refresh_token`, `expires_at`; with `lifetime_seconds=-1` expired already."""
+        granted: dict[str, Any] = self._control("POST", "grants", {"login": login, **fields})
+        return granted
+
+    def revoke(self, login: str) -> int:
+        """End every grant of this person; says how many there were."""
+        return int(self._control("POST", "revoke", {"login": login})["revoked"])
+
+    def sign_ins(self) -> dict[str, Any]:
+        """Counts and live tokens by login; under "" what came with a token that is nobody's."""
+        people: dict[str, Any] = self._control("GET", "sign_ins")
+        return people
+
+    def approve(self, user_code: str, login: str | None = None) -> None:
+        """Say yes on the page that a device sent its person to."""
+        self._control("POST", "device", {"user_code": user_code, "approved": True, "login": login})
+
+    def deny(self, user_code: str) -> None:
+        self._control("POST", "device", {"user_code": user_code, "approved": False})
+
     def _control(self, method: str, route: str, body: Any = None) -> Any:
         address = urlsplit(self.url)
         connection = HTTPConnection(address.hostname or "", address.port, timeout=_CONTROL_TIMEOUT_SECONDS)

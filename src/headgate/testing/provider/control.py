@@ -1,4 +1,4 @@
-"""The control plane under `/_sim/`: script, books, received bytes, reset."""
+"""The control plane under `/_sim/`: scripts, grants, books, received bytes, reset."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +7,7 @@ import msgspec
 from headgate.testing.provider.answer import Answer, json_answer
 from headgate.testing.provider.framing import Request
 from headgate.testing.provider.script import Script
+from headgate.testing.provider.sign_in_script import Decision, Login, NewGrant, SignInScript
 
 if TYPE_CHECKING:
     from headgate.testing.provider.simulator import Simulator
@@ -28,13 +29,24 @@ def control_answer(simulator: "Simulator", request: Request) -> Answer:
 
 
 def _control(simulator: "Simulator", request: Request) -> Any:
+    sign_in, body = simulator.sign_in, request.body
     match (request.method, request.path.removeprefix(CONTROL_PREFIX)):
         case ("POST", "script"):
-            simulator.script(msgspec.json.decode(request.body, type=Script))
+            simulator.script(msgspec.json.decode(body, type=Script))
         case ("POST", "reset"):
             simulator.reset()
         case ("POST", "record"):
-            simulator.books.keeps_bytes = msgspec.json.decode(request.body, type=_Record).bytes
+            simulator.books.keeps_bytes = msgspec.json.decode(body, type=_Record).bytes
+        case ("POST", "sign_in"):
+            sign_in.script(msgspec.json.decode(body, type=SignInScript))
+        case ("POST", "grants"):
+            return sign_in.grant(msgspec.json.decode(body, type=NewGrant), simulator.now())
+        case ("POST", "revoke"):
+            return {"revoked": sign_in.grants.revoke(msgspec.json.decode(body, type=Login).login)}
+        case ("POST", "device"):
+            sign_in.decide(msgspec.json.decode(body, type=Decision))
+        case ("GET", "sign_ins"):
+            return sign_in.grants.summary(simulator.now())
         case ("GET", "books"):
             return simulator.books.summary(with_requests=request.query.get("requests") != "no")
         case ("GET", "received"):

@@ -16,6 +16,7 @@ from headgate.testing.provider.limits import scripted_refusal
 from headgate.testing.provider.messages import with_error_event
 from headgate.testing.provider.routes import Call, Routes, read_call
 from headgate.testing.provider.script import Pacing, Rule, RuleBook, Script
+from headgate.testing.provider.sign_in import SignInServer
 
 if TYPE_CHECKING:
     from headgate.testing.provider.connection import Connection
@@ -30,7 +31,7 @@ class Simulator:
     """Everything that one simulated provider knows. `origin` is set once its port is known."""
 
     def __init__(self, now: Callable[[], float], books: Books) -> None:
-        self._now = now
+        self.now = now
         self.books = books
         self.origin = ""
         self.connections: set[Connection] = set()
@@ -38,12 +39,13 @@ class Simulator:
         self.reset()
 
     def reset(self) -> None:
-        """Forget accounts, objects, scripts and books; connections stay."""
+        """Forget accounts, objects, grants, scripts and books; connections stay."""
         self._accounts: dict[str, Account] = {}
         self._defaults: list[Script] = []
         self._shared_rules = RuleBook([])
         self._early_rules = False
         self._routes = Routes()
+        self.sign_in = SignInServer()
         self.books.reset()
 
     # ---- script ----
@@ -51,18 +53,18 @@ class Simulator:
     def script(self, script: Script) -> None:
         self._early_rules |= any(rule.fault == "early_answer" for rule in script.rules or ())
         if script.key != "*":
-            self._account(script.key).apply(script, self._now())
+            self._account(script.key).apply(script, self.now())
             return
         if script.rules is not None:
             self._shared_rules = RuleBook(script.rules)
         self._defaults.append(script)
         for account in self._accounts.values():
-            account.apply(script, self._now())
+            account.apply(script, self.now())
 
     def _account(self, key: str) -> Account:
         account = self._accounts.get(key)
         if account is None:
-            account = Account(key, len(self._accounts) + 1, self._now(), self._defaults)
+            account = Account(key, len(self._accounts) + 1, self.now(), self._defaults)
             self._accounts[key] = account
         return account
 
@@ -76,9 +78,11 @@ class Simulator:
 
     def answer_before_body(self, request: Request) -> tuple[Entry, Delivery] | None:
         """The answer to a request whose body is still on its way, where a rule asks for one."""
-        if not self._early_rules or not request.key.startswith(_KEY_PREFIX):
+        name = self._name(request)
+        is_known = name.startswith(_KEY_PREFIX) or name != request.key
+        if not self._early_rules or not is_known:
             return None
-        account = self._account(request.key)
+        account = self._account(name)
         rule = account.rules.match_early(request.path) or self._shared_rules.match_early(request.path)
         if rule is None:
             return None
@@ -95,6 +99,8 @@ class Simulator:
             return Entry(0, "", keeps_bytes=False), plan(control_answer(self, request), Pacing())
         entry = self._open(request)
         entry.received(request.head, request.body)
+        if self.sign_in.serves(request.path):
+            return entry, self.sign_in.deliver(request, entry, self.origin, self.now())
         try:
             account = self._authenticate(request)
         except ProviderError as error:
@@ -111,23 +117,31 @@ class Simulator:
     def _open(self, request: Request) -> Entry:
         self._request_count += 1
         entry = self.books.open_entry(f"req_011CSim{self._request_count:017d}")
-        entry.key, entry.path = request.key, request.path
+        entry.key, entry.path = self._name(request), request.path
         return entry
+
+    def _name(self, request: Request) -> str:
+        """The caller in books and scripts: the API key, or whoever signed in for this token."""
+        is_bearer = not request.header(b"x-api-key")
+        return (is_bearer and self.sign_in.grants.login_of(request.key)) or request.key
 
     def _authenticate(self, request: Request) -> Account:
         if request.path == "/" or not request.path.startswith("/v1/"):
             raise ProviderError(404, "Not found")
         if not request.key:
             raise ProviderError(401, "x-api-key header is required")
-        if not request.key.startswith(_KEY_PREFIX):
-            is_bearer = not request.header(b"x-api-key")
-            raise ProviderError(401, "Invalid bearer token" if is_bearer else "invalid x-api-key")
+        name = request.key
+        if not name.startswith(_KEY_PREFIX):
+            if request.header(b"x-api-key"):
+                raise ProviderError(401, "invalid x-api-key")
+            betas = b",".join(value for header, value in request.headers if header == b"anthropic-beta")
+            name = self.sign_in.grants.authenticate(name, betas.decode("latin-1"), self.now())
         if not request.header(b"anthropic-version"):
             raise ProviderError(400, "anthropic-version: header is required")
-        return self._account(request.key)
+        return self._account(name)
 
     def _answer_for(self, account: Account, request: Request, entry: Entry) -> Delivery:
-        call = Call(request, account, self._now(), self.origin)
+        call = Call(request, account, self.now(), self.origin)
         rule: Rule | None = None
         try:
             self._check_size(request)
@@ -191,7 +205,7 @@ class Simulator:
     def _dressed(self, answer: Answer, account: Account | None, entry: Entry, request: Request) -> Answer:
         """The headers that stand on every answer, and the content coding."""
         entry.status = answer.status
-        now = self._now()
+        now = self.now()
         scripted = {name for name, _ in answer.headers}
         limits = account.headers(now) if account is not None and entry.fault != "429" else []
         answer.headers = [
