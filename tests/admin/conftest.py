@@ -11,6 +11,8 @@ import pytest
 from headgate.admin.app import build_app
 from headgate.admin.configuration import Configuration
 from headgate.admin.owner import Owner
+from headgate.assembly import parts
+from headgate.assembly.stores import Stores
 from headgate.clock import SystemClock
 from headgate.config.loading import load_settings
 from headgate.config.settings import Settings
@@ -21,8 +23,10 @@ from headgate.record.replay import Counts
 from headgate.record.supervisor import RecorderReport
 from headgate.storage.accounts import AccountStore
 from headgate.storage.database import open_database
+from headgate.storage.health import HealthStore
 from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
+from headgate.storage.sign_ins import SignInStore
 from headgate.upstream.client import UpstreamClient
 from tests.admin.serving import served
 
@@ -61,12 +65,27 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
     async def apply(settings: Settings) -> None:
         pool.strategy = settings.routing.strategy
 
+    configuration = Configuration(load_settings({}, {}, tmp_path / "config.yaml"), apply=apply)
+    box = SecretBox.open_or_create(tmp_path)
+    accounts = AccountStore(database, box, clock)
+    stores = Stores(
+        database, tmp_path, box, accounts, SignInStore(database, box, accounts, clock), HealthStore(database)
+    )
+    sign_in = parts.signing_in_of(
+        stores,
+        pool,
+        upstream,
+        clock,
+        providers={provider.name: provider},
+        settings=configuration.settings,
+    )
     yield Owner(
-        configuration=Configuration(load_settings({}, {}, tmp_path / "config.yaml"), apply=apply),
+        configuration=configuration,
         clock=clock,
         version="1.2.3",
         database=database,
-        accounts=AccountStore(database, SecretBox.open_or_create(tmp_path), clock),
+        accounts=accounts,
+        sign_in=sign_in,
         requests=RequestStore(database),
         pool=pool,
         upstream=upstream,
@@ -74,6 +93,7 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
         process=relaying,
         started_at=clock.now(),
     )
+    await sign_in.close()
     await upstream.close()
     await database.close()
 

@@ -89,6 +89,19 @@ class NewAccount(WholeAccount):
     api_key: ApiKey
 
 
+class SignInOptions(Form):
+    """What an account that signs in is to have besides its tokens."""
+
+    provider: str = "anthropic"
+    base_url: BaseUrl | None = None
+    priority: Priority = 0
+    weight: Share = 1
+    tier: Share = 1
+    models: list[Model] = Field(default_factory=list, max_length=1000)
+    email: Label | None = None
+    domain: Label | None = None
+
+
 class AccountChange(Form):
     """Only the fields that are sent change; `null` empties one that may be empty."""
 

@@ -14,7 +14,7 @@ from headgate.admin.account_forms import AccountChange, NewAccount, NewName, New
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.views import AccountView, account_view
 from headgate.errors import Conflict, InvalidRequest, UnknownAccount
-from headgate.pool.accounts import Account, Credential
+from headgate.pool.accounts import Account, Credential, Kind
 from headgate.pool.living import LivingAccount
 from headgate.storage.accounts import SETTINGS, AccountDraft
 
@@ -51,7 +51,7 @@ async def add_account(owner: ItsOwner, wanted: NewAccount) -> AccountView:
     async with owner.changing:
         added = await owner.accounts.add(draft)
         log.info("Account %s added: provider %s", added.name, added.provider)
-        return _in_force(owner, added)
+        return view_in_force(owner, added)
 
 
 @router.get("/{name}", operation_id="get_account")
@@ -70,7 +70,7 @@ async def change_account(owner: ItsOwner, name: ItsName, change: AccountChange) 
         await _refuse_declared(owner, name, "would have its old values again at the next start")
         changed = await owner.accounts.update(name, changes)
         log.info("Account %s changed: %s", name, ", ".join(sorted(change.model_fields_set)) or "nothing")
-        return _in_force(owner, changed)
+        return view_in_force(owner, changed)
 
 
 @router.post("/{name}/rename", operation_id="rename_account")
@@ -81,7 +81,7 @@ async def rename_account(owner: ItsOwner, name: ItsName, wanted: NewName) -> Acc
         await _refuse_declared(owner, name, "would come back under its old name, without its health")
         renamed = await owner.accounts.update(name, {"name": wanted.name})
         log.info("Account %s renamed to %s", name, wanted.name)
-        return _in_force(owner, renamed)
+        return view_in_force(owner, renamed)
 
 
 @router.delete("/{name}", operation_id="remove_account")
@@ -103,7 +103,7 @@ async def pause_account(owner: ItsOwner, name: ItsName) -> AccountView:
         find(owner, name)
         paused = await owner.accounts.update(name, {"paused": True})
         log.info("Account %s paused", name)
-        return _in_force(owner, paused)
+        return view_in_force(owner, paused)
 
 
 @router.post("/{name}/resume", operation_id="resume_account")
@@ -114,7 +114,7 @@ async def resume_account(owner: ItsOwner, name: ItsName) -> AccountView:
         account = await owner.accounts.update(name, {"paused": False})
         owner.pool.resume(name)
         log.info("Account %s resumed", name)
-        return _in_force(owner, account)
+        return view_in_force(owner, account)
 
 
 @router.post("/{name}/reauth", operation_id="reauth_account")
@@ -122,16 +122,24 @@ async def reauth_account(owner: ItsOwner, name: ItsName, renewed: NewSecret) -> 
     """A new secret takes the old one's place; what the old one was refused or limited for is over."""
     async with owner.changing:
         find(owner, name)
-        await _refuse_declared(owner, name, "would have its old secret again at the next start")
+        await refuse_declared_key(owner, name)
         secret = Credential(renewed.api_key.get_secret_value())
-        renewed_account = await owner.accounts.update(name, {"secret": secret})
+        changes = {"secret": secret, "kind": Kind.API_KEY}
+        renewed_account = await owner.accounts.update(name, changes)
         log.info("Account %s has a new secret", name)
-        return _in_force(owner, renewed_account)
+        return view_in_force(owner, renewed_account)
 
 
 async def declared_names(owner: Owner) -> set[str]:
     """The accounts that the settings file declares, whose values are written over at every start."""
     return set(await owner.accounts.names(origin=SETTINGS))
+
+
+async def refuse_declared_key(owner: Owner, name: str) -> None:
+    """A declared key comes back at the next start. Tokens do not: the settings hold only the first ones."""
+    living = find(owner, name)
+    if living.account.kind is Kind.API_KEY:
+        await _refuse_declared(owner, name, "would have its old secret again at the next start")
 
 
 async def _refuse_declared(owner: Owner, name: str, what: str, *, or_else: str = "") -> None:
@@ -143,7 +151,7 @@ async def _refuse_declared(owner: Owner, name: str, what: str, *, or_else: str =
         )
 
 
-def _in_force(owner: Owner, account: Account) -> AccountView:
+def view_in_force(owner: Owner, account: Account) -> AccountView:
     """The saved account takes the place of the old one in the pool; its health stays."""
     owner.pool.put(account)
     return view_of(owner, find(owner, account.name))

@@ -22,7 +22,7 @@ from headgate.access.origins import host_name, host_of, is_loopback
 from headgate.admin.problems import from_error, problem
 from headgate.errors import AdminKeyRequired, GatewayFault
 
-OPEN_PATHS = frozenset({"/health", "/healthz", "/ready"})
+OPEN_PATHS = frozenset({"/health", "/healthz", "/ready", "/oauth/callback"})
 
 IS_OWNER = "headgate.owner"
 """In the scope of every request behind the door; open paths tell the owner more than others."""

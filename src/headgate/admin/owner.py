@@ -15,6 +15,7 @@ from headgate.admin.configuration import Configuration, Swap
 from headgate.clock import Clock
 from headgate.config.changing import Changed
 from headgate.config.settings import Settings
+from headgate.oauth.signing_in import SigningIn
 from headgate.pool.pool import Pool
 from headgate.record.supervisor import RecorderReport
 from headgate.storage.accounts import AccountStore
@@ -78,6 +79,7 @@ class Owner:
     requests: RequestStore
     pool: Pool
     upstream: UpstreamClient
+    sign_in: SigningIn
     providers: Collection[str]
     process: GatewayProcess | None = None
     url: str = ""

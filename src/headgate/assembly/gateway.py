@@ -128,10 +128,11 @@ class Gateway:
             clock, outbox, keepalive_seconds=keepalive_seconds, own_address=tcp.getsockname()
         )
         closing.push_async_callback(upstream.close)
-        tokens = parts.refresher_of(
+        sign_in = parts.signing_in_of(
             stores, pool, upstream, clock, providers=self._providers, settings=settings
         )
-        closing.push_async_callback(tokens.close)
+        closing.push_async_callback(sign_in.close)
+        tokens = sign_in.refresher
         self._tasks.spawn(Schedule(pool, tokens, clock).run(), name="tokens ahead of time")
         planner = await parts.planner_of(stores, pool, self._providers, journal, clock)
         relay = parts.relay_of(
@@ -165,6 +166,7 @@ class Gateway:
             clock,
             providers=self._providers,
             upstream=upstream,
+            sign_in=sign_in,
             settle=recorder.settle,
             process=process,
             url=_url_of(tcp),

@@ -15,8 +15,10 @@ from headgate.assembly.stores import Stores
 from headgate.clock import Clock
 from headgate.config.exposure import is_loopback
 from headgate.config.settings import RoutingSettings, Settings
+from headgate.oauth.attempts import Attempts
 from headgate.oauth.refresh import Refresher
 from headgate.oauth.registration import Registrations
+from headgate.oauth.signing_in import SigningIn
 from headgate.oauth.token_endpoint import TokenEndpoint
 from headgate.pool.living import LivingAccount
 from headgate.pool.objects import Objects
@@ -108,7 +110,7 @@ async def planner_of(
     return Planner(pool, objects, providers, on_object=on_object)
 
 
-def refresher_of(
+def signing_in_of(
     stores: Stores,
     pool: Pool,
     upstream: UpstreamClient,
@@ -116,12 +118,13 @@ def refresher_of(
     *,
     providers: dict[str, Provider],
     settings: Settings,
-) -> Refresher:
+) -> SigningIn:
     """Each process is another holder of turns, also after a restart under the same number."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     registrations = Registrations(providers, settings.providers)
     endpoint = TokenEndpoint(upstream, clock)
-    return Refresher(pool, stores.sign_ins, endpoint, registrations, clock, holder=holder)
+    refresher = Refresher(pool, stores.sign_ins, endpoint, registrations, clock, holder=holder)
+    return SigningIn(Attempts(clock), endpoint, refresher)
 
 
 def relay_of(
@@ -174,6 +177,7 @@ def owner_of(
     clock: Clock,
     *,
     upstream: UpstreamClient,
+    sign_in: SigningIn,
     providers: dict[str, Provider],
     settle: Callable[[], Awaitable[bool]],
     process: GatewayProcess | None = None,
@@ -189,6 +193,7 @@ def owner_of(
         requests=RequestStore(stores.database),
         pool=pool,
         upstream=upstream,
+        sign_in=sign_in,
         providers=set(providers),
         process=process,
         url=url,

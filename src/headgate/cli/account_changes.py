@@ -5,13 +5,14 @@ from typing import Annotated, Any
 import typer
 
 from headgate.cli.options import AccountName, AsJson, ConfigPath
-from headgate.cli.reach import account_path, change, look
-from headgate.cli.terminal import CommandFailed, out, print_json
+from headgate.cli.reach import account_path, change
+from headgate.cli.terminal import CommandFailed, clock_time, out, print_json
 
 NONE = "none"
 """Typed where a value is to be taken away."""
 
-OAuth = Annotated[bool, typer.Option("--oauth", hidden=True, help="Sign in instead of giving a key.")]
+OAuth = Annotated[bool, typer.Option("--oauth", help="Sign in with a browser instead of giving a key.")]
+Device = Annotated[bool, typer.Option("--device", help="Sign in with a code, on any other device.")]
 Proxy = Annotated[str | None, typer.Option("--proxy", metavar="U", hidden=True, help="Outbound proxy.")]
 Prefix = Annotated[str | None, typer.Option("--prefix", metavar="P", hidden=True, help="Model prefix.")]
 
@@ -31,7 +32,6 @@ def set_account(
     domain: Annotated[
         str | None, typer.Option(metavar="D", help="Team or domain it belongs to; none: to no one.")
     ] = None,
-    oauth: OAuth = False,
     proxy: Proxy = None,
     prefix: Prefix = None,
     config: ConfigPath = None,
@@ -39,7 +39,7 @@ def set_account(
 ) -> None:
     """Change an account: what is named, and nothing else. In force from the next request on."""
     doing = f"Cannot change the account {name}"
-    refuse_unavailable(doing, oauth=oauth, proxy=proxy, prefix=prefix)
+    refuse_unavailable(doing, proxy=proxy, prefix=prefix)
     given = {"priority": priority, "weight": weight, "tier": tier, "base_url": base_url, "domain": domain}
     changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     for field in ("base_url", "domain"):
@@ -70,22 +70,17 @@ def rename(
 
 
 def refresh(name: AccountName, config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """Fetch a new access token. An API key has none, so there is nothing to fetch for it."""
+    """Fetch a new access token now. An API key has none, so there is nothing to fetch for it."""
     doing = f"Cannot refresh the account {name}"
-    account = look(config, account_path(name), doing=doing)
-    raise CommandFailed(
-        doing,
-        f"it is of the kind {account['kind']}, and an API key does not expire",
-        f"headgate account test {name} sees whether the key is taken, headgate account reauth {name} gives "
-        "it a new one.",
-    )
+    account = change(config, "POST", account_path(name, "/refresh"), doing=doing)
+    until = clock_time(account["expires_at"])
+    print_change(account, f"Account {name} has a new token, good until {until}", as_json=as_json)
 
 
-def refuse_unavailable(doing: str, *, oauth: bool, proxy: str | None, prefix: str | None) -> None:
+def refuse_unavailable(doing: str, *, proxy: str | None, prefix: str | None) -> None:
     """What is not there must not look as if it had been taken."""
-    wanted = {"--oauth": oauth, "--proxy": proxy is not None, "--prefix": prefix is not None}
+    wanted = {"--proxy": proxy is not None, "--prefix": prefix is not None}
     mends = {
-        "--oauth": "Give the account an API key instead: --api-key-stdin < FILE",
         "--proxy": "Leave it out: the account is reached directly.",
         "--prefix": "Leave it out, and name the account's models with --model.",
     }

@@ -8,7 +8,8 @@ import typer
 from rich.text import Text
 
 from headgate.cli import account_changes, account_probe, account_transfer
-from headgate.cli.account_changes import OAuth, Prefix, Proxy, print_change, refuse_unavailable
+from headgate.cli.account_changes import Device, OAuth, Prefix, Proxy, print_change, refuse_unavailable
+from headgate.cli.account_sign_in import sign_in
 from headgate.cli.fitting import print_fitting
 from headgate.cli.options import AccountName, AsJson, ConfigPath, NewAccountName
 from headgate.cli.reach import account_path, change, look
@@ -48,18 +49,17 @@ def add(
     ] = None,
     domain: Annotated[str | None, typer.Option(metavar="D", help="Team or domain it belongs to.")] = None,
     oauth: OAuth = False,
+    device: Device = False,
     proxy: Proxy = None,
     prefix: Prefix = None,
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put an account in. A running gateway uses it from the next request on."""
+    """Put an account in, with an API key or by signing in. A running gateway uses it at once."""
     doing = f"Cannot add the account {name}"
-    refuse_unavailable(doing, oauth=oauth, proxy=proxy, prefix=prefix)
+    refuse_unavailable(doing, proxy=proxy, prefix=prefix)
     wanted: dict[str, Any] = {
-        "name": name,
         "provider": provider,
-        "api_key": read_key(f"headgate account add {name}", from_stdin=api_key_stdin),
         "base_url": base_url,
         "priority": priority,
         "weight": weight,
@@ -67,7 +67,13 @@ def add(
         "models": model or [],
         "domain": domain,
     }
-    account = change(config, "POST", "/api/accounts", doing=doing, body=wanted)
+    if oauth or device:
+        _refuse_both(doing, name, api_key_stdin=api_key_stdin)
+        account = sign_in(config, {**wanted, "account": name}, doing=doing, by_device=device)
+    else:
+        key = read_key(f"headgate account add {name}", from_stdin=api_key_stdin)
+        body = {**wanted, "name": name, "api_key": key}
+        account = change(config, "POST", "/api/accounts", doing=doing, body=body)
     print_change(account, f"Account {name} added", as_json=as_json)
 
 
@@ -113,13 +119,21 @@ def resume(name: AccountName, config: ConfigPath = None, as_json: AsJson = False
 def reauth(
     name: AccountName,
     api_key_stdin: KeyFromStdin = False,
+    oauth: OAuth = False,
+    device: Device = False,
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give an account a new secret: after the old one was revoked, refused or replaced."""
+    """Give an account a new secret, or sign it in again: its name, history and settings stay."""
     doing = f"Cannot re-authorise the account {name}"
-    body = {"api_key": read_key(f"headgate account reauth {name}", from_stdin=api_key_stdin)}
-    account = change(config, "POST", account_path(name, "/reauth"), doing=doing, body=body)
+    if not (oauth or device or api_key_stdin):
+        oauth = look(config, account_path(name), doing=doing)["kind"] == "oauth"
+    if oauth or device:
+        _refuse_both(doing, name, api_key_stdin=api_key_stdin)
+        account = sign_in(config, {"account": name, "reauth": True}, doing=doing, by_device=device)
+    else:
+        body = {"api_key": read_key(f"headgate account reauth {name}", from_stdin=api_key_stdin)}
+        account = change(config, "POST", account_path(name, "/reauth"), doing=doing, body=body)
     print_change(account, f"Account {name} re-authorised", as_json=as_json)
 
 
@@ -140,6 +154,12 @@ def remove(
         )
     account = change(config, "DELETE", account_path(name), doing=doing)
     print_change(account, f"Account {name} removed", as_json=as_json)
+
+
+def _refuse_both(doing: str, name: str, *, api_key_stdin: bool) -> None:
+    if api_key_stdin:
+        why = "an account has an API key or signs in, not both"
+        raise CommandFailed(doing, why, f"Leave one out: headgate account add {name} --oauth", exit_code=2)
 
 
 def read_key(command: str, *, from_stdin: bool) -> str:

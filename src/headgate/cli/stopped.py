@@ -59,6 +59,9 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
             warn(warning)
         configuration = Configuration(loaded, apply=partial(_apply, pool))
         upstream = UpstreamClient(clock, Outbox())
+        sign_in = parts.signing_in_of(
+            stores, pool, upstream, clock, providers=providers, settings=loaded.settings
+        )
         try:
             yield parts.owner_of(
                 configuration,
@@ -66,10 +69,12 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
                 pool,
                 clock,
                 upstream=upstream,
+                sign_in=sign_in,
                 providers=providers,
                 settle=partial(_settle, stores, clock),
             )
         finally:
+            await sign_in.close()
             await upstream.close()
         states = {account_id: living.to_state() for account_id, living in changed.items()}
         await stores.health.save(states, at_ms=round(clock.now() * 1000))

@@ -193,6 +193,8 @@ class AccountStore:
 
     def _has_secret_of(self, draft: AccountDraft, row: sa.RowMapping) -> bool:
         """What was refreshed since is still the sign-in that the declaration began."""
+        if row["kind"] != draft.kind:
+            return False
         if draft.kind is Kind.OAUTH and self._credential(row) is not None:
             return bool(row["source_digest"] == credentials.source_digest(draft.secret))
         return self._credential(row) == draft.secret
