@@ -69,6 +69,12 @@ def test_access_token_opens_the_api_and_is_kept_under_its_login(provider: Simula
     assert provider.books()["keys"][_LOGIN]["statuses"] == {"200": 2, "503": 1}
 
 
+def test_early_answer_strikes_a_person_too(provider: SimulatedProvider) -> None:
+    provider.script(_LOGIN, rules=[{"fault": "early_answer", "status": 429, "ending": "clean", "times": 1}])
+    token = provider.grant(_LOGIN)["access_token"]
+    assert [_call(provider, token)[0] for _ in range(2)] == [429, 200]
+
+
 def test_access_token_needs_the_beta_flag(provider: SimulatedProvider) -> None:
     token = provider.grant(_LOGIN)["access_token"]
     status, answer = _call(provider, token, betas="files-api-2025-04-14")

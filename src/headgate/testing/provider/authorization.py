@@ -67,9 +67,9 @@ class Authorizations:
             return "Missing client_id parameter"
         if script.client_ids is not None and known not in script.client_ids:
             return "Client not found"
-        parts = urlsplit(redirect)
-        is_sane = parts.scheme in ("http", "https") and parts.hostname and not parts.fragment
-        if not is_sane or (script.redirect_uris is not None and redirect not in script.redirect_uris):
+        if not _is_sane(redirect) or (
+            script.redirect_uris is not None and redirect not in script.redirect_uris
+        ):
             return f"Redirect URI {redirect} is not supported by client."
         return ""
 
@@ -104,6 +104,15 @@ class Authorizations:
 def _challenge(verifier: str) -> str:
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _is_sane(redirect: str) -> bool:
+    try:
+        parts = urlsplit(redirect)
+    except ValueError:
+        return False
+    is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.fragment
+    return is_web and redirect.isascii() and redirect.isprintable()
 
 
 def _back(redirect: str, query: dict[str, str], found: dict[str, str]) -> Answer | None:
