@@ -131,7 +131,7 @@ class Gateway:
         sign_in = parts.signing_in_of(
             stores, pool, upstream, clock, providers=self._providers, settings=settings
         )
-        closing.push_async_callback(sign_in.close)
+        closing.push_async_callback(sign_in.close, self._hurry)
         tokens = sign_in.refresher
         self._tasks.spawn(Schedule(pool, tokens, clock).run(), name="tokens ahead of time")
         planner = await parts.planner_of(stores, pool, self._providers, journal, clock)
@@ -189,6 +189,8 @@ class Gateway:
         stores = Stores.on(database, self._loaded, self._clock)
         stores.secrets.refuse_broken()
         await catch_up(stores.folder / "journal", database, self._clock)
+        if database.path is not None:  # of SQLite this gateway is the only one
+            await stores.sign_ins.end_turns_of_the_dead()
         await take_declared(stores.accounts, self._settings.accounts)
         return stores
 

@@ -9,8 +9,9 @@ the gateway's stop.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from asyncio import FIRST_COMPLETED
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from random import Random
 
 from headgate.clock import Clock
@@ -24,8 +25,9 @@ from headgate.pool.pool import Pool
 from headgate.storage.sign_ins import Failed, Gone, Held, Renewed, SignInStore, Taken
 from headgate.tasks import TaskGroup
 
-_TURN_SECONDS = 60.0
-"""Longer than the slowest answer of a token endpoint, so that no second one begins beside it."""
+_TURN_SECONDS = 15.0
+"""How long a process that died keeps the others out; one that is alive extends its turn."""
+_EXTEND_SECONDS = 4.0
 _LOOK_SECONDS = 0.1
 """Between two looks at a turn that another process holds."""
 _LONGEST_LOOK_SECONDS = 1.0
@@ -64,6 +66,7 @@ class Refresher:
         self._random = random or Random()
         self._on_renewed = on_renewed
         self._tasks = TaskGroup()
+        self._is_closing = False
         self._running: dict[int, asyncio.Task[TokenRefreshFailed | None]] = {}
         self._failures: dict[int, int] = {}
         """Account id -> refreshes that failed in a row."""
@@ -83,10 +86,15 @@ class Refresher:
         if failure is not None:
             raise TokenRefreshFailed(failure.message, needs_owner=failure.needs_owner, hint=failure.hint)
 
-    async def close(self) -> None:
-        """Let what was sent come to its end: an answer that nobody takes is a lost account."""
+    async def close(self, hurry: asyncio.Event | None = None) -> None:
+        """Let what was sent come to its end: an answer that nobody takes is a lost account. `hurry`: whoever
+        sets it takes that risk."""
+        self._is_closing = True
         if self._running:
-            await asyncio.wait(self._running.values(), timeout=_CLOSING_SECONDS)
+            hurried = self._tasks.spawn((hurry or asyncio.Event()).wait(), name="hurry")
+            ends = asyncio.gather(*self._running.values(), return_exceptions=True)
+            await asyncio.wait({ends, hurried}, timeout=_CLOSING_SECONDS, return_when=FIRST_COMPLETED)
+            ends.cancel()
         await self._tasks.cancel()
 
     # ---- one refresh -------------------------------------------------------------------------------
@@ -125,12 +133,14 @@ class Refresher:
         if credential.scopes:
             parameters["scope"] = " ".join(credential.scopes)
         try:
-            granted = await self._endpoint.grant(registration, parameters, before=credential)
+            async with self._holding(living.id):
+                granted = await self._endpoint.grant(registration, parameters, before=credential)
         except UpstreamError as error:
             raise await self._refused(living, credential, unreachable(error), turn) from error
         except TokenRefused as refused:
             raise await self._refused(living, credential, refused, turn) from refused
-        kept = await self._kept(living, credential, granted)
+        async with self._holding(living.id):
+            kept = await self._kept(living, credential, granted)
         if kept is not None:
             self._pool.renew(kept)
             self._on_renewed(kept)
@@ -151,9 +161,27 @@ class Refresher:
             )
             if not isinstance(turn, Held):
                 return turn
+            if self._is_closing:
+                raise TokenRefreshFailed("The gateway is shutting down", needs_owner=False)
             insists = False  # the other's outcome is as new as ours would be
             await asyncio.sleep(min(wait, turn.seconds + 0.01))
             wait = min(wait * 1.5, _LONGEST_LOOK_SECONDS)
+
+    @asynccontextmanager
+    async def _holding(self, account_id: int) -> AsyncIterator[None]:
+        """The turn stays ours as long as we are alive, however slow the provider is."""
+
+        async def extend() -> None:
+            while True:
+                await asyncio.sleep(_EXTEND_SECONDS)
+                with suppress(StorageError):
+                    await self._store.extend(account_id, holder=self._holder, seconds=_TURN_SECONDS)
+
+        extending = self._tasks.spawn(extend(), name="turn of a token refresh")
+        try:
+            yield
+        finally:
+            extending.cancel()
 
     async def _kept(self, living: LivingAccount, before: Credential, granted: Granted) -> Account | None:
         """Until the store has them: the old ones are worth nothing any more."""

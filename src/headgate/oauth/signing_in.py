@@ -1,5 +1,6 @@
 """What a sign-in needs, in one object for the owner's side."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from headgate.oauth.attempts import Attempts
@@ -22,6 +23,7 @@ class SigningIn:
         """Those in force: a reload replaces them."""
         return self.refresher.registrations
 
-    async def close(self) -> None:
+    async def close(self, hurry: asyncio.Event | None = None) -> None:
+        """See `Refresher.close`."""
         await self.tasks.cancel()
-        await self.refresher.close()
+        await self.refresher.close(hurry)

@@ -47,6 +47,7 @@ _BY_MESSAGE = (
     (Complaint.INVALID, "organization has been disabled", Complaint.FORBIDDEN),
     # The request carries a browser's Origin header: no other key would be let in either.
     (Complaint.REFUSED, "cors requests are not allowed", Complaint.INVALID),
+    (Complaint.FORBIDDEN, "oauth token has been revoked", Complaint.REFUSED),
     (Complaint.LIMITED, "required for long context requests", Complaint.REQUEST_LIMITED),
 )
 """(first reading, part of the message in lower case, what it really is)."""

@@ -141,6 +141,19 @@ class SignInStore:
                 sa.update(refreshes).where(mine).values(holder=None, held_until=None, began_at=None)
             )
 
+    async def extend(self, account_id: int, *, holder: str, seconds: float) -> None:
+        """The holder is alive and still at it."""
+        async with self._database.write() as connection:
+            until = await self._now_ms(connection) + round(seconds * 1000)
+            mine = sa.and_(refreshes.c.account_id == account_id, refreshes.c.holder == holder)
+            await connection.execute(sa.update(refreshes).where(mine).values(held_until=until))
+
+    async def end_turns_of_the_dead(self) -> None:
+        """For a process that has the store to itself: whoever held a turn is gone."""
+        async with self._database.write() as connection:
+            held = refreshes.c.holder.is_not(None)
+            await connection.execute(sa.update(refreshes).where(held).values(held_until=0))
+
     async def forget_failures(self) -> None:
         """Another client id, another address: what failed is tried anew."""
         async with self._database.write() as connection:

@@ -1,0 +1,46 @@
+"""A gateway whose accounts sign in at the simulated provider, and the person who does it."""
+
+from html import unescape
+from pathlib import Path
+from re import search
+from typing import Any
+
+import httpx
+
+from headgate.testing.process import SimulatedProvider
+from tests.gateway import Gateway
+
+CLIENT_ID = "client-of-the-owner"
+
+
+def settings_of(provider: SimulatedProvider, **oauth: Any) -> dict[str, Any]:
+    """The sign-in of the simulated provider, with the owner's client id."""
+    client = {
+        "client_id": CLIENT_ID,
+        "authorize_url": f"{provider.url}/oauth/authorize",
+        "token_url": f"{provider.url}/oauth/token",
+        "device_url": f"{provider.url}/oauth/device",
+        **oauth,
+    }
+    return {"providers": {"anthropic": {"base_url": provider.url, "oauth": client}}}
+
+
+def declared(name: str, grant: dict[str, Any], provider: SimulatedProvider) -> dict[str, Any]:
+    """An account of the settings that begins with these tokens."""
+    tokens = {field: grant[field] for field in ("access_token", "refresh_token", "expires_at")}
+    return {"name": name, "oauth": tokens, "base_url": provider.url}
+
+
+def gateway_with(
+    folder: Path, provider: SimulatedProvider, *accounts: dict[str, Any], **more: Any
+) -> Gateway:
+    return Gateway(folder, provider=provider.url, accounts=accounts, settings=settings_of(provider), **more)
+
+
+def code_shown(url: str) -> str:
+    """What the provider's page shows to the person who signs in there: `code#state`."""
+    page = httpx.get(url)
+    assert page.status_code == 200, page.text
+    found = search(r'<code id="code">([^<]+)</code>', page.text)
+    assert found is not None, page.text
+    return unescape(found[1])
