@@ -108,6 +108,13 @@ class UnknownAccount(HeadgateError):
     blame, next_step = Blame.CALLER, NextStep.STOP
 
 
+class UnknownHost(HeadgateError):
+    """`sources.credentials_dir` is set, and has no file for the Host called; the message names it."""
+
+    code, status = "unknown_host", 400
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
 class RequestTooLarge(HeadgateError):
     """The body is larger than `server.max_body_bytes` or `server.max_upload_bytes` allows."""
 

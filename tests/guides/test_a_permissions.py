@@ -1,7 +1,6 @@
 """Guide row A15: what may not be opened is named with its owner and the command that mends it."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import PROGRAM, Gateway
 from tests.guides.asking import message, record_of
+from tests.guides.powers import without_root_powers
 
 
 @pytest.mark.parametrize("name", ["headgate.db", "secret.key", "journal", "gateway.lock"])
@@ -22,7 +22,7 @@ def test_a15_a_permission_problem_names_its_mend(
         gateway.stop(expect_code=0)
         path = gateway.data / name
         path.chmod(0)
-        command = [*_without_root_powers(), str(PROGRAM), "serve", "--config", str(gateway.config)]
+        command = [*without_root_powers(), str(PROGRAM), "serve", "--config", str(gateway.config)]
         refused = subprocess.run(
             command, env=gateway.environment, capture_output=True, text=True, timeout=60, check=False
         )
@@ -33,12 +33,3 @@ def test_a15_a_permission_problem_names_its_mend(
         subprocess.run(mend.split(), check=True)
         gateway.start()
         assert len(gateway.requests()) == 1
-
-
-def _without_root_powers() -> list[str]:
-    """Root may open anything; the modes count for it once it has let go of that power."""
-    if os.geteuid() != 0:
-        return []
-    setpriv = shutil.which("setpriv")
-    assert setpriv is not None, "setpriv (util-linux) is needed to run this test as root"
-    return [setpriv, "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all"]

@@ -16,7 +16,7 @@ from headgate.admin.views import AccountView, account_view
 from headgate.errors import Conflict, InvalidRequest, UnknownAccount
 from headgate.pool.accounts import Account, Credential, Kind
 from headgate.pool.living import LivingAccount
-from headgate.storage.accounts import SETTINGS, AccountDraft
+from headgate.storage.accounts import FILES, OWNER, AccountDraft
 
 log = logging.getLogger("headgate.accounts")
 """What the owner did to accounts, so that what requests met later can be read from the log."""
@@ -67,7 +67,7 @@ async def change_account(owner: ItsOwner, name: ItsName, change: AccountChange) 
         changes["secret"] = Credential(change.api_key.get_secret_value())
     async with owner.changing:
         find(owner, name)
-        await _refuse_declared(owner, name, "would have its old values again at the next start")
+        _refuse_declared(owner, name, "would have its old values again at the next start")
         changed = await owner.accounts.update(name, changes)
         log.info("Account %s changed: %s", name, ", ".join(sorted(change.model_fields_set)) or "nothing")
         return view_in_force(owner, changed)
@@ -78,7 +78,7 @@ async def rename_account(owner: ItsOwner, name: ItsName, wanted: NewName) -> Acc
     """Its history, health, conversations and objects stay with it; what runs on it goes on."""
     async with owner.changing:
         find(owner, name)
-        await _refuse_declared(owner, name, "would come back under its old name, without its health")
+        _refuse_declared(owner, name, "would come back under its old name, without its health")
         renamed = await owner.accounts.update(name, {"name": wanted.name})
         log.info("Account %s renamed to %s", name, wanted.name)
         return view_in_force(owner, renamed)
@@ -89,7 +89,7 @@ async def remove_account(owner: ItsOwner, name: ItsName) -> RemovedAccount:
     """Its secret and health are gone, its history stays. What runs on it ends in peace."""
     async with owner.changing:
         find(owner, name)
-        await _refuse_declared(owner, name, "would come back at the next start", or_else=", or pause it")
+        _refuse_declared(owner, name, "would come back at the next start", or_else=", or pause it")
         await owner.accounts.remove(name)
         owner.pool.remove(name)
         log.info("Account %s removed", name)
@@ -122,7 +122,7 @@ async def reauth_account(owner: ItsOwner, name: ItsName, renewed: NewSecret) -> 
     """A new secret takes the old one's place; what the old one was refused or limited for is over."""
     async with owner.changing:
         find(owner, name)
-        await refuse_declared_key(owner, name)
+        _refuse_declared(owner, name, "would have its old secret again at the next start")
         secret = Credential(renewed.api_key.get_secret_value())
         changes = {"secret": secret, "kind": Kind.API_KEY}
         renewed_account = await owner.accounts.update(name, changes)
@@ -130,25 +130,32 @@ async def reauth_account(owner: ItsOwner, name: ItsName, renewed: NewSecret) -> 
         return view_in_force(owner, renewed_account)
 
 
-async def declared_names(owner: Owner) -> set[str]:
-    """The accounts that the settings file declares, whose values are written over at every start."""
-    return set(await owner.accounts.names(origin=SETTINGS))
+def kept_elsewhere(owner: Owner, name: str) -> str | None:
+    """Where an account is kept whose values come from there again, in words; None: it is the owner's."""
+    living = owner.pool.by_name(name)
+    if living is None or living.account.origin == OWNER:
+        return None
+    origin = living.account.origin
+    if not origin.startswith(FILES):
+        return "declared in the settings"
+    path = owner.sources.path_of(origin) if owner.sources is not None else None
+    return f"kept in the file {path or origin.removeprefix(FILES)}"
 
 
-async def refuse_declared_key(owner: Owner, name: str) -> None:
-    """A declared key comes back at the next start. Tokens do not: the settings hold only the first ones."""
+def refuse_declared_key(owner: Owner, name: str) -> None:
+    """A declared key comes back at the next start. Tokens do not: the settings hold only the first ones, and
+    into a file the new ones are written."""
     living = find(owner, name)
     if living.account.kind is Kind.API_KEY:
-        await _refuse_declared(owner, name, "would have its old secret again at the next start")
+        _refuse_declared(owner, name, "would have its old secret again at the next start")
 
 
-async def _refuse_declared(owner: Owner, name: str, what: str, *, or_else: str = "") -> None:
+def _refuse_declared(owner: Owner, name: str, what: str, *, or_else: str = "") -> None:
     """A change that does not last is none."""
-    if name in await declared_names(owner):
-        raise Conflict(
-            f"The account {name} is declared in the settings and {what}",
-            hint=f"Change `accounts` in the settings file{or_else}.",
-        )
+    if (where := kept_elsewhere(owner, name)) is not None:
+        file = where.removeprefix("kept in the file ")
+        change = f"Change {file}" if file != where else "Change `accounts` in the settings file"
+        raise Conflict(f"The account {name} is {where} and {what}", hint=f"{change}{or_else}.")
 
 
 def view_in_force(owner: Owner, account: Account) -> AccountView:

@@ -88,6 +88,7 @@ def _for_everybody(view: HealthView) -> HealthView:
 
 async def health_of(owner: Owner) -> HealthView:
     troubles = [found for found in (await storage_trouble(owner), *_record_troubles(owner)) if found]
+    troubles += _source_troubles(owner, are_degrading=True)
     counts = account_counts(owner)
     waiting = _owner_trouble(counts)
     if not counts["active"]:
@@ -98,6 +99,7 @@ async def health_of(owner: Owner) -> HealthView:
     if waiting and counts["active"] and waiting not in troubles:
         troubles.append(waiting)
     troubles += [*_record_notices(owner), *settings_notices(owner)]
+    troubles += _source_troubles(owner, are_degrading=False)
     return HealthView(
         status="degraded" if first else "ok",
         version=owner.version,
@@ -182,6 +184,16 @@ def settings_notices(owner: Owner) -> list[Trouble]:
             )
         )
     return found
+
+
+def _source_troubles(owner: Owner, *, are_degrading: bool) -> list[Trouble]:
+    """Files of accounts that are wrong, cannot be read or written; accounts that were not taken from them."""
+    problems = owner.sources.problems if owner.sources is not None else []
+    return [
+        Trouble(code=one.code, reason=one.reason, hint=one.hint, said_openly=one.said_openly)
+        for one in problems
+        if one.is_degrading is are_degrading
+    ]
 
 
 def _record_troubles(owner: Owner) -> list[Trouble]:

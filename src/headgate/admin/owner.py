@@ -18,6 +18,7 @@ from headgate.config.settings import Settings
 from headgate.oauth.signing_in import SigningIn
 from headgate.pool.pool import Pool
 from headgate.record.supervisor import RecorderReport
+from headgate.sources.sources import Sources
 from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database
 from headgate.storage.requests import RequestStore
@@ -81,6 +82,8 @@ class Owner:
     upstream: UpstreamClient
     sign_in: SigningIn
     providers: Collection[str]
+    sources: Sources | None = None
+    """Accounts that files keep; None where no gateway runs."""
     process: GatewayProcess | None = None
     url: str = ""
     """Where clients reach the gateway; empty when none runs."""

@@ -222,14 +222,17 @@ async def _take_in(owner: Owner, attempt: Attempt, granted: Granted) -> AccountV
         account = await _saved(owner, attempt, granted)
         attempt.account, attempt.progress = account.name, Progress.DONE
         _log.info("oauth: account %s signed in at %s", account.name, account.provider)
-        return view_in_force(owner, account)
+        view = view_in_force(owner, account)
+        if owner.sources is not None:
+            owner.sources.note_renewed(account)
+        return view
 
 
 async def _saved(owner: Owner, attempt: Attempt, granted: Granted) -> Account:
     if attempt.is_renewal:
         assert attempt.account is not None
         find(owner, attempt.account)
-        await refuse_declared_key(owner, attempt.account)
+        refuse_declared_key(owner, attempt.account)
         changes: dict[str, Any] = {"kind": Kind.OAUTH, "secret": granted.credential}
         if granted.email is not None:
             changes["email"] = granted.email

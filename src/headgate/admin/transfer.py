@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from headgate.admin.account_forms import CarriedAccount, Form
-from headgate.admin.accounts import check_provider, declared_names, log
+from headgate.admin.accounts import check_provider, kept_elsewhere, log
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.errors import AdminKeyRequired, ImportRefused
 from headgate.pool.accounts import Account, Kind
@@ -111,7 +111,7 @@ async def import_accounts(owner: ItsOwner, wanted: Import) -> Imported:
     for carried in wanted.accounts:
         check_provider(owner, carried.provider)
     async with owner.changing:
-        here = _Here(owner, await declared_names(owner), await owner.accounts.beginnings())
+        here = _Here(owner, await owner.accounts.beginnings())
         plan = _plan(here, wanted)
         if plan.conflicts and not wanted.dry_run:
             raise ImportRefused(
@@ -173,7 +173,6 @@ class _Here:
     """The accounts that are here, and how one that comes stands to them."""
 
     owner: Owner
-    declared: set[str]
     beginnings: Mapping[str, str]
 
     def with_credential_of(self, carried: CarriedAccount) -> Account | None:
@@ -186,8 +185,9 @@ class _Here:
         there = self.owner.pool.by_name(carried.name)
         if there is None and carried.credential is None:
             return "has no api_key and no oauth (account export leaves them out with --no-secrets)"
-        if there is not None and carried.name in self.declared and self.changes(carried, there.account):
-            return "is declared in the settings, which would undo this at the next start"
+        where = kept_elsewhere(self.owner, carried.name)
+        if there is not None and where is not None and self.changes(carried, there.account):
+            return f"is {where}, which would undo this at the next start"
         if there is not None and not replaces and self.changes(carried, there.account):
             return "there is an account of that name"
         if twin is not None and twin.name != carried.name:

@@ -31,6 +31,9 @@ class AccountView(BaseModel):
     weight: int
     models: list[str] = Field(description="Empty: all of its provider.")
     base_url: str | None
+    origin: str = Field(
+        description="Who keeps it: `owner`, `settings`, or `file:` and the file of a source that has it."
+    )
     status: str = Field(description="active, paused, rate_limited, expired, needs_reauth or disabled.")
     is_active: bool
     paused: bool
@@ -108,6 +111,7 @@ def account_view(living: LivingAccount, skipped_because: str | None) -> AccountV
         weight=account.weight,
         models=list(account.models),
         base_url=account.base_url,
+        origin=account.origin,
         status=status,
         is_active=status == "active",
         paused=account.paused,

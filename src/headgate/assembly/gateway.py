@@ -19,7 +19,7 @@ from headgate.admin.app import build_app
 from headgate.admin.configuration import Configuration
 from headgate.admin.owner import Owner
 from headgate.assembly import parts
-from headgate.assembly.reload import RunningParts, follow_files, reload
+from headgate.assembly.reload import RunningParts, follow_files, reload_all
 from headgate.assembly.stores import Stores, become_the_only_one, open_current
 from headgate.clock import Clock
 from headgate.config.exposure import refuse_to_stand_open
@@ -94,7 +94,7 @@ class Gateway:
     def ask_to_reload(self) -> None:
         """Load the settings once more. What is wrong with them is in the log; the old ones stay then."""
         if self._owner is not None and not self._stop.is_set():
-            self._tasks.spawn(reload(self._owner), name="settings reload")
+            self._tasks.spawn(reload_all(self._owner), name="settings reload")
 
     # ---- opening, bottom up ----------------------------------------------------------------------
 
@@ -117,6 +117,8 @@ class Gateway:
 
         journal, recorder = await self._open_records(stores, closing)
         pool = parts.telling_pool(clock, self._providers, settings.routing, journal)
+        sources = parts.sources_of(stores, pool, clock, settings)
+        await sources.open()
         await stores.fill(pool)
         log.hide_in_traces(pool.secrets)
         closing.push_async_callback(self._tasks.cancel)
@@ -129,12 +131,21 @@ class Gateway:
         )
         closing.push_async_callback(upstream.close)
         sign_in = parts.signing_in_of(
-            stores, pool, upstream, clock, providers=self._providers, settings=settings
+            stores,
+            pool,
+            upstream,
+            clock,
+            providers=self._providers,
+            settings=settings,
+            on_renewed=sources.note_renewed,
         )
+        closing.push_async_callback(sources.close)
         closing.push_async_callback(sign_in.close, self._hurry)
         tokens = sign_in.refresher
         self._tasks.spawn(Schedule(pool, tokens, clock).run(), name="tokens ahead of time")
         planner = await parts.planner_of(stores, pool, self._providers, journal, clock)
+        sources.on_hosts = planner.follow_hosts
+        sources.begin()
         relay = parts.relay_of(
             settings,
             pool=pool,
@@ -153,6 +164,7 @@ class Gateway:
             pool=pool,
             tokens=tokens,
             planner=planner,
+            sources=sources,
             upstream=upstream,
             journal=journal,
             recorder=recorder,
@@ -167,6 +179,7 @@ class Gateway:
             providers=self._providers,
             upstream=upstream,
             sign_in=sign_in,
+            sources=sources,
             settle=recorder.settle,
             process=process,
             url=_url_of(tcp),
@@ -178,6 +191,7 @@ class Gateway:
         await self._listen_locally(listener, closing)
         self._owner = owner
         self._tasks.spawn(follow_files(owner), name="settings files")
+        self._tasks.spawn(sources.follow(), name="files of accounts")
         folder_warnings = _mode_warnings(self._loaded.data_folder)
         file_warnings = [*folder_warnings, *stores.database.warnings, *stores.secrets.warnings]
         instance.announce(self._announce(tcp, [*file_warnings, *closed_warnings]))

@@ -1,5 +1,6 @@
 """Builders of the parts that settings shape. A reload calls them again for those that it replaces."""
 
+import asyncio
 import logging
 import os
 import secrets
@@ -20,6 +21,7 @@ from headgate.oauth.refresh import Refresher
 from headgate.oauth.registration import Registrations
 from headgate.oauth.signing_in import SigningIn
 from headgate.oauth.token_endpoint import TokenEndpoint
+from headgate.pool.accounts import Account
 from headgate.pool.living import LivingAccount
 from headgate.pool.objects import Objects
 from headgate.pool.pool import Pool, Switch
@@ -33,6 +35,7 @@ from headgate.relay.ending import Ending
 from headgate.relay.patience import Patience
 from headgate.relay.plan import Planner
 from headgate.relay.targets import Targets
+from headgate.sources.sources import Sources
 from headgate.storage.objects import ObjectStore
 from headgate.storage.requests import RequestStore
 from headgate.upstream.client import UpstreamClient
@@ -110,6 +113,10 @@ async def planner_of(
     return Planner(pool, objects, providers, on_object=on_object)
 
 
+def sources_of(stores: Stores, pool: Pool, clock: Clock, settings: Settings) -> Sources:
+    return Sources(settings.sources, stores.accounts, pool, clock)
+
+
 def signing_in_of(
     stores: Stores,
     pool: Pool,
@@ -118,12 +125,15 @@ def signing_in_of(
     *,
     providers: dict[str, Provider],
     settings: Settings,
+    on_renewed: Callable[[Account], None] = lambda account: None,
 ) -> SigningIn:
     """Each process is another holder of turns, also after a restart under the same number."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     registrations = Registrations(providers, settings.providers)
     endpoint = TokenEndpoint(upstream, clock)
-    refresher = Refresher(pool, stores.sign_ins, endpoint, registrations, clock, holder=holder)
+    refresher = Refresher(
+        pool, stores.sign_ins, endpoint, registrations, clock, holder=holder, on_renewed=on_renewed
+    )
     return SigningIn(Attempts(clock), endpoint, refresher)
 
 
@@ -180,6 +190,7 @@ def owner_of(
     sign_in: SigningIn,
     providers: dict[str, Provider],
     settle: Callable[[], Awaitable[bool]],
+    sources: Sources | None = None,
     process: GatewayProcess | None = None,
     url: str = "",
 ) -> Owner:
@@ -195,6 +206,8 @@ def owner_of(
         upstream=upstream,
         sign_in=sign_in,
         providers=set(providers),
+        sources=sources,
+        changing=sources.changing if sources is not None else asyncio.Lock(),
         process=process,
         url=url,
         settle=settle,

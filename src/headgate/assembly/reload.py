@@ -24,6 +24,7 @@ from headgate.record.supervisor import RecorderProcess
 from headgate.relay.plan import Planner
 from headgate.server.lane import FastLane
 from headgate.server.listener import Listener
+from headgate.sources.sources import Sources
 from headgate.storage.declared import take_declared
 from headgate.upstream.client import UpstreamClient
 
@@ -40,6 +41,7 @@ class RunningParts:
     pool: Pool
     tokens: Refresher
     planner: Planner
+    sources: Sources
     upstream: UpstreamClient
     journal: Journal
     recorder: RecorderProcess
@@ -61,7 +63,9 @@ class RunningParts:
             journal=self.journal,
             clock=self.clock,
         )
-        accounts = None
+        accounts = surveyed = None
+        if settings.sources != self.settings.sources:
+            surveyed = await self.sources.examine(settings.sources)
         if settings.accounts != self.settings.accounts:
             await take_declared(self.stores.accounts, settings.accounts)
             accounts = await self.stores.accounts.list()
@@ -70,6 +74,8 @@ class RunningParts:
         # From here on nothing fails and nothing waits.
         if accounts is not None:
             self.pool.replace(accounts)
+        if surveyed is not None:
+            await self.sources.apply(settings.sources, surveyed)
         if settings.providers != self.settings.providers:
             self.tokens.registrations = Registrations(parts.all_providers(), settings.providers)
             for living in self.pool.living.values():
@@ -92,6 +98,13 @@ async def reload(owner: Owner) -> None:
     """For a signal or a changed file: what is wrong is in the log and on `/health`."""
     with suppress(HeadgateError):
         await owner.reload_settings()
+
+
+async def reload_all(owner: Owner) -> None:
+    """For a signal: also what is not followed by itself."""
+    await reload(owner)
+    if owner.sources is not None:
+        await owner.sources.look(insists=True)
 
 
 async def follow_files(owner: Owner) -> None:

@@ -26,6 +26,13 @@ def all_places(start: Origin) -> dict[str, Path]:
     state = state_folder(database, folder)
     if database is not None:
         found["database"] = database
+    sources = settings.sources
+    if sources.accounts_path is not None:
+        found["accounts file"] = sources.accounts_path
+    if sources.credentials_path is not None:
+        found["credentials folder"] = sources.credentials_path
+    if sources.auth_path is not None:
+        found["auth folder"] = sources.auth_path
     found |= {"journal": state / "journal", "encryption key": state / FILE_NAME}
     if file := log.file_of(settings.log.file):
         found["log file"] = file

@@ -49,16 +49,6 @@ class ModelSettings(Section):
     )
 
 
-class SourceSettings(Section):
-    """Accounts that other programs keep in files."""
-
-    accounts_file: str | None = setting(None, "File that lists accounts.", unit="path", later=True)
-    credentials_dir: str | None = setting(
-        None, "Folder of files with one sign-in each.", unit="path", later=True
-    )
-    hot_reload: bool = setting(True, "Follow changes of these files.", unit="true or false", later=True)
-
-
 class BodySettings(Section):
     """Whether what was said is kept beside the record of a request."""
 

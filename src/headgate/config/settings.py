@@ -26,12 +26,12 @@ from headgate.config.later import (
     ModelSettings,
     PricingSettings,
     QueueSettings,
-    SourceSettings,
     StateSettings,
     TelemetrySettings,
     TlsSettings,
 )
 from headgate.config.oauth import OAuthClient, OAuthTokens
+from headgate.config.sources import SourceSettings
 
 Strategy = Literal["session", "round-robin", "weighted", "least-requests"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)

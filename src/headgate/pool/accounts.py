@@ -34,6 +34,8 @@ class Account:
     models: tuple[str, ...] = ()
     """Models that this account serves; empty: all of its provider."""
     paused: bool = False
+    origin: str = "owner"
+    """Who keeps it: see `AccountDraft.origin`."""
     created_at: float = 0.0
     """Unix seconds."""
     signed_in_at: float | None = None

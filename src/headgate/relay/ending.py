@@ -166,5 +166,9 @@ def _no_account(pool: Pool, plan: Plan) -> NoAccountAvailable:
 def _reasons(pool: Pool, plan: Plan) -> str:
     """Why each account is passed by, in one line; of many the first few."""
     skipped = list(pool.explain(plan.wanted.provider, plan.model).items())
+    if plan.wanted.pinned_id is not None:
+        skipped = [
+            one for one in skipped if (living := pool.by_name(one[0])) and living.id == plan.wanted.pinned_id
+        ]
     more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
     return "; ".join(f"{name}: {why}" for name, why in skipped[:5]) + more

@@ -18,6 +18,7 @@ from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
 from headgate.relay.loops import refuse_own_request
 from headgate.relay.pins import deals_in_objects, ids_in, ids_in_request
+from headgate.sources.hosts import Hosts
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -54,10 +55,15 @@ class Planner:
         self._objects = objects
         self._providers = providers
         self._on_object = on_object
+        self._hosts: Hosts | None = None
+
+    def follow_hosts(self, hosts: Hosts | None) -> None:
+        """From the next request on the host that a client calls picks its account; None: it does not."""
+        self._hosts = hosts
 
     def plan(self, exchange: Exchange) -> Plan:
         """Raises InvalidRequest for a body that cannot be routed, UnknownAccount for a wrong wish,
-        LoopDetected for a request of our own."""
+        UnknownHost for a host without an account, LoopDetected for a request of our own."""
         client, endpoint = exchange.head.client, exchange.head.endpoint
         session = client.session
         facts = None
@@ -72,6 +78,8 @@ class Planner:
         pinned_id = None
         if deals or client.wanted_account is not None:
             pinned_id = self._pinned(exchange, facts, searches=deals)
+        if self._hosts is not None and client.wanted_account is None and client.caller.uses_pool:
+            pinned_id = self._hosts.account_of(client.headers)
         return Plan(
             facts,
             Wanted(provider.name, model, session, pinned_id),

@@ -18,6 +18,8 @@ from headgate.storage.secrets import SecretBox
 
 OWNER = "owner"
 SETTINGS = "settings"
+FILES = "file:"
+"""How the origin of an account begins that another program keeps in a file; see `from_files.py`."""
 
 # A field of an account, and the column that holds it.
 _COLUMNS = {
@@ -53,7 +55,7 @@ class AccountDraft:
     models: tuple[str, ...] = ()
     paused: bool = False
     origin: str = OWNER
-    """`owner`: by command, API or page; `settings`: declared in the settings file."""
+    """`owner`: by command, API, page; `settings`: declared in the settings file; `file:…`: kept in a file."""
 
 
 class AccountStore:
@@ -93,11 +95,11 @@ class AccountStore:
             accounts.c.source_digest.is_not(None)
         )
         async with self._database.read() as connection:
-            return {row.name: row.source_digest for row in await connection.execute(wanted)}
+            return {row.name: row.source_digest.split()[0] for row in await connection.execute(wanted)}
 
     async def add(self, draft: AccountDraft) -> Account:
         """Conflict when the name is taken, or the same secret is there already."""
-        async with self._changing() as connection:
+        async with self.changing() as connection:
             return await self._add(connection, draft)
 
     async def update(self, name: str, changes: Mapping[str, Any]) -> Account:
@@ -105,14 +107,14 @@ class AccountStore:
 
         After a change of name the id, and with it health, objects and history, is the same.
         """
-        async with self._changing() as connection:
+        async with self.changing() as connection:
             return await self._update(connection, name, changes)
 
     async def take(
         self, drafts: Iterable[AccountDraft], changes: Mapping[str, Mapping[str, Any]]
     ) -> tuple[Account, ...]:
         """Add all `drafts` and make all `changes` (by name), or nothing at all."""
-        async with self._changing() as connection:
+        async with self.changing() as connection:
             changed = [await self._update(connection, name, values) for name, values in changes.items()]
             return (*changed, *[await self._add(connection, draft) for draft in drafts])
 
@@ -120,7 +122,7 @@ class AccountStore:
         """Its health and objects go with it, its history stays. Answers what was removed."""
         async with self._database.write(durable=True) as connection:
             row = await _row(connection, name)
-            await _delete(connection, [row["id"]])
+            await delete_rows(connection, [row["id"]])
         return self.account_of(row)
 
     async def declare(self, drafts: Sequence[AccountDraft]) -> None:
@@ -129,20 +131,20 @@ class AccountStore:
         Those of the same name are changed and keep id, health and pause; what is as it was is not
         written. Conflict when a name or a secret is one of the owner's.
         """
-        async with self._changing() as connection:
+        async with self.changing() as connection:
             found = await connection.execute(sa.select(accounts).where(accounts.c.origin == SETTINGS))
             known = {row["name"]: row for row in found.mappings().all()}
             gone = [row["id"] for name, row in known.items() if name not in {one.name for one in drafts}]
-            await _delete(connection, gone)
+            await delete_rows(connection, gone)
             changed = [draft for draft in drafts if not self._is_as(draft, known.get(draft.name))]
             # Two may have swapped their secrets: all of them let go of the old ones first.
             for row in (known[draft.name] for draft in changed if draft.name in known):
-                await self._change(connection, row["id"], {"secret_digest": f"changing:{row['id']}"})
+                await self.change_row(connection, row["id"], {"secret_digest": f"changing:{row['id']}"})
             for draft in changed:
                 await self._put_declared(connection, draft, known.get(draft.name))
 
     @asynccontextmanager
-    async def _changing(self) -> AsyncIterator[AsyncConnection]:
+    async def changing(self) -> AsyncIterator[AsyncConnection]:
         """What is checked inside still holds at the commit: SQLite has one writer anyway."""
         async with self._database.write(durable=True) as connection:
             if self._database.dialect == "postgresql":
@@ -167,8 +169,8 @@ class AccountStore:
             "created_at": now_ms,
             "updated_at": now_ms,
         }
-        await _refuse_taken_name(connection, draft.name)
-        values |= await self._sealed(connection, draft.provider, draft.kind, draft.secret)
+        await refuse_taken_name(connection, draft.name)
+        values |= await self.sealed(connection, draft.provider, draft.kind, draft.secret)
         await connection.execute(sa.insert(accounts).values(values))
         return self.account_of(await _row(connection, draft.name))
 
@@ -178,39 +180,39 @@ class AccountStore:
             values["models"] = list(values["models"])
         row = await _row(connection, name)
         if values.get("name", name) != name:
-            await _refuse_taken_name(connection, values["name"])
+            await refuse_taken_name(connection, values["name"])
         if "secret" in changes or "provider" in changes:
-            secret = changes["secret"] if "secret" in changes else self._opened(row)
+            secret = changes["secret"] if "secret" in changes else self.opened(row)
             provider, kind = changes.get("provider", row["provider"]), Kind(changes.get("kind", row["kind"]))
-            values |= await self._sealed(connection, provider, kind, secret, row)
+            values |= await self.sealed(connection, provider, kind, secret, row)
             await connection.execute(sa.delete(refreshes).where(refreshes.c.account_id == row["id"]))
-        return self.account_of(await self._change(connection, row["id"], values))
+        return self.account_of(await self.change_row(connection, row["id"], values))
 
     def _is_as(self, draft: AccountDraft, row: sa.RowMapping | None) -> bool:
         if row is None or not self._has_secret_of(draft, row):
             return False
-        return all(row[column] == value for column, value in _declared_values(draft).items())
+        return all(row[column] == value for column, value in declared_values(draft).items())
 
     def _has_secret_of(self, draft: AccountDraft, row: sa.RowMapping) -> bool:
         """What was refreshed since is still the sign-in that the declaration began."""
         if row["kind"] != draft.kind:
             return False
-        if draft.kind is Kind.OAUTH and self._credential(row) is not None:
+        if draft.kind is Kind.OAUTH and self.credential_of(row) is not None:
             return bool(row["source_digest"] == credentials.source_digest(draft.secret))
-        return self._credential(row) == draft.secret
+        return self.credential_of(row) == draft.secret
 
     async def _put_declared(
         self, connection: AsyncConnection, draft: AccountDraft, row: sa.RowMapping | None
     ) -> None:
-        values = _declared_values(draft)
+        values = declared_values(draft)
         if row is None or not self._has_secret_of(draft, row):
-            values |= await self._sealed(connection, draft.provider, draft.kind, draft.secret, row)
+            values |= await self.sealed(connection, draft.provider, draft.kind, draft.secret, row)
         else:
-            values["secret_digest"] = credentials.digests(self._secrets, self._opened(row))[0]
+            values["secret_digest"] = credentials.digests(self._secrets, self.opened(row))[0]
         if row is not None:
-            await self._change(connection, row["id"], values)
+            await self.change_row(connection, row["id"], values)
             return
-        await _refuse_taken_name(connection, draft.name)
+        await refuse_taken_name(connection, draft.name)
         now_ms = int(self._clock.now() * 1000)
         values |= {
             "name": draft.name,
@@ -221,7 +223,7 @@ class AccountStore:
         }
         await connection.execute(sa.insert(accounts).values(values))
 
-    async def _change(
+    async def change_row(
         self, connection: AsyncConnection, account_id: int, values: Mapping[str, Any]
     ) -> sa.RowMapping:
         values = {**values, "updated_at": int(self._clock.now() * 1000)}
@@ -229,7 +231,7 @@ class AccountStore:
         await connection.execute(sa.update(accounts).where(this).values(values))
         return (await connection.execute(sa.select(accounts).where(this))).mappings().one()
 
-    async def _sealed(
+    async def sealed(
         self,
         connection: AsyncConnection,
         provider: str,
@@ -247,14 +249,14 @@ class AccountStore:
         if holder := (await connection.execute(same)).first():
             raise Conflict(
                 f"The same secret is already there, as account {holder.name}.",
-                hint=_mend_of_same(holder.name, is_declared=holder.origin == SETTINGS),
+                hint=_mend_of_same(holder.name, holder.origin),
             )
         return {
             "secret": credentials.seal(self._secrets, kind, credential),
             "secret_digest": digests[0],
             "token_version": 0 if row is None else row["token_version"] + 1,
             "signed_in_at": int(self._clock.now() * 1000) if kind is Kind.OAUTH else None,
-            "source_digest": credentials.source_digest(credential) if kind is Kind.OAUTH else None,
+            "source_digest": _beginnings(credential, row) if kind is Kind.OAUTH else None,
             **credentials.in_the_clear(credential),
         }
 
@@ -265,7 +267,7 @@ class AccountStore:
             name=row["name"],
             provider=row["provider"],
             kind=Kind(row["kind"]),
-            credential=self._credential(row),
+            credential=self.credential_of(row),
             priority=row["priority"],
             weight=row["weight"],
             tier=row["account_tier"],
@@ -274,37 +276,51 @@ class AccountStore:
             domain=row["domain"],
             models=tuple(row["models"]),
             paused=row["paused"],
+            origin=row["origin"],
             created_at=row["created_at"] / 1000,
             signed_in_at=None if row["signed_in_at"] is None else row["signed_in_at"] / 1000,
         )
 
-    def _credential(self, row: sa.RowMapping) -> Credential | None:
+    def digest_of(self, credential: Credential) -> str:
+        """The column `secret_digest` under the key in force."""
+        return credentials.digests(self._secrets, credential)[0]
+
+    def credential_of(self, row: sa.RowMapping) -> Credential | None:
         try:
-            return self._opened(row)
+            return self.opened(row)
         except SecretUnreadable:
             # One lost key must not take the accounts away that do not need it, nor the way to mend it.
             return None
 
-    def _opened(self, row: sa.RowMapping) -> Credential:
+    def opened(self, row: sa.RowMapping) -> Credential:
         of = f"the secret of account {row['name']}"
         kind, version = Kind(row["kind"]), row["token_version"]
         return credentials.open_sealed(self._secrets, kind, row["secret"], version=version, of=of)
 
 
-def _mend_of_same(holder: str, *, is_declared: bool) -> str:
-    if is_declared:
+def _beginnings(credential: Credential, row: sa.RowMapping | None) -> str:
+    """Of an account that a file keeps also those before: the file may still have one of them."""
+    began = credentials.source_digest(credential)
+    is_in_file = row is not None and row["origin"].startswith(FILES) and row["source_digest"]
+    return f"{began} {row['source_digest']}" if row is not None and is_in_file else began
+
+
+def _mend_of_same(holder: str, origin: str) -> str:
+    if origin == SETTINGS:
         return f"Use that account, or give {holder} another `api_key` in the settings."
+    if origin.startswith(FILES):
+        return f"Use that account, or take it out of {origin.removeprefix(FILES)}."
     return f"Use that account, or remove it first: `headgate account remove {holder}`."
 
 
-def _declared_values(draft: AccountDraft) -> dict[str, Any]:
+def declared_values(draft: AccountDraft) -> dict[str, Any]:
     """What the settings say of an account. Whether it is paused is the owner's at run time."""
     fields = ("provider", "priority", "weight", "tier", "base_url", "domain")
     values = {_COLUMNS[name]: getattr(draft, name) for name in fields}
     return {**values, "kind": draft.kind.value, "models": list(draft.models)}
 
 
-async def _delete(connection: AsyncConnection, ids: Sequence[int]) -> None:
+async def delete_rows(connection: AsyncConnection, ids: Sequence[int]) -> None:
     for table in (account_health, objects, refreshes):
         await connection.execute(sa.delete(table).where(table.c.account_id.in_(ids)))
     await connection.execute(sa.delete(accounts).where(accounts.c.id.in_(ids)))
@@ -317,7 +333,7 @@ async def _row(connection: AsyncConnection, name: str) -> sa.RowMapping:
     return row
 
 
-async def _refuse_taken_name(connection: AsyncConnection, name: str) -> None:
+async def refuse_taken_name(connection: AsyncConnection, name: str) -> None:
     taken = sa.select(accounts.c.id).where(accounts.c.name == name)
     if (await connection.execute(taken)).scalar() is not None:
         raise Conflict(f"An account is already called {name}.", hint="Choose another name.")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from headgate.config.settings import AccountSettings
 from headgate.errors import Conflict
 from headgate.pool.accounts import Credential, Kind
-from headgate.storage.accounts import OWNER, SETTINGS, AccountDraft, AccountStore
+from headgate.storage.accounts import FILES, OWNER, SETTINGS, AccountDraft, AccountStore
 
 
 async def take_declared(store: AccountStore, declared: Sequence[AccountSettings]) -> None:
@@ -18,7 +18,14 @@ async def take_declared(store: AccountStore, declared: Sequence[AccountSettings]
     Of an account that signs in the settings hold the start: tokens refreshed since stay.
     """
     owned = set(await store.names(origin=OWNER))
+    kept_in_files = {one.name: one.origin for one in await store.list() if one.origin.startswith(FILES)}
     for account in declared:
+        if account.name in kept_in_files:
+            file = kept_in_files[account.name].removeprefix(FILES)
+            raise Conflict(
+                f"The settings declare the account {account.name!r}, and one of that name comes from {file}.",
+                hint="Rename one of them, or take one out.",
+            )
         if account.name in owned:
             raise Conflict(
                 f"The settings declare the account {account.name!r}, and one of that name was added by hand.",

@@ -1,0 +1,103 @@
+"""From files to accounts: one name each, one account for the tokens that several domains share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headgate.pool.accounts import Kind
+from headgate.sources.domain_files import SUFFIX, domain_of
+from headgate.sources.found import Found
+from headgate.sources.survey import DOMAINS, Reader, Reading, Survey
+from headgate.storage.accounts import FILES, AccountDraft
+from headgate.storage.from_files import FileAccount
+
+
+@dataclass(slots=True)
+class Place:
+    """Where an account's tokens stand."""
+
+    file: Path
+    reader: Reader
+    found: Found
+
+
+@dataclass(slots=True)
+class Gathered:
+    accounts: list[FileAccount] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
+    """Names whose entry is wrong: their accounts stay as they were."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    places: dict[str, list[Place]] = field(default_factory=dict)
+    """By name, of the accounts that sign in."""
+    patterns: dict[str, str | None] = field(default_factory=dict)
+    """Pattern of hosts -> name of the account; None: its file has none that can be used."""
+
+
+def gather(survey: Survey, before: Gathered) -> Gathered:
+    gathered = Gathered()
+    names: dict[str, str] = {}
+    shared: dict[tuple[str, str], str] = {}
+    for reading in survey.readings.values():
+        is_domain = reading.origin.startswith(DOMAINS)
+        pattern = domain_of(reading.path) if is_domain else None
+        if is_domain and pattern is None:
+            word = reading.path.name.removesuffix(SUFFIX)
+            gathered.left_out[word] = f"{reading.path.name} names no host that a client could call."
+            continue
+        if pattern is not None and pattern not in gathered.patterns:
+            gathered.patterns[pattern] = before.patterns.get(pattern) if reading.contents is None else None
+        for found in _found_in(reading, gathered):
+            key = (found.provider, found.credential.refresh_token or found.credential.secret)
+            if is_domain and key in shared:
+                _add_place(gathered, shared[key], reading, found)
+            elif (other := names.get(found.name)) is not None:
+                gathered.left_out[f"{found.name} of {_shown(reading.origin)}"] = (
+                    f"{_shown(other)} has one of that name. Give one of them another name."
+                )
+                continue
+            else:
+                names[found.name] = reading.origin
+                shared.setdefault(key, found.name) if is_domain else None
+                gathered.accounts.append(FileAccount(_draft(found, reading.origin), found.is_off))
+                _add_place(gathered, found.name, reading, found)
+            if pattern is not None and gathered.patterns[pattern] is None:
+                gathered.patterns[pattern] = shared[key]
+    return gathered
+
+
+def _found_in(reading: Reading, gathered: Gathered) -> Iterator[Found]:
+    if reading.contents is None:
+        return
+    for name, wrong in reading.contents.wrong:
+        gathered.left_out[name or f"in {_shown(reading.origin)}"] = f"{reading.path.name}: {wrong}"
+        if name is not None:
+            gathered.kept.add(name)
+    for found in reading.contents.found:
+        if found.passed_over:
+            fields = ", ".join(found.passed_over)
+            gathered.notes.append(f"{reading.path.name}: not obeyed for account {found.name}: {fields}")
+        yield found
+
+
+def _add_place(gathered: Gathered, name: str, reading: Reading, found: Found) -> None:
+    if found.kind is Kind.OAUTH:
+        gathered.places.setdefault(name, []).append(Place(reading.path, reading.reader, found))
+
+
+def _draft(found: Found, origin: str) -> AccountDraft:
+    return AccountDraft(
+        name=found.name,
+        provider=found.provider,
+        secret=found.credential,
+        kind=found.kind,
+        priority=found.priority,
+        weight=found.weight,
+        email=found.email,
+        domain=found.domain,
+        origin=origin,
+    )
+
+
+def _shown(origin: str) -> str:
+    return origin.removeprefix(FILES)
