@@ -28,6 +28,7 @@ from headgate.storage.accounts import (
     delete_rows,
 )
 from headgate.storage.schema import accounts, refreshes
+from headgate.storage.sign_ins import turn_ms
 
 _REMEMBERED = 16
 """Refresh tokens that a file is known to have had, by their digests: one of them in it means that it is
@@ -206,7 +207,7 @@ class FileAccounts:
             refreshes.c.account_id == account_id, refreshes.c.holder.is_not(None)
         )
         held_until = (await connection.execute(query)).scalar()
-        return held_until is not None and held_until > self._clock.now() * 1000
+        return held_until is not None and held_until > await turn_ms(connection, self._clock)
 
     async def _is_refused(self, connection: AsyncConnection, account_id: int) -> bool:
         """The provider gives nothing more for the tokens in force."""

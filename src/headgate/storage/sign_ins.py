@@ -71,7 +71,7 @@ class SignInStore:
     ) -> Turn:
         """`version` is that of the tokens the caller knows; `insists`: an earlier failure does not count."""
         async with self._database.write(durable=True) as connection:
-            now_ms = await self._now_ms(connection)
+            now_ms = await turn_ms(connection, self._clock)
             row = await self._locked(connection, account_id)
             if row is None or row["kind"] != Kind.OAUTH:
                 return Gone()
@@ -121,7 +121,7 @@ class SignInStore:
     ) -> None:
         """The turn ends without tokens. `retry_seconds` None: only a new sign-in helps."""
         async with self._database.write(durable=True) as connection:
-            now_ms = await self._now_ms(connection)
+            now_ms = await turn_ms(connection, self._clock)
             row = await self._locked(connection, account_id)
             if row is None or row["token_version"] != version:
                 return
@@ -144,7 +144,7 @@ class SignInStore:
     async def extend(self, account_id: int, *, holder: str, seconds: float) -> None:
         """The holder is alive and still at it."""
         async with self._database.write() as connection:
-            until = await self._now_ms(connection) + round(seconds * 1000)
+            until = await turn_ms(connection, self._clock) + round(seconds * 1000)
             mine = sa.and_(refreshes.c.account_id == account_id, refreshes.c.holder == holder)
             await connection.execute(sa.update(refreshes).where(mine).values(held_until=until))
 
@@ -178,8 +178,10 @@ class SignInStore:
         changed = {name: value for name, value in values.items() if name != "account_id"} | taken
         await connection.execute(new.on_conflict_do_update(index_elements=["account_id"], set_=changed))
 
-    async def _now_ms(self, connection: AsyncConnection) -> int:
-        if self._database.dialect != "postgresql":
-            return int(self._clock.now() * 1000)
-        query = sa.text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
-        return int((await connection.execute(query)).scalar_one())
+
+async def turn_ms(connection: AsyncConnection, clock: Clock) -> int:
+    """By the clock that turns are counted by: the database's own, where it has one."""
+    if connection.dialect.name != "postgresql":
+        return int(clock.now() * 1000)
+    query = sa.text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
+    return int((await connection.execute(query)).scalar_one())
