@@ -11,7 +11,7 @@ from headgate.sources.names import near_name
 SUFFIX = ".credentials.json"
 _FIELDS = ("accessToken", "refreshToken", "expiresAt")
 _USUAL_MOMENT = 1_700_000_000_000
-_DOMAIN = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]+|\*")
+_DOMAIN = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f.]*:[0-9a-f:.]*|\*")
 
 
 def domain_of(file: File) -> str | None:

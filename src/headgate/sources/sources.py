@@ -6,6 +6,7 @@ the same files. A file that is wrong leaves its accounts as they were.
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -275,7 +276,8 @@ class Sources:
         settings = self.settings
         folders = {one for one in (settings.credentials_path, settings.auth_path) if one is not None}
         if (file := settings.accounts_path) is not None:
-            folders |= {file.parent, file.resolve().parent}
+            # Of a link also the folder it leads to; of a loop of links nothing leads anywhere.
+            folders |= {file.parent, Path(os.path.realpath(file)).parent}
         return folders
 
 

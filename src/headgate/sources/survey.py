@@ -91,10 +91,10 @@ def take_survey(settings: SourceSettings, before: Survey, *, insists: bool = Fal
 
 
 def _look_at_accounts(survey: Survey, file: Path, known: Mapping[str, Reading]) -> None:
-    if not file.parent.is_dir():
-        survey.unread[ACCOUNTS + file.name] = _gone(file.parent)
-        return
     try:
+        if not file.parent.is_dir():
+            survey.unread[ACCOUNTS + file.name] = _gone(file.parent)
+            return
         file.stat()
     except FileNotFoundError:
         if not file.is_symlink():  # a link that leads nowhere is no removal

@@ -28,7 +28,7 @@ def write_tokens(file: File, reader: Reader, news: Collection[tuple[Found, Crede
 
     Raises Overtaken, and OSError. For a thread.
     """
-    target = file.resolve()  # of a link the file it leads to; the link stays
+    target = File(os.path.realpath(file))  # of a link the file it leads to; the link stays
     fingerprint = fingerprints.of([target])
     try:
         text = JsonText(read_bytes(target, MOST_BYTES))
