@@ -78,6 +78,7 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
         clock,
         providers={provider.name: provider},
         settings=configuration.settings,
+        holder=parts.new_holder(),
     )
     yield Owner(
         configuration=configuration,

@@ -127,7 +127,7 @@ def test_a_refused_credential_is_out_until_somebody_acts(health: Health) -> None
     assert health.apply(Fault.REFUSED, until=NOW + 5, now=NOW) == math.inf
     health.succeeded("m", NOW + 1e6)
     assert health.unavailable_until("m", NOW + 1e6) == math.inf
-    health.resume()
+    health.resume(NOW)
     assert health.is_clear
 
 
@@ -183,7 +183,7 @@ def test_resume_does_not_lift_a_stated_limit(health: Health) -> None:
     """Limits are respected, also by the owner's resume."""
     health.apply(Fault.LIMITED, until=NOW + 60, now=NOW)
     health.apply(Fault.BILLING, now=NOW)
-    health.resume()
+    health.resume(NOW)
     assert health.unavailable_until("m", NOW) == NOW + 60
 
 

@@ -310,7 +310,7 @@ def test_what_is_no_limit_is_not_waited_for(clock: StillClock) -> None:
     named(pool, "a1").health.apply(Fault.BILLING, now=START)
     named(pool, "a2").health.apply(Fault.BILLING, now=START)
     assert pool.earliest_return("anthropic", MODEL) is None
-    named(pool, "a2").health.resume()
+    named(pool, "a2").health.resume(START)
     limit(clock, pool, "a2", 90)
     assert pool.earliest_return("anthropic", MODEL) == START + 90
 

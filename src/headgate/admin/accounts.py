@@ -111,7 +111,7 @@ async def resume_account(owner: ItsOwner, name: ItsName) -> AccountView:
     """Ends a pause, and every rest that waits for the owner. A provider's stated reset stays."""
     async with owner.changing:
         find(owner, name)
-        account = await owner.accounts.update(name, {"paused": False})
+        account = await owner.accounts.resume(name)
         owner.pool.resume(name)
         log.info("Account %s resumed", name)
         return view_in_force(owner, account)

@@ -19,6 +19,7 @@ from headgate.admin.app import build_app
 from headgate.admin.configuration import Configuration
 from headgate.admin.owner import Owner
 from headgate.assembly import parts
+from headgate.assembly.neighbours import Neighbours
 from headgate.assembly.reload import RunningParts, follow_files, reload_all
 from headgate.assembly.stores import Stores, become_the_only_one, open_current
 from headgate.clock import Clock
@@ -116,7 +117,8 @@ class Gateway:
             stores.secrets.make_key()  # to be backed up from the first day; not where another one is missing
 
         journal, recorder = await self._open_records(stores, closing)
-        pool = parts.telling_pool(clock, self._providers, settings.routing, journal)
+        holder = parts.new_holder()
+        pool = parts.telling_pool(clock, self._providers, settings.routing, journal, holder=holder)
         sources = parts.sources_of(stores, pool, clock, settings)
         await sources.open()
         await stores.fill(pool)
@@ -137,9 +139,11 @@ class Gateway:
             clock,
             providers=self._providers,
             settings=settings,
+            holder=holder,
             on_renewed=sources.note_renewed,
         )
         closing.push_async_callback(sources.close)
+        self._tasks.spawn(Neighbours(stores, pool, holder=holder).run(), name="neighbours")
         closing.push_async_callback(sign_in.close, self._hurry)
         tokens = sign_in.refresher
         self._tasks.spawn(Schedule(pool, tokens, clock).run(), name="tokens ahead of time")

@@ -52,14 +52,19 @@ def all_providers() -> dict[str, Provider]:
 # ---- the pool --------------------------------------------------------------------------------------
 
 
+def new_holder() -> str:
+    """A name for this process among those on the database; another one after a restart."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
 def telling_pool(
-    clock: Clock, providers: dict[str, Provider], routing: RoutingSettings, journal: Journal
+    clock: Clock, providers: dict[str, Provider], routing: RoutingSettings, journal: Journal, *, holder: str
 ) -> Pool:
     """A pool whose changes of health go to the journal, its warnings and switches to the log."""
 
     def on_health(living: LivingAccount) -> None:
         at_ms = int(clock.now() * 1000)
-        state = living.to_state()
+        state = {**living.to_state(), "writer": holder}
         journal.append(HealthRecord(living.account.id, living.account.name, at_ms, state))
 
     def on_soft_limit(living: LivingAccount, status: str) -> None:
@@ -125,10 +130,10 @@ def signing_in_of(
     *,
     providers: dict[str, Provider],
     settings: Settings,
+    holder: str,
     on_renewed: Callable[[Account], None] = lambda account: None,
 ) -> SigningIn:
-    """Each process is another holder of turns, also after a restart under the same number."""
-    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    """`holder`: see `new_holder`."""
     registrations = Registrations(providers, settings.providers)
     endpoint = TokenEndpoint(upstream, clock)
     refresher = Refresher(

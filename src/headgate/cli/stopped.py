@@ -60,7 +60,13 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
         configuration = Configuration(loaded, apply=partial(_apply, pool))
         upstream = UpstreamClient(clock, Outbox())
         sign_in = parts.signing_in_of(
-            stores, pool, upstream, clock, providers=providers, settings=loaded.settings
+            stores,
+            pool,
+            upstream,
+            clock,
+            providers=providers,
+            settings=loaded.settings,
+            holder=parts.new_holder(),
         )
         try:
             yield parts.owner_of(

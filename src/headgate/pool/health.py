@@ -27,6 +27,8 @@ from headgate.pool.rests import Rest, read_state, write_state
 MOST_MODELS = 256
 """Models remembered per account: more than any provider has, fewer than would fill memory."""
 
+_OF_TOKENS = frozenset({Fault.REFUSED, Fault.TOKEN_ENDED})
+
 
 class Health:
     """The state of one account. Every change is told through `on_change`, after it happened."""
@@ -36,6 +38,7 @@ class Health:
         """Models that this account has answered for."""
         self._rests: dict[tuple[Fault, str | None], Rest] = {}
         self._forbidden_at: list[float] = []
+        self._accepted_at = 0.0
         self._random = random
         self._on_change = on_change
 
@@ -78,14 +81,32 @@ class Health:
         if self._forbidden_at:
             self._forbidden_at.clear()
 
-    def resume(self) -> None:
+    def join(self, state: dict[str, Any], now: float, *, newer_than: float) -> None:
+        """Take over rests that another process noted, where they last longer than ours. What it noted before
+        `newer_than`, or of a credential before the last one, is void."""
+        rests, _, _ = read_state(state)
+        is_news = False
+        for rest in rests:
+            is_voidable = rest.fault in _OF_TOKENS or rest.fault in FOR_THE_OWNER
+            void_before = max(newer_than, self._accepted_at) if is_voidable else newer_than
+            ours = self._rests.get((rest.fault, rest.model))
+            is_longer = ours is None or not ours.is_open(now) or rest.until > ours.until
+            if rest.is_open(now) and rest.since >= void_before and is_longer:
+                self._rests[rest.fault, rest.model] = rest
+                is_news = True
+        if is_news:
+            self._on_change()
+
+    def resume(self, now: float) -> None:
         """The owner says it is mended: what waited for the owner is forgotten, stated limits are not."""
+        self._accepted_at = now
         self._forbidden_at.clear()
         self._forget_where(lambda rest: rest.fault in FOR_THE_OWNER)
 
-    def accepted(self) -> None:
+    def accepted(self, now: float) -> None:
         """The provider took the credential, or gave out a new one: refusals are over."""
-        self._forget_where(lambda rest: rest.fault in (Fault.REFUSED, Fault.TOKEN_ENDED))
+        self._accepted_at = now
+        self._forget_where(lambda rest: rest.fault in _OF_TOKENS)
 
     def ask_for_tokens_again(self) -> None:
         """Another client id or address: what kept new tokens away may be mended."""

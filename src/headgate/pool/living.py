@@ -75,6 +75,8 @@ class LivingAccount:
         others instead of taking everything until it has caught up."""
         self._clock = clock
         self._on_soft_limit = on_soft_limit
+        self.clean_since = 0.0
+        """Unix seconds of its last clean slate: what was said of it before is void."""
         self._noted_status: bytes | None = None
         self._windows: Windows | None = None
         self._adopt(account, provider)
@@ -134,16 +136,20 @@ class LivingAccount:
             self._noted_status = None
             self._windows = Windows(provider) if provider else None
             self.health.forget()
+            self.clean_since = self._clock.now()
         elif is_renewed:
-            self.health.accepted()
+            self._accept()
         elif before.paused and not account.paused:
-            self.health.resume()
+            self.health.resume(self._clock.now())
 
     def renew(self, account: Account) -> None:
         """Take over newer tokens, and nothing else of `account`; what was learnt holds on."""
         if is_older(self.account, account):
             self._adopt(replace(self.account, credential=account.credential), self.provider)
-            self.health.accepted()
+            self._accept()
+
+    def _accept(self) -> None:
+        self.health.accepted(self._clock.now())
 
     # ---- can it serve? -----------------------------------------------------------------------------
 

@@ -130,13 +130,18 @@ class Pool:
         """The owner says the account is mended: it is asked again. A stated limit stays."""
         living = self._by_name.get(name)
         if living is not None:
-            living.health.resume()
+            living.health.resume(self._clock.now())
 
     def restore(self, states: Mapping[int, dict[str, Any]]) -> None:
         """By account id, what `LivingAccount.to_state` wrote in an earlier life."""
         for account_id, state in states.items():
             if (living := self._by_id.get(account_id)) is not None:
                 living.from_state(state)
+
+    def join_health(self, account_id: int, state: dict[str, Any]) -> None:
+        """What another process learnt of the account counts here too."""
+        if (living := self._by_id.get(account_id)) is not None:
+            living.health.join(state, self._clock.now(), newer_than=living.clean_since)
 
     def tell_used_since(self, moment: float) -> None:
         """Have `on_health` write down those that were used: their windows change without their health."""

@@ -60,7 +60,7 @@ async def probe(living: LivingAccount, targets: Targets, upstream: UpstreamClien
     duration_ms = (clock.monotonic() - began) * 1000
     if 200 <= answer.status < 300:
         if body.lstrip().startswith(b"{"):
-            living.health.accepted()
+            living.health.accepted(clock.now())
             return Probed(url, duration_ms, answer.status)
         return Probed(url, duration_ms, answer.status, _NO_PROVIDER)
     error = provider.read_error(answer.status, body, clock.now())

@@ -13,6 +13,7 @@ from headgate.errors import Conflict, NotFound, SecretUnreadable
 from headgate.pool.accounts import Account, Credential, Kind
 from headgate.storage import credentials
 from headgate.storage.database import Database
+from headgate.storage.news import tell
 from headgate.storage.schema import account_health, accounts, objects, refreshes
 from headgate.storage.secrets import SecretBox
 
@@ -66,10 +67,14 @@ class AccountStore:
         self._secrets = secrets
         self._clock = clock
 
-    async def list(self) -> tuple[Account, ...]:
-        """In order of id. One whose secret the key in force does not open comes without a credential."""
+    async def list(self, ids: Iterable[int] | None = None) -> tuple[Account, ...]:
+        """In order of id; all, or those in `ids`. One whose secret the key in force does not open comes
+        without a credential."""
+        query = sa.select(accounts).order_by(accounts.c.id)
+        if ids is not None:
+            query = query.where(accounts.c.id.in_([*ids]))
         async with self._database.read() as connection:
-            rows = (await connection.execute(sa.select(accounts).order_by(accounts.c.id))).mappings().all()
+            rows = (await connection.execute(query)).mappings().all()
         return tuple(self.account_of(row) for row in rows)
 
     async def get(self, name: str) -> Account:
@@ -109,6 +114,13 @@ class AccountStore:
         """
         async with self.changing() as connection:
             return await self._update(connection, name, changes)
+
+    async def resume(self, name: str) -> Account:
+        """It is not paused any more, and every gateway on the database asks it again."""
+        async with self.changing() as connection:
+            account = await self._update(connection, name, {"paused": False})
+            await tell(connection, "resumed", [account.id])
+        return account
 
     async def take(
         self, drafts: Iterable[AccountDraft], changes: Mapping[str, Mapping[str, Any]]
@@ -172,7 +184,9 @@ class AccountStore:
         await refuse_taken_name(connection, draft.name)
         values |= await self.sealed(connection, draft.provider, draft.kind, draft.secret)
         await connection.execute(sa.insert(accounts).values(values))
-        return self.account_of(await _row(connection, draft.name))
+        added = self.account_of(await _row(connection, draft.name))
+        await tell(connection, "accounts", [added.id])
+        return added
 
     async def _update(self, connection: AsyncConnection, name: str, changes: Mapping[str, Any]) -> Account:
         values = {_COLUMNS[field]: value for field, value in changes.items() if field != "secret"}
@@ -222,6 +236,7 @@ class AccountStore:
             "updated_at": now_ms,
         }
         await connection.execute(sa.insert(accounts).values(values))
+        await tell(connection, "accounts", [])
 
     async def change_row(
         self, connection: AsyncConnection, account_id: int, values: Mapping[str, Any]
@@ -229,6 +244,7 @@ class AccountStore:
         values = {**values, "updated_at": int(self._clock.now() * 1000)}
         this = accounts.c.id == account_id
         await connection.execute(sa.update(accounts).where(this).values(values))
+        await tell(connection, "accounts", [account_id])
         return (await connection.execute(sa.select(accounts).where(this))).mappings().one()
 
     async def sealed(
@@ -324,6 +340,8 @@ async def delete_rows(connection: AsyncConnection, ids: Sequence[int]) -> None:
     for table in (account_health, objects, refreshes):
         await connection.execute(sa.delete(table).where(table.c.account_id.in_(ids)))
     await connection.execute(sa.delete(accounts).where(accounts.c.id.in_(ids)))
+    if ids:
+        await tell(connection, "accounts", ids)
 
 
 async def _row(connection: AsyncConnection, name: str) -> sa.RowMapping:

@@ -27,6 +27,7 @@ from headgate.storage.accounts import (
     declared_values,
     delete_rows,
 )
+from headgate.storage.news import tell
 from headgate.storage.schema import accounts, refreshes
 from headgate.storage.sign_ins import turn_ms
 
@@ -140,6 +141,7 @@ class FileAccounts:
             "updated_at": now_ms,
         }
         await connection.execute(sa.insert(accounts).values(values))
+        await tell(connection, "accounts", [])
 
     async def _changes(
         self, connection: AsyncConnection, one: FileAccount, row: sa.RowMapping, taken: Taken

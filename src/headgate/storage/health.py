@@ -1,12 +1,13 @@
 """The last known health of every account, as its owner in `pool/` wrote it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.storage.database import Database, insert
+from headgate.storage.news import tell
 from headgate.storage.schema import account_health, accounts
 
 
@@ -14,11 +15,13 @@ class HealthStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load(self) -> dict[int, dict[str, Any]]:
-        """State by account id, of the accounts that still exist."""
+    async def load(self, ids: Iterable[int] | None = None) -> dict[int, dict[str, Any]]:
+        """State by account id, of the accounts that still exist; of all, or of those in `ids`."""
         query = sa.select(account_health.c.account_id, account_health.c.state).join(
             accounts, accounts.c.id == account_health.c.account_id
         )
+        if ids is not None:
+            query = query.where(account_health.c.account_id.in_(list(ids)))
         async with self._database.read() as connection:
             return {row.account_id: row.state for row in await connection.execute(query)}
 
@@ -39,3 +42,4 @@ async def save_health(connection: AsyncConnection, rows: Sequence[dict[str, Any]
         where=account_health.c.at_ms <= new.excluded.at_ms,
     )
     await connection.execute(newest_wins, rows)
+    await tell(connection, "health", sorted({row["account_id"] for row in rows}))

@@ -15,6 +15,7 @@ from headgate.pool.accounts import Account, Credential, Kind
 from headgate.storage import credentials
 from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database, insert
+from headgate.storage.news import tell
 from headgate.storage.schema import accounts, refreshes
 from headgate.storage.secrets import SecretBox
 
@@ -113,6 +114,7 @@ class SignInStore:
             this = accounts.c.id == account_id
             await connection.execute(sa.update(accounts).where(this).values(values))
             await connection.execute(sa.delete(refreshes).where(refreshes.c.account_id == account_id))
+            await tell(connection, "accounts", [account_id])
             kept = (await connection.execute(sa.select(accounts).where(this))).mappings().one()
         return self._accounts.account_of(kept)
 
