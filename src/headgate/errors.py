@@ -192,6 +192,23 @@ class ConnectFailed(UpstreamError):
     blame, next_step = Blame.PROVIDER, NextStep.NEXT_ACCOUNT
 
 
+class ProxyFailed(UpstreamError):
+    """The outbound proxy is not reached, refuses, or leads nowhere: the provider was not spoken to."""
+
+    code, status = "proxy_failed", 502
+    blame, next_step = Blame.OWNER, NextStep.NEXT_ACCOUNT
+
+
+class ProxyWantsCredentials(UpstreamError):
+    """The outbound proxy wants a user name and a password, or other ones than it was given."""
+
+    code, status = "proxy_wants_credentials", 502
+    blame, next_step = Blame.OWNER, NextStep.NEXT_ACCOUNT
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message, reason="EPROXYAUTH", hint=hint)
+
+
 class UpstreamTimedOut(UpstreamError):
     """A timeout ran out; `reason` is ETIMEDOUT, `limit_ms` the value of `setting`, which ran out."""
 
@@ -236,8 +253,8 @@ class LoopDetected(UpstreamError):
     code, status = "loop_detected", 508
     blame, next_step = Blame.OWNER, NextStep.NEXT_ACCOUNT
 
-    def __init__(self, message: str) -> None:
-        hint = "Give the account the provider's own address as its base URL, or none."
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        hint = hint or "Give the account the provider's own address as its base URL, or none."
         super().__init__(message, reason="ELOOP", hint=hint)
 
 

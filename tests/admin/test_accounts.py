@@ -253,7 +253,7 @@ async def test_the_same_name_and_the_same_secret_are_refused(client: httpx.Async
         ({"base_url": "http://"}, "base_url"),
         ({"base_url": "http://host:99999"}, "base_url"),
         ({"base_url": "http://user:pw@host"}, "base_url"),
-        ({"proxy": "http://127.0.0.1:3128"}, "proxy"),
+        ({"proxy": "ftp://me:sk-ant-secret@127.0.0.1"}, "proxy"),
         ({"weight": 0}, "weight"),
         ({"tier": "big"}, "tier"),
         ({"models": "one"}, "models"),

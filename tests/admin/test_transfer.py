@@ -1,5 +1,6 @@
 """Accounts out and in, as one piece."""
 
+import json
 from typing import Any
 
 import httpx
@@ -198,3 +199,25 @@ async def test_a_sign_in_may_take_the_place_of_a_key(client: httpx.AsyncClient, 
     both = [{"name": "work", "oauth": TOKENS, "api_key": "sk-ant-x"}]
     answer = await client.post("/api/import/accounts", json={"accounts": both})
     assert (answer.status_code, "sk-ant" in answer.text) == (400, False)
+
+
+async def test_a_proxy_travels_whole_or_not_at_all(client: httpx.AsyncClient, owner: Owner) -> None:
+    """With secrets its credentials go along; without, an address that would lack them is left out, and one
+    that is left out changes nothing where it comes in."""
+    whole = {"name": "a", "api_key": "sk-a", "proxy": "http://me:pw@127.0.0.1:2"}
+    for account in (whole, {"name": "b", "api_key": "sk-b", "proxy": "socks5h://127.0.0.1:3"}):
+        shown = (await client.post("/api/accounts", json=account)).json()["proxy"]
+        assert shown == account["proxy"].replace("me:pw", "***")
+    bare = (await client.get("/api/export/accounts")).json()["accounts"]
+    assert [one.get("proxy") for one in bare] == [None, "socks5h://127.0.0.1:3"]
+    assert "pw" not in json.dumps(bare)
+    wanted = {"accounts": bare, "replace": True}
+    done = (await client.post("/api/import/accounts", json=wanted)).json()
+    assert done["unchanged"] == ["a", "b"]
+    full = await exported(owner)
+    assert [one["proxy"] for one in full] == ["http://me:pw@127.0.0.1:2", "socks5h://127.0.0.1:3"]
+    full[0]["proxy"] = None
+    done = (await client.post("/api/import/accounts", json={"accounts": full, "replace": True})).json()
+    assert done["changed"] == ["a"]
+    living = owner.pool.by_name("a")
+    assert living is not None and living.account.proxy is None

@@ -43,7 +43,6 @@ def test_the_whole_file_loads_and_says_what_it_takes_no_notice_of(tmp_path: Path
     loaded = load_settings({}, {"KEY": "k"}, path)
     warned = {warning.split(" ", 1)[0] for warning in loaded.warnings}
     assert warned == {
-        "accounts.0.proxy",
         "pricing.url",
         "The",
     }

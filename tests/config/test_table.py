@@ -26,7 +26,8 @@ def test_secrets_are_known_as_such() -> None:
     secret = {row.path for row in table.rows() if row.is_secret}
     tokens = {"accounts.[].oauth.access_token", "accounts.[].oauth.refresh_token"}
     urls = {"storage.url", "state.url", "upstream.proxy", "accounts.[].proxy"}
-    assert secret == {"access.api_keys", "admin.key", "accounts.[].api_key", *tokens, *urls}
+    usual = {"upstream.http_proxy", "upstream.https_proxy", "upstream.all_proxy"}
+    assert secret == {"access.api_keys", "admin.key", "accounts.[].api_key", *tokens, *urls, *usual}
 
 
 def test_choices_are_listed_in_place_of_a_unit() -> None:

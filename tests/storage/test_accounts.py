@@ -33,6 +33,7 @@ async def test_an_account_comes_back_as_it_was_put_in(store: AccountStore) -> No
         weight=2,
         tier=5,
         base_url="http://127.0.0.1:1/x",
+        proxy="http://me:hidden@127.0.0.1:2",
         email="me@example.org",
         domain="example.org",
         models=("claude-a", "claude-b"),
@@ -42,13 +43,13 @@ async def test_an_account_comes_back_as_it_was_put_in(store: AccountStore) -> No
     assert await store.list() == (added,)
     assert await store.get("work") == added
     assert added.credential.secret == "sk-work"
-    for field in ("name", "provider", "kind", "priority", "weight", "tier", "base_url", "email"):
+    for field in ("name", "provider", "kind", "priority", "weight", "tier", "base_url", "proxy", "email"):
         assert getattr(added, field) == getattr(full, field)
     assert (added.domain, added.models, added.paused) == (full.domain, full.models, True)
 
 
 async def test_no_secret_is_stored_in_the_clear(store: AccountStore, database: Database) -> None:
-    await store.add(draft("work", "sk-ant-very-secret"))
+    await store.add(draft("work", "sk-ant-very-secret", proxy="http://me:very-secret@127.0.0.1:2"))
     async with database.read() as connection:
         row = (await connection.execute(sa.text("SELECT * FROM accounts"))).one()
     assert "very-secret" not in repr(row)
@@ -163,6 +164,40 @@ async def test_an_account_outlives_its_key(store: AccountStore, keyless: Account
     renewed = await keyless.update("work", {"secret": Credential("sk-new")})
     assert renewed.credential == Credential("sk-new")
     assert [one.credential for one in await store.list()] == [None, Credential("sk-home")]
+
+
+async def test_an_account_that_lost_its_proxy_goes_no_other_way(
+    store: AccountStore, keyless: AccountStore
+) -> None:
+    """A new secret alone does not bring it back to life: its owner chose a way, and that is not known."""
+    await store.add(draft("work", proxy="http://me:pw@127.0.0.1:2"))
+    assert (await keyless.get("work")).credential is None
+    with pytest.raises(SecretUnreadable, match="proxy of account work") as refused:
+        await keyless.update("work", {"secret": Credential("sk-new")})
+    assert "--proxy" in refused.value.hint
+    assert (await keyless.update("work", {"proxy": None})).credential is None
+    renewed = await keyless.update("work", {"secret": Credential("sk-new")})
+    assert (renewed.credential, renewed.proxy) == (Credential("sk-new"), None)
+
+
+async def test_a_proxy_changes_like_any_other_field(store: AccountStore) -> None:
+    """And goes away again."""
+    await store.add(draft("work"))
+    assert (await store.update("work", {"proxy": "direct"})).proxy == "direct"
+    assert (await store.update("work", {"priority": 1})).proxy == "direct"
+    assert (await store.update("work", {"proxy": None})).proxy is None
+
+
+async def test_a_declared_proxy_follows_the_settings(store: AccountStore) -> None:
+    """It is sealed anew only when it is another one."""
+    await store.declare([draft("a", origin=SETTINGS, proxy="http://one:1")])
+    before = await store.get("a")
+    await store.declare([draft("a", origin=SETTINGS, proxy="http://one:1")])
+    assert await store.get("a") == before
+    await store.declare([draft("a", origin=SETTINGS, proxy="http://two:2")])
+    assert (await store.get("a")).proxy == "http://two:2"
+    await store.declare([draft("a", origin=SETTINGS)])
+    assert (await store.get("a")).proxy is None
 
 
 async def test_who_lost_a_secret_is_told_which(store: AccountStore, keyless: AccountStore) -> None:

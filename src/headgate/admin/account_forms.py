@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from pydantic_core import PydanticCustomError
 
 from headgate.config.fields import ACCOUNT_NAME_PATTERN
+from headgate.config.proxies import read_proxy
 from headgate.pool.accounts import Credential, Kind
 
 _NO_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._@+-]+")
@@ -53,9 +54,22 @@ def _check_base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _check_proxy(value: str) -> str:
+    read_proxy(value)
+    return value.strip()
+
+
 Name = Annotated[str, AfterValidator(_check_name), Field(json_schema_extra={"pattern": ACCOUNT_NAME_PATTERN})]
 ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
 BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
+ProxyUrl = Annotated[
+    str,
+    AfterValidator(_check_proxy),
+    Field(
+        max_length=2048,
+        description="http://, https:// or socks5h://…; `direct`: none; null: the general one.",
+    ),
+]
 Share = Annotated[int, Field(ge=1, le=1_000_000)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 Model = Annotated[str, Field(min_length=1, max_length=256)]
@@ -75,6 +89,7 @@ class WholeAccount(Form):
     provider: str = "anthropic"
     api_key: ApiKey | None = Field(default=None, description="Left out where secrets were not asked for.")
     base_url: BaseUrl | None = None
+    proxy: ProxyUrl | None = None
     priority: Priority = 0
     weight: Share = 1
     tier: Share = 1
@@ -94,6 +109,7 @@ class SignInOptions(Form):
 
     provider: str = "anthropic"
     base_url: BaseUrl | None = None
+    proxy: ProxyUrl | None = None
     priority: Priority = 0
     weight: Share = 1
     tier: Share = 1
@@ -108,6 +124,7 @@ class AccountChange(Form):
     name: Name = ""
     api_key: ApiKey = SecretStr("")
     base_url: BaseUrl | None = None
+    proxy: ProxyUrl | None = None
     priority: Priority = 0
     weight: Share = 1
     tier: Share = 1

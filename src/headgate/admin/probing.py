@@ -12,6 +12,7 @@ from headgate.pool.living import LivingAccount
 from headgate.providers.provider import Complaint
 from headgate.relay.probe import Probed, probe
 from headgate.relay.targets import Targets
+from headgate.upstream.proxies import Proxies
 
 router = APIRouter(prefix="/api/accounts", tags=["accounts"])
 
@@ -86,7 +87,8 @@ async def test_account(owner: ItsOwner, name: ItsName) -> AccountTest:
             f"The account {name} cannot be tested: {living.unusable_because}",
             hint=f"headgate account reauth {name}",
         )
-    return _told(living, await probe(living, Targets(owner.settings.providers), owner.upstream, owner.clock))
+    targets = Targets(owner.settings.providers, Proxies(owner.settings.upstream))
+    return _told(living, await probe(living, targets, owner.upstream, owner.clock))
 
 
 def _told(living: LivingAccount, probed: Probed) -> AccountTest:

@@ -21,7 +21,7 @@ from headgate.errors import Conflict, HeadgateError, NotFound
 from headgate.oauth.attempts import Attempt, Progress
 from headgate.oauth.exchange import DeviceCode, ask_for_device_code, exchange, wait_for_device
 from headgate.oauth.pasted import read_pasted, refused_by_provider
-from headgate.oauth.token_endpoint import Granted
+from headgate.oauth.token_endpoint import Granted, TokenEndpoint
 from headgate.pool.accounts import Account, Kind
 from headgate.storage.accounts import AccountDraft
 
@@ -104,7 +104,7 @@ async def start_device(owner: ItsOwner, wanted: NewSignIn) -> StartedDevice:
     """Starts a sign-in on another device: the person enters a code there, and the gateway asks meanwhile."""
     attempt = _attempt(owner, wanted)
     try:
-        code = await ask_for_device_code(owner.sign_in.endpoint, attempt.registration)
+        code = await ask_for_device_code(_endpoint(owner, attempt), attempt.registration)
     except HeadgateError as error:
         attempt.fail(error.message, error.hint)
         raise
@@ -195,7 +195,7 @@ async def callback(owner: ItsOwner, request: Request) -> Response:
 
 async def _finish(owner: Owner, attempt: Attempt, code: str) -> AccountView:
     try:
-        granted = await exchange(owner.sign_in.endpoint, attempt, code)
+        granted = await exchange(_endpoint(owner, attempt), attempt, code)
         return await _take_in(owner, attempt, granted)
     except HeadgateError as error:
         attempt.fail(error.message, error.hint)
@@ -208,12 +208,19 @@ async def _finish(owner: Owner, attempt: Attempt, code: str) -> AccountView:
 
 async def _finish_device(owner: Owner, attempt: Attempt, code: DeviceCode) -> None:
     try:
-        granted = await wait_for_device(owner.sign_in.endpoint, attempt.registration, code, owner.clock)
+        granted = await wait_for_device(_endpoint(owner, attempt), attempt.registration, code, owner.clock)
         if attempt.progress is Progress.EXCHANGING:
             await _take_in(owner, attempt, granted)
     except HeadgateError as error:
         attempt.fail(error.message, error.hint)
         _log.warning("oauth: sign-in of %s failed: %s", attempt.account or "a new account", error.message)
+
+
+def _endpoint(owner: Owner, attempt: Attempt) -> TokenEndpoint:
+    """By the way that the account goes, or will go."""
+    living = owner.pool.by_name(attempt.account) if attempt.is_renewal and attempt.account else None
+    proxy = attempt.options.get("proxy") if living is None else living.account.proxy
+    return owner.sign_in.endpoint.by(proxy)
 
 
 async def _take_in(owner: Owner, attempt: Attempt, granted: Granted) -> AccountView:

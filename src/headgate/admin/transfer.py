@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from headgate.admin.account_forms import CarriedAccount, Form
 from headgate.admin.accounts import check_provider, kept_elsewhere, log
 from headgate.admin.owner import ItsOwner, Owner
+from headgate.config.proxies import shown
 from headgate.errors import AdminKeyRequired, ImportRefused
 from headgate.pool.accounts import Account, Kind
 from headgate.storage.accounts import AccountDraft
@@ -21,7 +22,10 @@ from headgate.storage.credentials import source_digest
 
 router = APIRouter(prefix="/api", tags=["accounts"])
 
-_FIELDS = ("provider", "base_url", "priority", "weight", "tier", "models", "email", "domain", "paused")
+_FIELDS = (
+    *("provider", "base_url", "proxy", "priority", "weight", "tier"),
+    *("models", "email", "domain", "paused"),
+)
 _MOST_ACCOUNTS = 10_000
 
 
@@ -38,6 +42,7 @@ class ExportedAccount(BaseModel):
     api_key: str | None = None
     oauth: ExportedTokens | None = None
     base_url: str | None
+    proxy: str | None = Field(default=None, description="Left out where it would lack its credentials.")
     priority: int
     weight: int
     tier: int
@@ -92,6 +97,8 @@ async def export_accounts(request: Request, owner: ItsOwner, secrets: WithSecret
 
 def _exported(account: Account, *, with_secrets: bool) -> ExportedAccount:
     fields: dict[str, Any] = {field: getattr(account, field) for field in ("name", *_FIELDS)}
+    if account.proxy is not None and not with_secrets and shown(account.proxy) != account.proxy:
+        del fields["proxy"]
     credential = account.credential if with_secrets else None
     if credential is not None and account.kind is Kind.OAUTH:
         fields["oauth"] = ExportedTokens(
@@ -195,9 +202,11 @@ class _Here:
         return None
 
     def changes(self, carried: CarriedAccount, account: Account) -> dict[str, Any]:
-        """What would be different; a key that is left out stays as it is."""
+        """What would be different; a key or a proxy that is left out stays as it is."""
         found: dict[str, Any] = {}
         for field in _FIELDS:
+            if field == "proxy" and field not in carried.model_fields_set:
+                continue
             new, old = getattr(carried, field), getattr(account, field)
             if (tuple(new) if field == "models" else new) != old:
                 found[field] = new

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from headgate.config.proxies import shown
 from headgate.pool.living import LivingAccount
 
 
@@ -34,6 +35,7 @@ class AccountView(BaseModel):
     origin: str = Field(
         description="Who keeps it: `owner`, `settings`, or `file:` and the file of a source that has it."
     )
+    proxy: str | None = Field(description="Without its credentials; null: the general one.")
     status: str = Field(description="active, paused, rate_limited, expired, needs_reauth or disabled.")
     is_active: bool
     paused: bool
@@ -112,6 +114,7 @@ def account_view(living: LivingAccount, skipped_because: str | None) -> AccountV
         models=list(account.models),
         base_url=account.base_url,
         origin=account.origin,
+        proxy=None if account.proxy is None else shown(account.proxy),
         status=status,
         is_active=status == "active",
         paused=account.paused,

@@ -39,6 +39,7 @@ from headgate.sources.sources import Sources
 from headgate.storage.objects import ObjectStore
 from headgate.storage.requests import RequestStore
 from headgate.upstream.client import UpstreamClient
+from headgate.upstream.proxies import Proxies
 
 _OBJECTS_IN_MEMORY = 100_000
 
@@ -135,7 +136,7 @@ def signing_in_of(
 ) -> SigningIn:
     """`holder`: see `new_holder`."""
     registrations = Registrations(providers, settings.providers)
-    endpoint = TokenEndpoint(upstream, clock)
+    endpoint = TokenEndpoint(upstream, clock, Proxies(settings.upstream))
     refresher = Refresher(
         pool, stores.sign_ins, endpoint, registrations, clock, holder=holder, on_renewed=on_renewed
     )
@@ -152,7 +153,7 @@ def relay_of(
     journal: Journal,
     clock: Clock,
 ) -> Relay:
-    targets = Targets(settings.providers)
+    targets = Targets(settings.providers, Proxies(settings.upstream))
     patience = Patience(settings.server, settings.upstream, clock)
     answers = Answers(journal, clock, settings.routing)
     ending = Ending(

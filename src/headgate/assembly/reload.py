@@ -27,6 +27,7 @@ from headgate.server.listener import Listener
 from headgate.sources.sources import Sources
 from headgate.storage.declared import take_declared
 from headgate.upstream.client import UpstreamClient
+from headgate.upstream.proxies import Proxies
 
 _LOOK_SECONDS = 0.5
 """Between two looks at the files. A file counts as saved when two looks see it the same."""
@@ -80,6 +81,7 @@ class RunningParts:
             self.tokens.registrations = Registrations(parts.all_providers(), settings.providers)
             for living in self.pool.living.values():
                 living.health.ask_for_tokens_again()
+        self.tokens.endpoint.proxies = Proxies(settings.upstream)
         routing = settings.routing
         self.pool.strategy = routing.strategy
         self.pool.rotation = routing.rotation

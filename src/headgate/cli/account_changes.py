@@ -1,5 +1,6 @@
 """`headgate account set`, `rename`, `refresh`: what is changed about an account that is there."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,14 @@ NONE = "none"
 
 OAuth = Annotated[bool, typer.Option("--oauth", help="Sign in with a browser instead of giving a key.")]
 Device = Annotated[bool, typer.Option("--device", help="Sign in with a code, on any other device.")]
-Proxy = Annotated[str | None, typer.Option("--proxy", metavar="U", hidden=True, help="Outbound proxy.")]
+Proxy = Annotated[
+    str | None,
+    typer.Option(
+        "--proxy",
+        metavar="U",
+        help="Outbound proxy, or file: with a path; direct: none; none: the general one.",
+    ),
+]
 Prefix = Annotated[str | None, typer.Option("--prefix", metavar="P", hidden=True, help="Model prefix.")]
 
 
@@ -39,12 +47,14 @@ def set_account(
 ) -> None:
     """Change an account: what is named, and nothing else. In force from the next request on."""
     doing = f"Cannot change the account {name}"
-    refuse_unavailable(doing, proxy=proxy, prefix=prefix)
+    refuse_unavailable(doing, prefix=prefix)
     given = {"priority": priority, "weight": weight, "tier": tier, "base_url": base_url, "domain": domain}
     changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     for field in ("base_url", "domain"):
         if changes.get(field) == NONE:
             changes[field] = None
+    if proxy is not None:
+        changes["proxy"] = address_of_proxy(doing, proxy)
     if model and all_models:
         mend = f"headgate account set {name} --all-models"
         raise CommandFailed(doing, "--model and --all-models exclude each other", mend, exit_code=2)
@@ -54,7 +64,8 @@ def set_account(
         mend = f"headgate account set {name} --priority 1"
         raise CommandFailed(doing, "nothing was named that is to change", mend, exit_code=2)
     account = change(config, "PATCH", account_path(name), doing=doing, body=changes)
-    print_change(account, f"Account {name}: {_told(changes)}", as_json=as_json)
+    told = changes if "proxy" not in changes else {**changes, "proxy": account["proxy"]}
+    print_change(account, f"Account {name}: {_told(told)}", as_json=as_json)
 
 
 def rename(
@@ -77,15 +88,27 @@ def refresh(name: AccountName, config: ConfigPath = None, as_json: AsJson = Fals
     print_change(account, f"Account {name} has a new token, good until {until}", as_json=as_json)
 
 
-def refuse_unavailable(doing: str, *, proxy: str | None, prefix: str | None) -> None:
+def refuse_unavailable(doing: str, *, prefix: str | None) -> None:
     """What is not there must not look as if it had been taken."""
-    wanted = {"--proxy": proxy is not None, "--prefix": prefix is not None}
-    mends = {
-        "--proxy": "Leave it out: the account is reached directly.",
-        "--prefix": "Leave it out, and name the account's models with --model.",
-    }
-    for option in (name for name, is_wanted in wanted.items() if is_wanted):
-        raise CommandFailed(doing, f"this version does not have {option}", mends[option], exit_code=2)
+    if prefix is not None:
+        mend = "Leave it out, and name the account's models with --model."
+        raise CommandFailed(doing, "this version does not have --prefix", mend, exit_code=2)
+
+
+def address_of_proxy(doing: str, typed: str) -> str | None:
+    """What was typed after `--proxy`. A password on the command line is seen by every user of the machine, so
+    the address may stand in a file."""
+    if typed.strip().lower() == NONE:
+        return None
+    if not typed.startswith("file:"):
+        return typed
+    path = Path(typed.removeprefix("file:")).expanduser()
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        mend = "Name a file that holds the proxy's address and nothing else."
+        raise CommandFailed(doing, f"{path}: {why}", mend, exit_code=2) from error
 
 
 def print_change(account: Any, sentence: str, *, as_json: bool) -> None:

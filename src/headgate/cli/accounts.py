@@ -8,7 +8,15 @@ import typer
 from rich.text import Text
 
 from headgate.cli import account_changes, account_probe, account_transfer
-from headgate.cli.account_changes import Device, OAuth, Prefix, Proxy, print_change, refuse_unavailable
+from headgate.cli.account_changes import (
+    Device,
+    OAuth,
+    Prefix,
+    Proxy,
+    address_of_proxy,
+    print_change,
+    refuse_unavailable,
+)
 from headgate.cli.account_sign_in import sign_in
 from headgate.cli.fitting import print_fitting
 from headgate.cli.options import AccountName, AsJson, ConfigPath, NewAccountName
@@ -57,7 +65,7 @@ def add(
 ) -> None:
     """Put an account in, with an API key or by signing in. A running gateway uses it at once."""
     doing = f"Cannot add the account {name}"
-    refuse_unavailable(doing, proxy=proxy, prefix=prefix)
+    refuse_unavailable(doing, prefix=prefix)
     wanted: dict[str, Any] = {
         "provider": provider,
         "base_url": base_url,
@@ -66,6 +74,7 @@ def add(
         "tier": tier,
         "models": model or [],
         "domain": domain,
+        "proxy": None if proxy is None else address_of_proxy(doing, proxy),
     }
     if oauth or device:
         _refuse_both(doing, name, api_key_stdin=api_key_stdin)

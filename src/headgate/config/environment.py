@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from headgate.config import places, table
+from headgate.config.proxies import with_scheme
 
 _PREFIX = "HEADGATE_"
 _NOT_SETTINGS = frozenset(
@@ -85,6 +86,10 @@ ALIASES: Mapping[str, Alias] = {
     **_under_any_prefix("ROTATION_ENABLED", Alias(("routing.rotation",))),
     **_under_any_prefix("HOT_RELOAD", Alias(("sources.hot_reload",))),
     **_under_any_prefix("PRICING_REFRESH_HOURS", Alias(("pricing.refresh_hours",))),
+    "HTTP_PROXY": Alias(("upstream.http_proxy",), with_scheme),
+    "HTTPS_PROXY": Alias(("upstream.https_proxy",), with_scheme),
+    "ALL_PROXY": Alias(("upstream.all_proxy",), with_scheme),
+    "NO_PROXY": Alias(("upstream.no_proxy",)),
     "CLIENT_ID": Alias(("providers.anthropic.oauth.client_id",)),
 }
 CONFIG_ALIASES = tuple(prefix + "CONFIG_PATH" for prefix in OTHER_PREFIXES)

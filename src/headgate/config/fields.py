@@ -22,6 +22,8 @@ from pydantic import (
     field_validator,
 )
 
+from headgate.config.proxies import read_proxy
+
 ACCOUNT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$"
 """Fit for a path, a header value and a log line, wherever the account comes from."""
 
@@ -157,12 +159,7 @@ def _check_address(value: str) -> str:
 
 def _check_proxy(secret: SecretStr) -> SecretStr:
     """The address may hold a password, so it is a secret as a whole."""
-    parts = urlsplit(secret.get_secret_value())
-    if parts.scheme not in ("http", "https", "socks5", "socks5h") or not parts.hostname:
-        raise ValueError(
-            "must be an address such as http://proxy.example.com:3128 or socks5://127.0.0.1:1080"
-        )
-    _ = parts.port
+    read_proxy(secret.get_secret_value())
     return secret
 
 

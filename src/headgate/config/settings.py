@@ -142,7 +142,23 @@ class UpstreamSettings(Section):
         60.0, "How long an idle connection is kept for the next request.", unit="seconds", ge=0
     )
     proxy: ProxyUrl | None = setting(
-        None, "Outbound proxy, or file: with a path; null: none.", unit="proxy URL", later=True
+        None,
+        "Outbound proxy, or file: with a path; direct: none; null: those that follow.",
+        unit="proxy URL",
+    )
+    http_proxy: ProxyUrl | None = setting(
+        None, "The usual proxy to http:// addresses, where nothing else is said.", unit="proxy URL"
+    )
+    https_proxy: ProxyUrl | None = setting(
+        None, "The usual proxy to https:// addresses, where nothing else is said.", unit="proxy URL"
+    )
+    all_proxy: ProxyUrl | None = setting(
+        None, "The usual proxy where neither of these two is set.", unit="proxy URL"
+    )
+    no_proxy: Annotated[tuple[str, ...], Listed] = setting(
+        (),
+        "Hosts that none of these three is used for (`example.com`, `10.0.0.0/8`, `*`); this machine is one.",
+        unit="list",
     )
 
 
@@ -230,7 +246,9 @@ class AccountSettings(Section):
         (), "Models that this account serves; empty: all of its provider.", unit="list"
     )
     proxy: ProxyUrl | None = setting(
-        None, "Outbound proxy of this account, or file: with a path.", unit="proxy URL", later=True
+        None,
+        "Outbound proxy of this account, or file: with a path; direct: none; null: as `upstream` says.",
+        unit="proxy URL",
     )
 
     @field_validator("api_key")

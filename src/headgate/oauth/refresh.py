@@ -58,9 +58,9 @@ class Refresher:
         """`holder` names this process among those on the database. `on_renewed` is told of every account
         whose tokens were refreshed here."""
         self.registrations = registrations
+        self.endpoint = endpoint
         self._pool = pool
         self._store = store
-        self._endpoint = endpoint
         self._clock = clock
         self._holder = holder
         self._random = random or Random()
@@ -134,7 +134,8 @@ class Refresher:
             parameters["scope"] = " ".join(credential.scopes)
         try:
             async with self._holding(living.id):
-                granted = await self._endpoint.grant(registration, parameters, before=credential)
+                endpoint = self.endpoint.by(living.account.proxy)
+                granted = await endpoint.grant(registration, parameters, before=credential)
         except UpstreamError as error:
             raise await self._refused(living, credential, unreachable(error), turn) from error
         except TokenRefused as refused:

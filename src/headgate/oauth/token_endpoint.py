@@ -19,6 +19,7 @@ from headgate.oauth.registration import Registration
 from headgate.pool.accounts import Credential
 from headgate.upstream.client import UpstreamClient
 from headgate.upstream.origin import Origin
+from headgate.upstream.proxies import Proxies
 from headgate.upstream.timeouts import Timeouts
 
 _TIMEOUTS = Timeouts(connect=10.0, first_byte=30.0, idle=10.0, total=40.0)
@@ -78,9 +79,18 @@ _decoder = msgspec.json.Decoder(_Reply, strict=False)
 class TokenEndpoint:
     """Shared by all flows and refreshes; keeps nothing."""
 
-    def __init__(self, upstream: UpstreamClient, clock: Clock) -> None:
+    def __init__(
+        self, upstream: UpstreamClient, clock: Clock, proxies: Proxies, *, own_proxy: str | None = None
+    ) -> None:
+        self.proxies = proxies
+        """Those in force: a reload replaces them."""
         self._upstream = upstream
         self._clock = clock
+        self._own_proxy = own_proxy
+
+    def by(self, own_proxy: str | None) -> "TokenEndpoint":
+        """The same by the way that an account goes."""
+        return TokenEndpoint(self._upstream, self._clock, self.proxies, own_proxy=own_proxy)
 
     async def grant(
         self, registration: Registration, parameters: Mapping[str, str], *, before: Credential | None = None
@@ -111,7 +121,8 @@ class TokenEndpoint:
             b"content-length: %d\r\n\r\n"
             % ((path or "/").encode(), origin.authority.encode(), kind, len(content))
         )
-        answer = await self._upstream.send(origin, head, content, timeouts=_TIMEOUTS)
+        proxy = self.proxies.of(origin, self._own_proxy)
+        answer = await self._upstream.send(origin, head, content, timeouts=_TIMEOUTS, proxy=proxy)
         try:
             body = b""
             while not answer.is_complete and len(body) < _MOST_BYTES:

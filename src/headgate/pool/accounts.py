@@ -1,6 +1,6 @@
 """What an account is, as the owner put it in. Its health lives in `health.py`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -29,6 +29,8 @@ class Account:
     tier: int = 1
     base_url: str | None = None
     """Overrides the provider's address; an origin, with a path if need be."""
+    proxy: str | None = field(default=None, repr=False)
+    """Outbound proxy, or `direct`; None: the general one. Its address may hold a password."""
     email: str | None = None
     domain: str | None = None
     models: tuple[str, ...] = ()

@@ -112,6 +112,10 @@ class Health:
         """Another client id or address: what kept new tokens away may be mended."""
         self._forget_where(lambda rest: rest.fault is Fault.TOKEN_ENDED)
 
+    def goes_another_way(self) -> None:
+        """Another proxy, or none: what was not reached may be."""
+        self._forget_where(lambda rest: rest.fault is Fault.UNREACHABLE)
+
     def forget(self) -> None:
         """Another credential or address: nothing that was learnt holds for it."""
         self._forbidden_at.clear()

@@ -141,6 +141,8 @@ class LivingAccount:
             self._accept()
         elif before.paused and not account.paused:
             self.health.resume(self._clock.now())
+        if before.proxy != account.proxy:
+            self.health.goes_another_way()
 
     def renew(self, account: Account) -> None:
         """Take over newer tokens, and nothing else of `account`; what was learnt holds on."""

@@ -50,7 +50,8 @@ async def open_answer(
     """
     body = exchange.body
     content = body.whole() if isinstance(body, BodyBuffer) else body.framed()
-    answer = await upstream.send(target.origin, head_for(target, exchange, lines), content, timeouts=timeouts)
+    head = head_for(target, exchange, lines)
+    answer = await upstream.send(target.origin, head, content, timeouts=timeouts, proxy=target.proxy)
     try:
         meter = meter_for(answer.fields)
         meter.on_text = on_text

@@ -53,7 +53,7 @@ async def probe(living: LivingAccount, targets: Targets, upstream: UpstreamClien
     began = clock.monotonic()
     try:
         head = b"GET %b HTTP/1.1\r\n%baccept: application/json\r\n\r\n" % (path, lines)
-        answer = await upstream.send(target.origin, head, b"", timeouts=_LONGEST_WAIT)
+        answer = await upstream.send(target.origin, head, b"", timeouts=_LONGEST_WAIT, proxy=target.proxy)
         body = await _read(answer)
     except UpstreamError as failure:
         return Probed(url, (clock.monotonic() - began) * 1000, failure=failure)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +31,7 @@ _COLUMNS = {
     "weight": "weight",
     "tier": "account_tier",
     "base_url": "base_url",
+    "proxy": "proxy",
     "email": "email",
     "domain": "domain",
     "models": "models",
@@ -51,6 +52,7 @@ class AccountDraft:
     weight: int = 1
     tier: int = 1
     base_url: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     email: str | None = None
     domain: str | None = None
     models: tuple[str, ...] = ()
@@ -173,6 +175,7 @@ class AccountStore:
             "weight": draft.weight,
             "account_tier": draft.tier,
             "base_url": draft.base_url,
+            "proxy": self._sealed_proxy(draft.proxy),
             "email": draft.email,
             "domain": draft.domain,
             "models": list(draft.models),
@@ -192,9 +195,13 @@ class AccountStore:
         values = {_COLUMNS[field]: value for field, value in changes.items() if field != "secret"}
         if "models" in values:
             values["models"] = list(values["models"])
+        if "proxy" in values:
+            values["proxy"] = self._sealed_proxy(values["proxy"])
         row = await _row(connection, name)
         if values.get("name", name) != name:
             await refuse_taken_name(connection, values["name"])
+        if "secret" in changes and "proxy" not in changes:
+            self._refuse_lost_proxy(row)
         if "secret" in changes or "provider" in changes:
             secret = changes["secret"] if "secret" in changes else self.opened(row)
             provider, kind = changes.get("provider", row["provider"]), Kind(changes.get("kind", row["kind"]))
@@ -205,7 +212,12 @@ class AccountStore:
     def _is_as(self, draft: AccountDraft, row: sa.RowMapping | None) -> bool:
         if row is None or not self._has_secret_of(draft, row):
             return False
-        return all(row[column] == value for column, value in declared_values(draft).items())
+        try:
+            proxy = self._proxy(row)
+        except SecretUnreadable:
+            return False
+        values = declared_values(draft)
+        return proxy == draft.proxy and all(row[column] == value for column, value in values.items())
 
     def _has_secret_of(self, draft: AccountDraft, row: sa.RowMapping) -> bool:
         """What was refreshed since is still the sign-in that the declaration began."""
@@ -218,7 +230,7 @@ class AccountStore:
     async def _put_declared(
         self, connection: AsyncConnection, draft: AccountDraft, row: sa.RowMapping | None
     ) -> None:
-        values = declared_values(draft)
+        values = {**declared_values(draft), "proxy": self._sealed_proxy(draft.proxy)}
         if row is None or not self._has_secret_of(draft, row):
             values |= await self.sealed(connection, draft.provider, draft.kind, draft.secret, row)
         else:
@@ -278,16 +290,22 @@ class AccountStore:
 
     def account_of(self, row: sa.RowMapping) -> Account:
         """From a row of `accounts`."""
+        credential = self.credential_of(row)
+        try:
+            proxy = self._proxy(row)
+        except SecretUnreadable:
+            credential = proxy = None  # it must not be used by a way that its owner has not chosen
         return Account(
             id=row["id"],
             name=row["name"],
             provider=row["provider"],
             kind=Kind(row["kind"]),
-            credential=self.credential_of(row),
+            credential=credential,
             priority=row["priority"],
             weight=row["weight"],
             tier=row["account_tier"],
             base_url=row["base_url"],
+            proxy=proxy,
             email=row["email"],
             domain=row["domain"],
             models=tuple(row["models"]),
@@ -300,6 +318,24 @@ class AccountStore:
     def digest_of(self, credential: Credential) -> str:
         """The column `secret_digest` under the key in force."""
         return credentials.digests(self._secrets, credential)[0]
+
+    def _sealed_proxy(self, proxy: str | None) -> str | None:
+        return None if proxy is None else self._secrets.seal(proxy)
+
+    def _proxy(self, row: sa.RowMapping) -> str | None:
+        sealed = row["proxy"]
+        return (
+            None if sealed is None else self._secrets.open(sealed, of=f"the proxy of account {row['name']}")
+        )
+
+    def _refuse_lost_proxy(self, row: sa.RowMapping) -> None:
+        """A new secret alone would bring the account back to life on another way."""
+        try:
+            self._proxy(row)
+        except SecretUnreadable as error:
+            name = row["name"]
+            mend = f"Set it again first: headgate account set {name} --proxy U; none: the general one."
+            raise SecretUnreadable(error.message, hint=mend) from error
 
     def credential_of(self, row: sa.RowMapping) -> Credential | None:
         try:

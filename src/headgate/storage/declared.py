@@ -45,6 +45,7 @@ def _draft(account: AccountSettings) -> AccountDraft:
         weight=account.weight,
         tier=account.tier,
         base_url=account.base_url,
+        proxy=None if account.proxy is None else account.proxy.get_secret_value(),
         domain=account.domain,
         models=tuple(account.models),
         origin=SETTINGS,

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator
 
 from headgate.clock import Clock
+from headgate.config.proxies import Proxy
 from headgate.errors import ConnectFailed
 from headgate.outbox import Outbox
 from headgate.tasks import TaskGroup
@@ -13,12 +14,13 @@ from headgate.upstream.answer import Answer
 from headgate.upstream.connection import WHOLE_BODIES, Connection, WholeBody
 from headgate.upstream.deadline import NEVER
 from headgate.upstream.dialing import Address, Dialer
-from headgate.upstream.failures import connect_failed
+from headgate.upstream.failures import WANTS_CREDENTIALS, connect_failed, wants_credentials
 from headgate.upstream.origin import Origin
 from headgate.upstream.plain import PlainReader
-from headgate.upstream.pool import ConnectionPool
+from headgate.upstream.pool import ConnectionPool, Route
 from headgate.upstream.timeouts import Timeouts
 from headgate.upstream.tls import client_context
+from headgate.upstream.tunnel import for_the_proxy
 
 Body = WholeBody | AsyncIterator[bytes]
 """Already framed by the caller: of the length that the head says, or chunked. A whole body must not
@@ -26,7 +28,7 @@ change until the answer's head is in."""
 
 
 class UpstreamClient:
-    """Any number of requests at once; connections are kept per origin and used again."""
+    """Any number of requests at once; connections are kept per origin and proxy, and used again."""
 
     def __init__(
         self,
@@ -50,31 +52,40 @@ class UpstreamClient:
         self._tasks = TaskGroup()
         self._timetable = Timetable()
 
-    async def send(self, origin: Origin, head: bytes, body: Body, *, timeouts: Timeouts) -> Answer:
-        """One attempt. `head` is the request line and the header lines with the blank line.
+    async def send(
+        self, origin: Origin, head: bytes, body: Body, *, timeouts: Timeouts, proxy: Proxy | None = None
+    ) -> Answer:
+        """One attempt. `head` is the request line and the header lines with the blank line, the same
+        whether a `proxy` is on the way or not.
 
         Returns when the answer's head is in; the caller closes the answer. A resting connection that
         turns out dead is replaced, once, by a new one; a body that comes piece by piece cannot be said
-        again, so it gets a new connection at once. Raises ConnectFailed, UpstreamTimedOut, BadAnswer,
-        AnswerCut, and whatever the body's iterator raises.
+        again, so it gets a new connection at once. Raises ConnectFailed, ProxyFailed,
+        ProxyWantsCredentials, UpstreamTimedOut, BadAnswer, AnswerCut, what the body's iterator raises.
         """
+        route: Route = origin
+        passing_on = None
+        if proxy is not None:
+            route = (origin, proxy)
+            if origin.scheme == "http" and not proxy.is_socks:
+                passing_on, head = proxy, for_the_proxy(head, proxy, origin)
         now = self._monotonic()
         ends_at = now + timeouts.total if timeouts.total else NEVER
         if isinstance(body, WHOLE_BODIES):
-            resting = self._pool.take(origin, now)
+            resting = self._pool.take(route, now)
             if resting is not None:
                 try:
                     if (answer := await resting.begin(head, body, timeouts, ends_at)) is not None:
-                        return answer
+                        return answer if passing_on is None else _of_the_provider(answer, passing_on)
                 except asyncio.CancelledError:
                     resting.abort()
                     raise
                 if not resting.is_stale:
                     resting.raise_failure()
-        connection = await self._connect(origin, timeouts, ends_at)
+        connection = await self._connect(route, timeouts, ends_at)
         try:
             if (answer := await connection.begin(head, body, timeouts, ends_at)) is not None:
-                return answer
+                return answer if passing_on is None else _of_the_provider(answer, passing_on)
         except asyncio.CancelledError:
             connection.abort()
             raise
@@ -85,14 +96,16 @@ class UpstreamClient:
         await self._pool.close()
         await self._tasks.cancel()
 
-    async def _connect(self, origin: Origin, timeouts: Timeouts, ends_at: float) -> Connection:
+    async def _connect(self, route: Route, timeouts: Timeouts, ends_at: float) -> Connection:
         if self._pool.is_closed:
             raise ConnectFailed("The gateway is shutting down", reason="ECONNABORTED")
         seconds, limit, setting = timeouts.connect or NEVER, timeouts.connect, "upstream.connect_timeout_ms"
         if (left := ends_at - self._monotonic()) < seconds:
             seconds, limit, setting = left, timeouts.total, "upstream.total_timeout_ms"
+        origin, proxy = (route, None) if isinstance(route, Origin) else route
         connection = Connection(
             origin,
+            route,
             self._pool,
             self._outbox,
             self._plain,
@@ -101,11 +114,11 @@ class UpstreamClient:
             self._monotonic,
             self.keepalive_seconds,
         )
-        tls = self._context() if origin.scheme == "https" else None
         await self._dialer.dial(
             origin,
             lambda: connection,
-            tls,
+            self._context,
+            proxy=proxy,
             seconds=seconds,
             limit_ms=round((limit or 0) * 1000),
             setting=setting,
@@ -119,3 +132,11 @@ class UpstreamClient:
         if self._tls is None:
             self._tls = client_context()
         return self._tls
+
+
+def _of_the_provider(answer: Answer, proxy: Proxy) -> Answer:
+    """A proxy that passes a request on may answer it itself; the one status that is always its own."""
+    if answer.status == WANTS_CREDENTIALS:
+        answer.close()
+        raise wants_credentials(proxy)
+    return answer

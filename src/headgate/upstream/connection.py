@@ -15,7 +15,7 @@ from headgate.upstream.failures import answer_cut
 from headgate.upstream.framing import AnswerFraming
 from headgate.upstream.origin import Origin
 from headgate.upstream.plain import PlainReader
-from headgate.upstream.pool import ConnectionPool
+from headgate.upstream.pool import ConnectionPool, Route
 from headgate.upstream.timeouts import Timeouts
 from headgate.upstream.tls import remember_session
 
@@ -37,6 +37,7 @@ class Connection(asyncio.Protocol):
     def __init__(
         self,
         origin: Origin,
+        route: Route,
         pool: "ConnectionPool[Connection]",
         outbox: Outbox,
         plain: PlainReader,
@@ -46,6 +47,7 @@ class Connection(asyncio.Protocol):
         keepalive_seconds: float,
     ) -> None:
         self.origin = origin
+        self.route = route
         self.unread_bytes = 0
         self.is_reading_paused = False
         self.is_stale = False

@@ -8,7 +8,8 @@ import re
 import socket
 import ssl
 
-from headgate.errors import AnswerCut, ConnectFailed, LoopDetected
+from headgate.config.proxies import Proxy
+from headgate.errors import AnswerCut, ConnectFailed, LoopDetected, ProxyFailed, ProxyWantsCredentials
 from headgate.upstream.origin import Origin
 
 _TLS_EXPIRED = frozenset({10})
@@ -24,6 +25,10 @@ _RESOLVER_WORDS = {
     socket.EAI_NONAME: "ENOTFOUND",
     socket.EAI_AGAIN: "EAI_AGAIN",
 }
+
+WANTS_CREDENTIALS = 407
+"""The status by which a proxy says so (RFC 9110, section 15.5.8)."""
+_MOST_WORDS = 200
 
 # Several addresses that all failed arrive as one OSError without errno; the numbers are in its text.
 _ERRNO_IN_TEXT = re.compile(r"\[Errno (\d+)\]")
@@ -58,6 +63,89 @@ def unresolvable(origin: Origin, word: str = "ENOTFOUND") -> ConnectFailed:
 
 def leads_back(origin: Origin) -> LoopDetected:
     return LoopDetected(f"The base URL {origin} leads back to this gateway itself")
+
+
+# ---- the proxy on the way; what is said of it leaves its credentials out ---------------------------
+
+
+def proxy_unreachable(error: OSError, proxy: Proxy) -> ProxyFailed:
+    """The same failures, one stage earlier: there is no connection to the proxy."""
+    as_origin = Origin("https" if proxy.scheme == "https" else "http", proxy.host, proxy.port)
+    failure = connect_failed(error, as_origin)
+    hint = failure.hint
+    if isinstance(error, socket.gaierror):
+        hint = "Check the proxy's address and this machine's DNS."
+    elif isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLCertVerificationError):
+        hint = "Write http:// in the proxy's address if that port speaks no TLS."
+    hint = hint or "See that the proxy runs, and the address that is set for it."
+    return ProxyFailed(f"Proxy {proxy}: {failure.message}", reason=failure.reason, hint=hint)
+
+
+def proxy_leads_back(proxy: Proxy) -> LoopDetected:
+    return LoopDetected(
+        f"The proxy {proxy} is this gateway itself", hint="Set the address of a proxy, or the word direct."
+    )
+
+
+def proxy_refused(
+    proxy: Proxy, origin: Origin, status: int, words: bytes
+) -> ProxyFailed | ProxyWantsCredentials:
+    """What it said to CONNECT, or to a request, in place of the provider."""
+    if status == WANTS_CREDENTIALS:
+        return wants_credentials(proxy)
+    said = f"{status} {_printable(words)}".strip()
+    return ProxyFailed(
+        f"The proxy {proxy} does not connect to {origin.host}:{origin.port}: {said}",
+        reason="EPROXY",
+        hint=_hint_for(status),
+    )
+
+
+def wants_credentials(proxy: Proxy) -> ProxyWantsCredentials:
+    if proxy.user is None:
+        message = f"The proxy {proxy} wants credentials"
+    else:
+        message = f"The proxy {proxy} does not take the credentials it was given"
+    scheme = proxy.scheme
+    return ProxyWantsCredentials(
+        message, hint=f"Write them into its address, percent-encoded: {scheme}://USER:PASSWORD@{proxy.where}"
+    )
+
+
+def socks_refused(proxy: Proxy, origin: Origin, words: str) -> ProxyFailed:
+    return ProxyFailed(
+        f"The proxy {proxy} does not connect to {origin.host}:{origin.port}: {words}",
+        reason="EPROXY",
+        hint="Ask whoever runs the proxy whether it lets this machine reach that host.",
+    )
+
+
+def proxy_garbled(proxy: Proxy, words: str) -> ProxyFailed:
+    hint = "See that this port is a proxy's, of the kind that its address begins with."
+    return ProxyFailed(f"The proxy {proxy} is not understood: {words}", reason="EPROXY", hint=hint)
+
+
+def proxy_cut(proxy: Proxy, error: Exception | None) -> ProxyFailed:
+    word = network_word(error) if isinstance(error, OSError) else "EOF"
+    return ProxyFailed(
+        f"The proxy {proxy} closed the connection before there was a way through it ({word})",
+        reason=word,
+        hint="Its log may say why. A proxy that speaks TLS is written https://.",
+    )
+
+
+def _hint_for(status: int) -> str:
+    if status in (403, 405):
+        return "Whoever runs the proxy has to allow that host and port; or give the account another proxy."
+    return "Check the base URL; the proxy found no way to it, or does not make tunnels."
+
+
+def _printable(words: bytes) -> str:
+    text = words[:_MOST_WORDS].decode("latin-1")
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+# ---- inside an exchange ----------------------------------------------------------------------------
 
 
 def answer_cut(error: Exception | None, *, answered: bool) -> AnswerCut:

@@ -1,15 +1,19 @@
-"""The connections of one client: those at rest, by origin, and all that are open."""
+"""The connections of one client: those at rest, by the way they go, and all that are open."""
 
 import asyncio
 from typing import Generic, Protocol, TypeVar
 
+from headgate.config.proxies import Proxy
 from headgate.upstream.origin import Origin
+
+Route = Origin | tuple[Origin, Proxy]
+"""An origin, and the proxy by which it is reached, if by one."""
 
 
 class Pooled(Protocol):
     """What the pool needs of a connection."""
 
-    origin: Origin
+    route: Route
 
     is_lost: bool
 
@@ -27,7 +31,7 @@ class ConnectionPool(Generic[Kept]):
     """Last in, first out: under a falling load the surplus grows old and closes itself."""
 
     def __init__(self) -> None:
-        self._resting: dict[Origin, list[Kept]] = {}
+        self._resting: dict[Route, list[Kept]] = {}
         self._open: set[Kept] = set()
         self._emptied: asyncio.Event | None = None
         self.is_closed = False
@@ -40,8 +44,8 @@ class ConnectionPool(Generic[Kept]):
     def resting_count(self) -> int:
         return sum(map(len, self._resting.values()))
 
-    def take(self, origin: Origin, now: float) -> Kept | None:
-        stack = self._resting.get(origin)
+    def take(self, route: Route, now: float) -> Kept | None:
+        stack = self._resting.get(route)
         while stack:
             connection = stack.pop()
             if connection.is_fit(now):
@@ -50,9 +54,9 @@ class ConnectionPool(Generic[Kept]):
         return None
 
     def put(self, connection: Kept) -> None:
-        stack = self._resting.get(connection.origin)
+        stack = self._resting.get(connection.route)
         if stack is None:
-            stack = self._resting[connection.origin] = []
+            stack = self._resting[connection.route] = []
         stack.append(connection)
 
     def opened(self, connection: Kept) -> bool:
@@ -63,11 +67,11 @@ class ConnectionPool(Generic[Kept]):
 
     def withdraw(self, connection: Kept) -> None:
         """A resting connection is no longer to be handed out."""
-        stack = self._resting.get(connection.origin, [])
+        stack = self._resting.get(connection.route, [])
         if connection in stack:
             stack.remove(connection)
         if not stack:
-            self._resting.pop(connection.origin, None)
+            self._resting.pop(connection.route, None)
 
     def lost(self, connection: Kept) -> None:
         self._open.discard(connection)
