@@ -3,11 +3,12 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 FUZZ_CASES := 100000
+SOAK_SECONDS := 600
 # On all cores; the tests of one file stay together, since they share what they start.
 SIDE_BY_SIDE := -n logical --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test clients test-all lint format docs bench
+.PHONY: help run test clients test-all soak lint format docs bench
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -23,6 +24,10 @@ test: $(VENV)/.dev ## Set up and run all tests (ARGS="tests/config -k NAME")
 test-all: $(VENV)/.dev ## The same with forty times as many fuzz cases: takes more than an hour (FUZZ_CASES=N)
 	@echo "Running the tests, with $(FUZZ_CASES) cases of each fuzz test"
 	@HEADGATE_TEST_FUZZ_CASES=$(FUZZ_CASES) $(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
+
+soak: $(VENV)/.dev ## Two gateways under all that may happen, for ten minutes (SOAK_SECONDS=N)
+	@echo "Soaking for $(SOAK_SECONDS) seconds"
+	@HEADGATE_TEST_SOAK_SECONDS=$(SOAK_SECONDS) $(PYTHON) -m pytest -s tests/journeys/test_soak.py $(ARGS)
 
 clients: $(VENV)/.dev ## Install the real command-line clients (about 400 MB) and drive them (ARGS="-k NAME")
 	@bash scripts/clients.sh
