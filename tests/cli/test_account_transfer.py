@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
+from tests.moving import theirs
 
 
 async def test_an_export_makes_the_same_accounts_elsewhere(headgate: Command, tmp_path: Path) -> None:
@@ -164,3 +165,22 @@ async def test_contradictions_are_wrong_usage(headgate: Command, options: tuple[
     """Before anything is read or asked for."""
     refused = await headgate("account", "export", *options, stdin="a long passphrase")
     assert (refused.code, refused.out) == (2, "")
+
+
+@pytest.mark.parametrize("shape", ["kept", "exported", "by hand"])
+async def test_an_accounts_json_of_another_program_is_taken_too(
+    headgate: Command, tmp_path: Path, shape: str
+) -> None:
+    """In each of its shapes; one entry that cannot be read keeps out the others."""
+    content = theirs.accounts_json(shape, "work", "home", ends_ms=1_900_000_000_000)
+    file = tmp_path / "accounts.json"
+    file.write_text(json.dumps(content))
+    taken = await headgate("account", "import", str(file), "--json")
+    assert (taken.code, len(taken.json()["added"])) == (0, 2), taken.err
+    tokens = (await headgate("account", "export", "--plain")).json()["accounts"][0]["oauth"]
+    assert (tokens["refresh_token"], tokens["expires_at"]) == ("sk-ant-ort01-work", 1_900_000_000.0)
+    broken = {"accounts": {"a": theirs.tokens_of("a"), "b": {"accessToken": 5}}}
+    file.write_text(json.dumps(broken))
+    refused = await headgate("account", "import", str(file))
+    assert (refused.code, refused.out) == (1, "")
+    assert "line 1 column" in refused.err

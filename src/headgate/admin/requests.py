@@ -36,7 +36,7 @@ OfModel = Annotated[str | None, Query(description="The model asked for.")]
 Since = Annotated[int | None, Query(ge=0, le=10**15, description="Unix milliseconds.")]
 Cursor = Annotated[str | None, Query(max_length=256)]
 Backlog = Annotated[int, Query(ge=0, le=1000, description="How many past ones to begin with.")]
-LastSeen = Annotated[int | None, Header(alias="last-event-id", ge=0, le=2**53)]
+LastSeen = Annotated[int | None, Header(alias="last-event-id", ge=-(2**53), le=2**53)]
 
 
 @router.get("", operation_id="list_requests")
@@ -115,8 +115,9 @@ async def _events(
             yield b": still here\n\n"
         if rows:
             continue
-        if await owner.requests.last_seq() < place:
-            place = 0  # the history was cleared, and its numbers begin anew
+        if (last := await owner.requests.last_seq()) < place:
+            # The history was cleared, and its numbers begin anew; what was imported lies below them.
+            place = min(last, 0)
         else:
             await asyncio.sleep(POLL_SECONDS)
 

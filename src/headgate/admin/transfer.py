@@ -139,7 +139,8 @@ def _plan(here: "_Here", wanted: Import) -> Imported:
     plan.conflicts += _twice(wanted.accounts)
     for carried in wanted.accounts:
         twin = here.with_credential_of(carried)
-        if wanted.keep and twin is not None:
+        is_to_change = wanted.replace and twin is not None and twin.name == carried.name
+        if wanted.keep and twin is not None and not is_to_change:
             _keep(plan, carried, twin, here)
         elif why_not := here.conflict(carried, twin, replaces=wanted.replace):
             plan.conflicts.append(f"{carried.name}: {why_not}")

@@ -123,7 +123,11 @@ def _write_new(file: Path, text: str) -> None:
 
 def import_accounts(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE…", help="What `account export` wrote; -: from a pipe.")
+        list[str],
+        typer.Argument(
+            metavar="FILE…",
+            help="What `account export` wrote, or an accounts.json of claude-code-proxy; -: from a pipe.",
+        ),
     ],
     replace: Annotated[
         bool, typer.Option("--replace", help="Change accounts that are there, their keys too.")
@@ -177,6 +181,9 @@ def _read(file: str, opened: _Opened) -> list[Any]:
         text = content.decode("utf-8-sig")
         found = json.loads(text) if text.lstrip().startswith(("{", "[")) else on_demand.read_yaml(text)
         found = opened(found, where)
+        if on_demand.is_accounts_file(found):
+            with failing_as(f"Cannot import {where}"):
+                return on_demand.carried_accounts(content)
         accounts = found["accounts"] if isinstance(found, dict) and "accounts" in found else found
         if not isinstance(accounts, list):
             raise ValueError("it has no list `accounts`")

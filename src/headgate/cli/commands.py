@@ -36,6 +36,7 @@ ENTRIES = (
     Entry("demo", "Show the gateway at work, with no account and no network.", "headgate demo --once"),
     Entry("status", "Show what the running gateway does.", "headgate status --json"),
     Entry("account", "The accounts that requests are spent on.", module="accounts"),
+    Entry("import", "Move in from another gateway: accounts, keys, settings, history.", module="moving"),
     Entry(
         "requests",
         "Show the latest requests, with --follow those to come as well; with ID one and its attempts.",

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from headgate.cli.control import Control
+    from headgate.cli.moving_report import Report
     from headgate.config.loading import Loaded, Origin
+    from headgate.moving.found import Found
     from headgate.storage.database import Database
     from headgate.storage.location import Location
     from headgate.storage.upkeep import Check, Info
@@ -55,11 +57,67 @@ def unsealed(found: dict[str, Any], passphrase: str) -> bytes:
     return envelope.open_sealed(found, passphrase)
 
 
+def is_accounts_file(found: object) -> bool:
+    """See `moving.account_files.is_accounts_file`."""
+    from headgate.moving import account_files
+
+    return account_files.is_accounts_file(found)
+
+
+def carried_accounts(content: bytes) -> list[dict[str, Any]]:
+    """See `moving.account_files.carried_accounts`."""
+    from headgate.moving import account_files
+
+    return account_files.carried_accounts(content)
+
+
 def is_sealed(found: object) -> bool:
     """See `moving.envelope.is_sealed`."""
     from headgate.moving import envelope
 
     return envelope.is_sealed(found)
+
+
+async def read_ccflare(path: Path, settings: Path | None) -> "Found":
+    """See `moving.ccflare.read`."""
+    from headgate.moving import ccflare
+
+    return ccflare.read(path, settings)
+
+
+async def read_claude_code_proxy(path: Path, environment: Path | None) -> "Found":
+    """See `moving.claude_code_proxy.read`."""
+    from headgate.moving import claude_code_proxy
+
+    return claude_code_proxy.read(path, environment)
+
+
+async def read_claude_nexus_proxy(sources: list[str]) -> "Found":
+    """See `moving.claude_nexus_proxy.read`."""
+    from headgate.moving import claude_nexus_proxy
+
+    return await claude_nexus_proxy.read(sources)
+
+
+async def read_cliproxyapi(path: Path, auth_folder: Path | None) -> "Found":
+    """See `moving.cliproxyapi.read`."""
+    from headgate.moving import cliproxyapi
+
+    return cliproxyapi.read(path, auth_folder)
+
+
+async def move_in(found: "Found", **how: Any) -> "Report":
+    """See `moving_in.move_in`."""
+    from headgate.cli import moving_in
+
+    return await moving_in.move_in(found, **how)
+
+
+def print_report(report: "Report", *, as_json: bool) -> None:
+    """See `moving_report.print_report`."""
+    from headgate.cli import moving_report
+
+    moving_report.print_report(report, as_json=as_json)
 
 
 def control_address(folder: Path) -> "AbstractContextManager[str]":

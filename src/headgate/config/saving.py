@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
@@ -44,6 +44,18 @@ def save_settings(path: Path, changes: Mapping[str, Any]) -> bool:
     return True
 
 
+def written(path: Path, key: str) -> Any:
+    """A value as the file has it, `${NAME}` and `file:` as they stand; None where it says nothing.
+
+    Raises YAMLError and OSError for a file that cannot be read.
+    """
+    target = path.resolve()
+    node = YAML(typ="safe", pure=True).load(target.read_text("utf-8-sig")) if target.exists() else None
+    for step in key.split("."):
+        node = node.get(step) if isinstance(node, dict) else None
+    return node
+
+
 def write_default_file(path: Path) -> bool:
     """Write the commented default file where none is; False when it is there or cannot be written."""
     if path.exists():
@@ -63,10 +75,19 @@ def _with(text: str, steps: list[str], value: Any) -> str:
     # In a file of comments only there is no value they could hang on to: the section goes below them.
     kept = "" if tree is not None else text.rstrip("\n") + "\n\n"
     tree = tree if tree is not None else CommentedMap()
-    _group_of(tree, steps)[steps[-1]] = _as_written(value)
+    _put(_group_of(tree, steps), steps[-1], _as_written(value))
     out = io.StringIO()
     yaml.dump(tree, out)
     return kept + out.getvalue()
+
+
+def _put(group: CommentedMap, name: str, value: Any) -> None:
+    """A list that only grows keeps the comments within it."""
+    old = group.get(name)
+    if isinstance(old, CommentedSeq) and isinstance(value, list) and list(old) == value[: len(old)]:
+        old.extend(value[len(old) :])
+    else:
+        group[name] = value
 
 
 def _as_written(value: Any) -> Any:

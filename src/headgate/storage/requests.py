@@ -79,7 +79,7 @@ class RequestStore:
         return tuple(found)
 
     async def last_seq(self) -> int:
-        """Where a live view begins; 0 for an empty history."""
+        """Where a live view begins; 0 for an empty history, less for one that was imported whole."""
         async with self._database.read() as connection:
             return (await connection.execute(sa.select(sa.func.max(requests.c.seq)))).scalar() or 0
 
