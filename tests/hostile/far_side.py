@@ -74,12 +74,13 @@ def far_gateway(
     provider: SimulatedProvider,
     *,
     address: str = "http://127.0.0.1:{port}",
+    proxy: str | None = None,
     limit_ms: int = LIMIT_MS,
     total_ms: int = 0,
     buffered_bytes: int = 536_870_912,
     environment: dict[str, str] | None = None,
 ) -> Iterator[FarSide]:
-    """`address` is the account's base URL."""
+    """`address` is the account's base URL, `proxy` its outbound proxy."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     accounts = [
@@ -87,6 +88,7 @@ def far_gateway(
             "name": "far",
             "api_key": "sk-ant-sim-far",
             "base_url": address.format(port=port),
+            "proxy": proxy and proxy.format(port=port),
             "priority": 0,
         },
         {"name": "good", "api_key": "sk-ant-sim-good", "base_url": provider.url, "priority": 1},

@@ -6,6 +6,7 @@ from base64 import b64encode
 
 from headgate.config.proxies import Proxy
 from headgate.upstream.failures import proxy_cut, proxy_garbled, proxy_refused
+from headgate.upstream.framing import MAX_INTERIM_ANSWERS
 from headgate.upstream.origin import Origin
 
 _MOST_HEAD_BYTES = 16_384
@@ -34,6 +35,8 @@ def for_the_proxy(head: bytes, proxy: Proxy, origin: Origin) -> bytes:
     method, _, rest = head.partition(b" ")
     line, _, lines = rest.partition(b"\r\n")
     target = f"{origin}".encode("ascii")
+    # Some proxies know the length by this spelling alone, and write a second one beside ours.
+    lines = lines.replace(b"\r\ncontent-length:", b"\r\nContent-Length:", 1)
     return b"%b %b%b\r\n%b%b" % (method, target, line, basic_credentials(proxy), lines)
 
 
@@ -45,6 +48,7 @@ class Tunnel(asyncio.Protocol):
         self._origin = origin
         self._head = bytearray()
         self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._interim_count = 0
         self._is_spoilt = False
 
     async def open(self, transport: asyncio.Transport) -> None:
@@ -69,7 +73,11 @@ class Tunnel(asyncio.Protocol):
             if match is None:
                 break
             status = int(match[1])
-            if status < 200:  # an interim answer
+            if status < 200:
+                self._interim_count += 1
+                if self._interim_count > MAX_INTERIM_ANSWERS:
+                    self._fail(proxy_garbled(self._proxy, "it sends interim answers without end"))
+                    return
                 del self._head[: end + len(_END)]
                 continue
             if status >= 300:
