@@ -1,14 +1,18 @@
 """Foreign files and the values in them."""
 
+import json
 import math
 import os
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from headgate.errors import ForeignDataUnreadable
-from headgate.moving import reading
+from headgate.moving import ccflare, claude_code_proxy, cliproxyapi, reading
+from headgate.moving.found import Found, with_fitting_names, without_twins
+from tests.moving import theirs
 
 
 @pytest.mark.parametrize(
@@ -115,3 +119,80 @@ def test_switches() -> None:
     """Of files and of environments."""
     asked = (True, 1, "YES", "on", False, 0, "no", "Off", "", "maybe", None, 2.5)
     assert [reading.switch(one) for one in asked] == [*[True] * 4, *[False] * 4, *[None] * 4]
+
+
+# ---- any bytes -----------------------------------------------------------------------------------
+
+
+def _left_behind(folder: Path) -> dict[str, Path]:
+    """One of each, right as it is."""
+    with theirs.ccflare(folder / "ccflare.db", is_better=True) as database:
+        account = theirs.ccflare_account(database, "work")
+        theirs.ccflare_account(database, "key", provider="claude-console-api", api_key="sk-ant-1")
+        for number in range(30):
+            theirs.ccflare_request(database, account, number)
+    database.close()
+    (folder / "accounts.json").write_text(json.dumps(theirs.accounts_json("by hand", "a", "b")))
+    (folder / "auths").mkdir()
+    (folder / "auths" / "claude-a.json").write_text(json.dumps(theirs.cliproxyapi_credential("a")))
+    text = theirs.CLIPROXYAPI_CONFIG.format(port=1, auths=folder / "auths", key="k", url="http://a.example")
+    (folder / "config.yaml").write_text(text)
+    return {
+        name: folder / name for name in ("ccflare.db", "accounts.json", "config.yaml", "auths/claude-a.json")
+    }
+
+
+def _changed(content: bytes, random: Random) -> bytes:
+    """Some bytes are others, or gone, or there twice, or cut off."""
+    changed = bytearray(content)
+    for _ in range(random.choice((1, 1, 2, 8, 64))):
+        at, length = random.randrange(len(changed) + 1), random.choice((1, 1, 4, 100))
+        how = random.randrange(5)
+        if how == 0:
+            changed[at : at + length] = random.randbytes(length)
+        elif how == 1:
+            del changed[at : at + length]
+        elif how == 2:
+            changed[at:at] = changed[at : at + length]
+        elif how == 3:
+            changed[at:at] = random.choice(
+                (b"null", b"-1", b'"', b"{", b"]", b"1e999", b"\\ud800", b": ", b"\0")
+            )
+        elif random.random() < 0.1:
+            del changed[at:]
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("name", ["ccflare.db", "accounts.json", "config.yaml", "auths/claude-a.json"])
+async def test_whatever_the_bytes_are_a_reader_finds_something_or_refuses(tmp_path: Path, name: str) -> None:
+    """And what it finds is fit to be asked for."""
+    file = _left_behind(tmp_path)[name]
+    right, random = file.read_bytes(), Random(name)
+    refused = 0
+    for _ in range(60 if name == "ccflare.db" else 250):
+        file.write_bytes(_changed(right, random))
+        try:
+            found = _read(file)
+            without_twins(found)
+            fitted, _ = with_fitting_names(found.accounts)
+            json.dumps([one.carried() for one in fitted]).encode()
+            if found.history is not None:
+                async for batch in found.history.batches(10):
+                    assert all(0 < one.at_ms < 10**14 and one.id for one in batch)
+        except ForeignDataUnreadable as error:
+            refused += 1
+            assert "sk-ant" not in error.message
+    assert refused
+
+
+def _read(file: Path) -> Found:
+    if file.name == "ccflare.db":
+        return ccflare.read(file)
+    if file.name == "accounts.json":
+        return claude_code_proxy.read(file)
+    if file.name == "config.yaml":
+        return cliproxyapi.read(file)
+    found = cliproxyapi.read(file.parent)
+    if found.left_out and any(one.is_failure for one in found.left_out):
+        raise ForeignDataUnreadable(next(one.why for one in found.left_out if one.is_failure))
+    return found

@@ -28,8 +28,9 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
         finally:
             connection.close()
-    except sqlite3.Error as error:
-        raise ForeignDataUnreadable(f"Cannot read {path}: {error}", hint=_MEND) from error
+    except (sqlite3.Error, UnicodeError) as error:  # names of tables and columns may be no text
+        why = str(error) if isinstance(error, sqlite3.Error) else "its schema is no text"
+        raise ForeignDataUnreadable(f"Cannot read {path}: {why}", hint=_MEND) from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:
