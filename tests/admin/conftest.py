@@ -81,6 +81,7 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
         holder=parts.new_holder(),
     )
     yield Owner(
+        secrets=box,
         configuration=configuration,
         clock=clock,
         version="1.2.3",

@@ -118,3 +118,29 @@ def test_digests_tell_equal_secrets_without_showing_them(tmp_path: Path) -> None
     box, other = SecretBox.open_or_create(tmp_path / "a"), SecretBox.open_or_create(tmp_path / "b")
     assert box.digests("x") == box.digests("x") != box.digests("y")
     assert box.digests("x") != other.digests("x")
+
+
+def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
+    """By whoever seals next, or meets what does not open; one that is being written disturbs nobody."""
+    box, other = SecretBox.open_or_create(tmp_path), SecretBox.open_or_create(tmp_path)
+    first = box.seal("x")
+    assert other.open(first) == "x"
+    other.put_in_front(None)
+    assert SecretBox.open_or_create(tmp_path).open(box.seal("y")) == "y"
+    other.retire(other.old_keys)
+    assert SecretBox.open_or_create(tmp_path).open(box.seal("z")) == "z"
+    (tmp_path / "secret.key").write_bytes(b"")
+    assert box.open(box.seal("still")) == "still"
+
+
+def test_a_key_behind_a_link_is_changed_where_it_lies(tmp_path: Path) -> None:
+    """The link stays one."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "secret.key").symlink_to(tmp_path / "elsewhere" / "secret.key")
+    (tmp_path / "elsewhere" / "secret.key").write_bytes(Fernet.generate_key())
+    box = SecretBox.open_or_create(tmp_path)
+    sealed = box.seal("x")
+    box.put_in_front(None)
+    assert (tmp_path / "secret.key").is_symlink()
+    assert len((tmp_path / "elsewhere" / "secret.key").read_text().splitlines()) == 2
+    assert SecretBox.open_or_create(tmp_path).open(sealed) == "x"

@@ -13,6 +13,7 @@ from headgate.admin import (
     accounts,
     config,
     data,
+    encryption,
     health,
     key_import,
     logs,
@@ -46,6 +47,7 @@ ROUTERS = (
     usage.router,
     logs.router,
     data.router,
+    encryption.router,
 )
 ROUTES: Sequence[BaseRoute] = [route for router in ROUTERS for route in router.routes]
 

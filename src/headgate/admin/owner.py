@@ -22,6 +22,7 @@ from headgate.sources.sources import Sources
 from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database
 from headgate.storage.requests import RequestStore
+from headgate.storage.secrets import SecretBox
 from headgate.upstream.client import UpstreamClient
 
 
@@ -77,6 +78,7 @@ class Owner:
     version: str
     database: Database
     accounts: AccountStore
+    secrets: SecretBox
     requests: RequestStore
     pool: Pool
     upstream: UpstreamClient

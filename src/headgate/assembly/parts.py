@@ -207,6 +207,7 @@ def owner_of(
         version=version("headgate"),
         database=stores.database,
         accounts=stores.accounts,
+        secrets=stores.secrets,
         requests=RequestStore(stores.database),
         pool=pool,
         upstream=upstream,

@@ -45,9 +45,10 @@ def back_up(loaded: "Loaded", target: Path, *, force: bool, with_key: bool) -> l
         raise CommandFailed(
             _DOING, f"there is a file already: {names}", "Name another place, or add --force."
         )
+    before = key.read_bytes() if "encryption key" in others else b""
     size = on_demand.copy_database(database.path, targets["database"], force=force)
     copied = [Copied("database", targets["database"], size)]
-    return [*copied, *(_copy(what, source, targets[what]) for what, source in others.items())]
+    return [*copied, *(_copy(what, source, targets[what], before=before) for what, source in others.items())]
 
 
 def _targets(database: Path, others: dict[str, Path], target: Path) -> Iterator[tuple[str, Path]]:
@@ -60,9 +61,15 @@ def _targets(database: Path, others: dict[str, Path], target: Path) -> Iterator[
     yield from ((what, Path(f"{target}.{source.name}")) for what, source in others.items())
 
 
-def _copy(what: str, source: Path, target: Path) -> Copied:
+def _copy(what: str, source: Path, target: Path, *, before: bytes) -> Copied:
+    """`before`: the key file as it was before the database was copied. Should the key have been changed
+    meanwhile, one of the two opens the copy, and both go along."""
     try:
         data = source.read_bytes()
+        if what == "encryption key" and before != data:
+            data = b"".join(
+                dict.fromkeys(line + b"\n" for line in [*data.splitlines(), *before.splitlines()])
+            )
         draft = target.with_name(f".{target.name}.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(data)

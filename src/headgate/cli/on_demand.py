@@ -120,6 +120,13 @@ def print_report(report: "Report", *, as_json: bool) -> None:
     moving_report.print_report(report, as_json=as_json)
 
 
+def new_encryption_key() -> str:
+    """As `storage.secrets` takes it."""
+    from cryptography.fernet import Fernet
+
+    return Fernet.generate_key().decode()
+
+
 def control_address(folder: Path) -> "AbstractContextManager[str]":
     """Where a gateway on this data folder listens for commands, as `connect` takes it."""
     from headgate.config import places

@@ -40,13 +40,15 @@ class SecretBox:
     def __init__(self, keys: Sequence[bytes], *, file: Path | None) -> None:
         """`keys`: Fernet keys (32 bytes, URL-safe base64), the sealing one first. `file`: where they
         stand, or one will be made when there is none yet; None: the environment gave them."""
-        self._file = file
+        self.file = file
+        self._seen = _stamp(file)
         self._is_new = False
         self._failure: StorageError | None = None
         """Why the key file cannot be used."""
         self._take(keys)
 
     def _take(self, keys: Sequence[bytes]) -> None:
+        self._keys = tuple(keys)
         self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
         self._digest_keys = [_digest_key(key) for key in keys]
 
@@ -74,13 +76,14 @@ class SecretBox:
     @property
     def warnings(self) -> tuple[str, ...]:
         """For the owner: the file may be read by others."""
-        if self._file is None or not self._file.exists():
+        if self.file is None or not self.file.exists():
             return ()
-        mode = stat.S_IMODE(self._file.stat().st_mode)
-        said = f"{self._file} is readable by others (mode {mode:04o}). Mend: chmod 600 {self._file}"
+        mode = stat.S_IMODE(self.file.stat().st_mode)
+        said = f"{self.file} is readable by others (mode {mode:04o}). Mend: chmod 600 {self.file}"
         return (said,) if mode & 0o077 else ()
 
     def seal(self, secret: str) -> str:
+        self._look_again()
         self.make_key()
         assert self._fernet is not None
         return self._fernet.encrypt(secret.encode()).decode()
@@ -90,14 +93,19 @@ class SecretBox:
         if self._failure is not None:
             raise SecretUnreadable(self._failure.message, hint=self._failure.hint)
         if self._fernet is None:
+            self._look_again()
+        if self._fernet is None:
             raise SecretUnreadable(f"There is no encryption key that opens {of}.", hint=_MEND)
         try:
             return self._fernet.decrypt(sealed).decode()
         except (InvalidToken, UnicodeDecodeError) as error:
+            if self._look_again():  # another process has changed the key
+                return self.open(sealed, of=of)
             raise SecretUnreadable(f"The encryption key in force does not open {of}.", hint=_MEND) from error
 
     def digests(self, secret: str) -> list[str]:
         """The secret's keyed digests, the current key's first: equal secrets share one."""
+        self._look_again()
         self.make_key()
         return [hmac.new(key, secret.encode(), hashlib.sha256).hexdigest() for key in self._digest_keys]
 
@@ -106,27 +114,101 @@ class SecretBox:
         if self._failure is not None:
             why = self._failure.message.rstrip(".")
         elif self._fernet is None:
-            why = f"The encryption key is missing: there is no {self._file}"
+            why = f"The encryption key is missing: there is no {self.file}"
         elif self._is_new:
-            why = f"The encryption key was missing and a new one was made: {self._file}"
+            why = f"The encryption key was missing and a new one was made: {self.file}"
         else:
-            why = f"The encryption key in force ({self._file or SECRET_KEY_VARIABLE}) is another one"
+            why = f"The encryption key in force ({self.file or SECRET_KEY_VARIABLE}) is another one"
         return (
             f"{why}. The secrets of these accounts do not open, the others serve: {', '.join(names)}. "
             f"Mend: put back the key that sealed them, as another line of {FILE_NAME} or after a comma in "
             f"{SECRET_KEY_VARIABLE}, and restart; or give each its secret again: headgate account reauth NAME"
         )
 
+    # ---- changing the key ----------------------------------------------------------------------------
+
+    @property
+    def old_keys(self) -> tuple[bytes, ...]:
+        """Those that open and do not seal."""
+        return self._keys[1:]
+
+    def put_in_front(self, new_key: str | None) -> None:
+        """Seals from now on; the others still open. None: one is made. Raises SettingsError, StorageError."""
+        self.refuse_broken()
+        if self.file is not None and self.file.exists():
+            with _failing_as_storage(self.file):
+                self._take(_read(self.file))
+        key = Fernet.generate_key() if new_key is None else _usable(new_key, "the new key")
+        self._write([key, *(old for old in self._keys if old != key)])
+
+    def retire(self, keys: Sequence[bytes]) -> None:
+        """These open nothing any more. One that came in front meanwhile stays."""
+        self._look_again()
+        self._write([key for key in self._keys if key not in keys])
+
+    def _write(self, keys: Sequence[bytes]) -> None:
+        """All of the file or none of it; of the environment's keys only our copy is another one."""
+        if self.file is not None:
+            with _failing_as_storage(self.file):
+                _replace(self.file, keys)
+            self._seen = _stamp(self.file)
+        self._take(keys)
+
+    def _look_again(self) -> bool:
+        """Whether the file holds other keys than it did: another process, or its owner, has changed it."""
+        seen = _stamp(self.file)
+        if self.file is None or seen is None or seen == self._seen:
+            return False
+        try:
+            with _failing_as_storage(self.file):
+                keys = _read(self.file)
+        except StorageError:
+            return False  # half written, or spoilt: the keys that are known serve on
+        self._seen, self._failure = seen, None
+        if tuple(keys) == self._keys:
+            return False
+        self._take(keys)
+        return True
+
     def make_key(self) -> None:
         """Where there is none yet. A key that another process has made since, or the owner has put back,
         counts."""
         self.refuse_broken()
-        if self._fernet is not None or self._file is None:
+        if self._fernet is not None or self.file is None:
             return
-        with _failing_as_storage(self._file):
-            if not self._file.exists():
-                self._is_new = _create(self._file)
-            self._take(_read(self._file))
+        with _failing_as_storage(self.file):
+            if not self.file.exists():
+                self._is_new = _create(self.file)
+            self._take(_read(self.file))
+            self._seen = _stamp(self.file)
+
+
+def _stamp(file: Path | None) -> tuple[int, int, int] | None:
+    """Tells whether a file is another one, without reading it."""
+    try:
+        found = file.stat() if file is not None else None
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if found is not None else None
+
+
+def _replace(path: Path, keys: Sequence[bytes]) -> None:
+    """On the disk when this returns. Of a link the file that it leads to."""
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(b"".join(key + b"\n" for key in keys))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 @contextmanager
