@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.pool.faults import Fault
+from headgate.pool.faults import FORBIDDEN_COUNT, PROBED, Fault
 from headgate.pool.health import MOST_MODELS, Health
 
 NOW = 1_800_000_000.0
@@ -235,3 +235,94 @@ def test_a_rest_written_by_a_clock_that_was_set_back_is_void(health: Health, fau
 def test_what_waits_for_the_owner_waits_whatever_the_clock_says(health: Health) -> None:
     health.apply(Fault.REFUSED, now=NOW)
     assert health.unavailable_until(None, NOW - 86_400) == math.inf
+
+
+# ---- finding out whether a limit is over ---------------------------------------------------------------
+
+
+def ended_by_our_own_time(health: Health, fault: Fault = Fault.LIMITED, model: str | None = None) -> float:
+    """The moment at which a rest without a stated end is over."""
+    until = health.apply(fault, model=model, now=NOW)
+    assert until is not None
+    return until
+
+
+@pytest.mark.parametrize("fault", sorted(PROBED))
+def test_one_request_at_a_time_finds_out(health: Health, fault: Fault) -> None:
+    for _ in range(FORBIDDEN_COUNT - 1 if fault is Fault.FORBIDDEN else 0):
+        assert health.apply(fault, now=NOW) is None
+    now = ended_by_our_own_time(health, fault, "m")
+    assert health.unavailable_until("m", now) is None
+    probe = health.begin_probe("m", now)
+    assert health.unavailable_until("m", now + 5) == now + 5
+    assert "finds out" in str(health.why("m", now + 5))
+    assert health.begin_probe("m", now) == []
+    health.end_probe(probe)
+    assert health.unavailable_until("m", now + 5) is None
+
+
+def test_what_a_probe_finds_out_counts(health: Health) -> None:
+    now = ended_by_our_own_time(health)
+    failed = health.begin_probe("m", now)
+    until = health.apply(Fault.LIMITED, now=now)
+    health.end_probe(failed)
+    assert until is not None
+    assert until - now > 1.5  # the second rung
+    assert health.unavailable_until("m", now) == until
+    succeeded = health.begin_probe("m", until)
+    health.succeeded("m", until)
+    assert health.is_clear
+    health.end_probe(succeeded)
+    assert health.is_clear
+
+
+def test_a_stated_reset_needs_no_probe(health: Health) -> None:
+    """The provider said when: all may come."""
+    health.apply(Fault.LIMITED, until=NOW + 60, now=NOW)
+    assert health.begin_probe("m", NOW + 60) == []
+    assert health.unavailable_until("m", NOW + 60) is None
+
+
+def test_a_probe_for_one_model_leaves_the_others_alone(health: Health) -> None:
+    now = ended_by_our_own_time(health, Fault.MODEL_LIMITED, "m")
+    assert health.begin_probe("other", now) == []
+    assert health.begin_probe("m", now)
+    assert health.unavailable_until("other", now) is None
+    assert health.unavailable_until("m", now) is not None
+
+
+def test_rungs_and_who_named_the_end_outlive_a_restart_and_a_probe_does_not(health: Health) -> None:
+    """A gateway that was killed while a request found out lets the next one find out."""
+    now = ended_by_our_own_time(health)
+    now = health.apply(Fault.LIMITED, now=now) or 0.0
+    health.begin_probe("m", now)
+    again = Health(Random(7), Changes())
+    again.from_state(json.loads(json.dumps(health.to_state())))
+    assert again.unavailable_until("m", now) is None
+    assert again.begin_probe("m", now)
+    third = again.apply(Fault.LIMITED, now=now)
+    assert third is not None
+    assert 3.2 <= third - now <= 4.8
+
+
+@given(st.lists(st.sampled_from(["begin", "end", "fail", "succeed", "wait"]), max_size=40))
+def test_at_most_one_probe_runs_and_none_is_left_stuck(steps: list[str]) -> None:
+    """Whatever happens in whatever order: when all requests are over, the account can be asked again."""
+    health, now, running = Health(Random(3), Changes()), NOW, []
+    health.apply(Fault.LIMITED, now=now)
+    for step in steps:
+        if step == "wait":
+            now += 4000.0
+        elif step == "begin" and health.unavailable_until("m", now) is None:
+            if probe := health.begin_probe("m", now):
+                assert not any(one.is_probed for other in running for one in other if one not in probe)
+                running.append(probe)
+        elif step == "fail":
+            health.apply(Fault.LIMITED, now=now)
+        elif step == "succeed":
+            health.succeeded("m", now)
+        elif running:
+            health.end_probe(running.pop())
+    for probe in running:
+        health.end_probe(probe)
+    assert health.unavailable_until("m", now + 4000.0) is None

@@ -11,6 +11,7 @@ from headgate.pool.faults import Fault
 from headgate.pool.pool import Pool, Wanted
 from headgate.pool.selection import STRATEGIES
 from tests.pool.sample import MODEL, START, StillClock, Told, account, named, pool_of
+from tests.pool.test_windows import unified
 
 ANYONE = Wanted("anthropic", MODEL)
 TALK = Wanted("anthropic", MODEL, session="talk")
@@ -321,3 +322,69 @@ def test_a_pinned_request_waits_for_its_own_account(clock: StillClock) -> None:
     limit(clock, pool, "a2", 90)
     assert pool.earliest_return("anthropic", MODEL, pinned_id=2) == START + 90
     assert pool.earliest_return("anthropic", MODEL) == START
+
+
+def test_headroom_keeps_a_conversation_that_goes_on(clock: StillClock) -> None:
+    """Its hour begins anew with its requests; idle for an hour it is forgotten."""
+    pool = pool_of(account(1), account(2), clock=clock, strategy="headroom")
+    home = picked(pool, TALK)
+    for _ in range(5):
+        clock.at += 3000
+        assert picked(pool, TALK) == home
+    assert [one.count for one in pool.running().values()] == [1]
+    clock.at += 3600
+    assert pool.running() == {}
+
+
+def test_headroom_moves_a_conversation_only_when_its_account_cannot_serve(clock: StillClock) -> None:
+    pool = pool_of(account(1), account(2), clock=clock, strategy="headroom")
+    home = picked(pool, TALK)
+    assert home is not None
+    other = {"a1": "a2", "a2": "a1"}[home]
+    headers = unified("5h", "0.99", clock.at + 9000)
+    named(pool, home).note_headers(headers, dict(headers), clock.at)
+    assert picked(pool, TALK) == home
+    assert picked(pool, msgspec.structs.replace(TALK, session="new")) == other
+    limit(clock, pool, home, 60)
+    assert picked(pool, TALK) == other
+    clock.at += 61
+    assert picked(pool, TALK) == other
+
+
+def test_headroom_looks_at_the_windows_of_the_wanted_model(clock: StillClock) -> None:
+    pool = pool_of(account(1), account(2), clock=clock, strategy="headroom")
+    spent = [*unified("5h", "0.1", clock.at + 9000), *unified("7d_opus", "0.99", clock.at + 90_000)]
+    spare = [*unified("5h", "0.6", clock.at + 9000), *unified("7d_opus", "0.1", clock.at + 4000)]
+    for name, headers in (("a1", spent), ("a2", spare)):
+        named(pool, name).note_headers(headers, dict(headers), clock.at)
+    assert picked(pool, Wanted("anthropic", "claude-opus-4", "s1")) == "a2"
+    assert picked(pool, Wanted("anthropic", MODEL, "s2")) == "a1"
+
+
+def test_while_a_request_finds_out_the_others_pass_by(clock: StillClock) -> None:
+    pool = pool_of(account(1), account(2, priority=1), clock=clock)
+    health = named(pool, "a1").health
+    clock.at = health.apply(Fault.LIMITED, now=clock.at) or 0.0
+    assert picked(pool) == "a1"
+    probe = health.begin_probe(MODEL, clock.at)
+    assert picked(pool) == "a2"
+    assert pool.earliest_return("anthropic", MODEL) == clock.at
+    limit(clock, pool, "a2", 600)
+    assert picked(pool) is None
+    assert pool.earliest_return("anthropic", MODEL) == clock.at + 1
+    health.end_probe(probe)
+    assert picked(pool) == "a1"
+
+
+def test_the_others_say_which_conversation_they_are_passed_by_for(clock: StillClock) -> None:
+    pool = pool_of(account(1), account(2), account(3, paused=True), clock=clock)
+    home = picked(pool, TALK)
+    other = {"a1": "a2", "a2": "a1"}[str(home)]
+    assert pool.explain("anthropic", MODEL, session="talk") == {
+        other: f"session talk is on {home} until 2027-01-15T09:00:00Z",
+        "a3": "paused",
+    }
+    assert pool.explain("anthropic", MODEL, session="unheard-of") == {"a3": "paused"}
+    assert pool.running()[named(pool, str(home)).id].count == 1
+    pool.strategy = "round-robin"
+    assert pool.running() == {}

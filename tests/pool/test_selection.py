@@ -1,18 +1,20 @@
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.errors import SettingsError
+from headgate.pool.headroom import Headroom
+from headgate.pool.policy import Quota, SelectionPolicy, Turn
 from headgate.pool.selection import (
     POLICIES,
+    FillFirst,
     LeastRequests,
     RoundRobin,
-    SelectionPolicy,
     StickySessions,
-    Turn,
     Weighted,
     policy_named,
 )
@@ -26,8 +28,16 @@ class One:
     request_count: int = 0
     session_count: int = 0
     head_start: float = 0.0
+    quotas: tuple[Quota, ...] = ()
 
 
+quotas = st.builds(
+    Quota,
+    used=st.floats(0, 1),
+    seconds_left=st.floats(0, 700_000),
+    seconds=st.sampled_from([18_000.0, 604_800.0]),
+    per_request=st.none() | st.floats(0, 1),
+)
 ones = st.builds(
     One,
     id=st.integers(1, 9),
@@ -35,6 +45,7 @@ ones = st.builds(
     in_flight=st.integers(0, 5),
     request_count=st.integers(0, 1000),
     session_count=st.integers(0, 50),
+    quotas=st.lists(quotas, max_size=3).map(tuple),
 )
 crowds = st.lists(ones, min_size=1, max_size=6, unique_by=lambda one: one.id)
 
@@ -78,7 +89,7 @@ def test_weighted_mixes_evenly() -> None:
     assert order == "1121311"
 
 
-@pytest.mark.parametrize("policy", [Weighted(), LeastRequests(), StickySessions()])
+@pytest.mark.parametrize("policy", [Weighted(), LeastRequests(), StickySessions(), FillFirst(), Headroom()])
 def test_a_share_of_nought_serves_only_when_nobody_else_can(policy: SelectionPolicy) -> None:
     spare, other = One(1, share=0), One(2, in_flight=3, request_count=500, session_count=9)
     assert policy.choose([spare, other], None, Turn())[0] is other
@@ -97,10 +108,22 @@ def test_least_requests_counts_what_was_served_against_the_share() -> None:
     assert LeastRequests().choose([small, big], None, Turn())[0] is big
 
 
-@given(crowds, st.data())
-def test_a_conversation_stays_where_it_is(crowd: list[One], data: st.DataObject) -> None:
+@given(st.sampled_from([one for one in POLICIES if one.keeps_sessions]), crowds, st.data())
+def test_a_conversation_stays_where_it_is(
+    policy: SelectionPolicy, crowd: list[One], data: st.DataObject
+) -> None:
     current = data.draw(st.sampled_from(crowd))
-    assert StickySessions().choose(crowd, current, Turn())[0] is current
+    assert policy.choose(crowd, current, Turn())[0] is current
+
+
+@given(crowds, st.randoms())
+def test_fill_first_has_one_order_whatever_goes_on(crowd: list[One], random: Random) -> None:
+    choice, turn = FillFirst().choose(crowd, None, Turn())
+    random.shuffle(crowd)
+    again = [replace(one, in_flight=9, request_count=999, session_count=99) for one in crowd]
+    assert FillFirst().choose(again, None, turn)[0].id == choice.id
+    willing = [one.id for one in crowd if one.share] or [one.id for one in crowd]
+    assert choice.id == min(willing)
 
 
 def test_a_new_conversation_goes_where_least_is_going_on() -> None:
@@ -108,7 +131,9 @@ def test_a_new_conversation_goes_where_least_is_going_on() -> None:
     assert StickySessions().choose(crowd, None, Turn())[0].id == 2
 
 
-@pytest.mark.parametrize("name", ["session", "Round_Robin", " WEIGHTED", "least-requests"])
+@pytest.mark.parametrize(
+    "name", ["session", "Round_Robin", " WEIGHTED", "least-requests", "Fill_First", "HEADROOM"]
+)
 def test_names_are_taken_in_any_case_with_either_dash(name: str) -> None:
     assert policy_named(name).name == name.strip().lower().replace("_", "-")
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.pool.sessions import Sessions
+from headgate.pool.sessions import Running, Sessions
 
 
 def test_a_conversation_stays_for_its_time_since_its_first_use() -> None:
@@ -44,3 +44,24 @@ def test_the_counts_are_those_of_the_live_conversations(steps: list[tuple[int, i
         assert all(sessions.account_of(k, now) == v[0] for k, v in model.items())
         for one in range(3):
             assert sessions.count(one) == sum(v[0] == one for v in model.values())
+
+
+def test_a_renewed_conversation_stays_longer_and_leaves_after_the_others() -> None:
+    sessions = Sessions(3600)
+    sessions.bind("a", 1, 0.0)
+    sessions.bind("b", 1, 10.0)
+    sessions.renew("a", 3000.0)
+    assert sessions.account_of("a", 3700.0) == 1
+    sessions.expire(3700.0)
+    assert (len(sessions), sessions.count(1)) == (1, 1)
+    assert sessions.account_of("a", 6600.0) is None
+
+
+def test_running_conversations_are_told_by_account() -> None:
+    """How many, since when the first, until when the last; those whose time is over are not among them."""
+    sessions = Sessions(3600)
+    for key, account_id, at in (("gone", 1, 0.0), ("a", 1, 1000.0), ("b", 2, 2000.0), ("c", 1, 3000.0)):
+        sessions.bind(key, account_id, at)
+    assert sessions.running(3700.0) == {1: Running(2, 1000.0, 6600.0), 2: Running(1, 2000.0, 5600.0)}
+    sessions.renew("a", 4000.0)
+    assert sessions.running(4000.0)[1] == Running(2, 1000.0, 7600.0)

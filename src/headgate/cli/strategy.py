@@ -43,7 +43,8 @@ def set_strategy(
     name: Annotated[
         str,
         typer.Argument(
-            help="session, round-robin, weighted or least-requests.", autocompletion=completion.strategies
+            help="session, round-robin, weighted, least-requests, fill-first or headroom.",
+            autocompletion=completion.strategies,
         ),
     ],
     config: ConfigPath = None,

@@ -33,7 +33,7 @@ from headgate.config.later import (
 from headgate.config.oauth import OAuthClient, OAuthTokens
 from headgate.config.sources import SourceSettings
 
-Strategy = Literal["session", "round-robin", "weighted", "least-requests"]
+Strategy = Literal["session", "round-robin", "weighted", "least-requests", "fill-first", "headroom"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
 PROVIDERS = ("anthropic",)
 """Named here, below the room that speaks to them, so that a misspelt one is refused with its place."""

@@ -55,6 +55,10 @@ PASSING = frozenset({Fault.OVERLOADED, Fault.UNREACHABLE, Fault.SERVER_ERROR})
 LIMITS = frozenset({Fault.LIMITED, Fault.MODEL_LIMITED})
 """What ends by waiting, at a time that a client can be told."""
 
+PROBED = frozenset({Fault.LIMITED, Fault.MODEL_LIMITED, Fault.MODEL_MISSING, Fault.BILLING, Fault.FORBIDDEN})
+"""When such a rest ends that the provider gave no time for, nobody knows whether the trouble is over: one
+request finds out, and the others pass the account by meanwhile."""
+
 OF_ONE_MODEL = frozenset({Fault.MODEL_LIMITED, Fault.MODEL_MISSING})
 
 FOR_THE_OWNER = frozenset({Fault.REFUSED, Fault.BILLING, Fault.FORBIDDEN})

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from headgate.pool.faults import PASSING
 from headgate.pool.living import LivingAccount
-from headgate.pool.selection import Turn
+from headgate.pool.policy import Turn
 from headgate.pool.sessions import Sessions
 
 
@@ -59,6 +59,11 @@ class Group:
         self.sessions.expire(now)
         for one in candidates:
             one.session_count = self.sessions.count(one.id)
+
+    def note_quotas(self, candidates: Iterable[LivingAccount], model: str | None, now: float) -> None:
+        """Bring `quotas` up to date, for a policy that reads them."""
+        for one in candidates:
+            one.note_quotas(model, now)
 
     def level(self, newcomer: LivingAccount) -> None:
         """Let a newcomer start with as much behind it as the least used of the others has."""

@@ -6,9 +6,10 @@ Rules, beside the table in `faults.py`:
   were in flight) do not climb the ladder: one burst is one failure.
 - A good answer ends a passing rest at once. It does not end any other open rest, because it may
   belong to a request that was sent before the refusal; it resets the ladder once the rest is over.
+- When a rest ends that the provider gave no time for, one request at a time finds out (`begin_probe`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -23,6 +24,7 @@ from headgate.pool.faults import (
     Fault,
 )
 from headgate.pool.rests import Rest, read_state, write_state
+from headgate.providers.limits import Source
 
 MOST_MODELS = 256
 """Models remembered per account: more than any provider has, fewer than would fill memory."""
@@ -50,11 +52,13 @@ class Health:
         *,
         model: str | None = None,
         until: float | None = None,
+        source: Source = Source.HEADER,
         reason: str = "",
         now: float,
     ) -> float | None:
-        """Note a failed attempt; `until` is the provider's own time. Returns until when the account, or
-        the model, now rests (Unix seconds, infinite until somebody acts), None when it goes on serving.
+        """Note a failed attempt; `until` is the provider's own time, `source` where it said so. Returns
+        until when the account, or the model, now rests (Unix seconds, infinite until somebody acts), None
+        when it goes on serving.
         """
         if fault in OF_ONE_MODEL and model is None:
             fault = Fault.LIMITED
@@ -64,10 +68,10 @@ class Health:
         key = (fault, model if fault in OF_ONE_MODEL else None)
         before = self._rests.get(key)
         if before is not None and before.is_open(now):
-            return self._extend(before, until, reason, now)
+            return self._extend(before, until, source, reason, now)
         level = 0 if before is None else before.level + 1
-        end = self._end_of_rest(fault, level, until, now)
-        self._rests[key] = Rest(fault, key[1], end, level, now, reason)
+        end, source = self._end_of_rest(fault, level, until, source, now)
+        self._rests[key] = Rest(fault, key[1], end, level, now, reason, source)
         self._on_change()
         return end
 
@@ -96,6 +100,23 @@ class Health:
                 is_news = True
         if is_news:
             self._on_change()
+
+    def begin_probe(self, model: str | None, now: float) -> list[Rest]:
+        """A request goes to the account. What it finds out about, until `end_probe`: the others for which
+        that matters pass the account by. Empty: there is nothing to find out."""
+        probed = [
+            rest
+            for rest in self._rests.values()
+            if (rest.model is None or rest.model == model) and not rest.is_probed and rest.awaits_probe(now)
+        ]
+        for rest in probed:
+            rest.is_probed = True
+        return probed
+
+    def end_probe(self, probed: Iterable[Rest]) -> None:
+        """The request is over, whatever became of it: a success or a failure has been told before."""
+        for rest in probed:
+            rest.is_probed = False
 
     def resume(self, now: float) -> None:
         """The owner says it is mended: what waited for the owner is forgotten, stated limits are not."""
@@ -145,13 +166,19 @@ class Health:
 
     def unavailable_until(self, model: str | None, now: float) -> float | None:
         """Unix seconds, infinite until somebody acts, None when it can serve now."""
-        untils = [rest.until for rest in self._rests.values() if rest.concerns(model, now)]
+        untils = [max(rest.until, now) for rest in self._rests.values() if rest.concerns(model, now)]
         return max(untils, default=None)
 
     def why(self, model: str | None, now: float) -> str | None:
         """The weightiest rest in words, None when it can serve now."""
         rest = self.open_rest(model, now)
-        return None if rest is None else rest.in_words()
+        if rest is None:
+            return None
+        return (
+            rest.in_words()
+            if rest.is_open(now)
+            else f"{rest.in_words()}; a request finds out if that is over"
+        )
 
     # ---- across restarts ---------------------------------------------------------------------------
 
@@ -166,21 +193,23 @@ class Health:
 
     # ---- inside ------------------------------------------------------------------------------------
 
-    def _extend(self, rest: Rest, stated: float | None, reason: str, now: float) -> float:
+    def _extend(self, rest: Rest, stated: float | None, source: Source, reason: str, now: float) -> float:
         """During a rest only a later time of the provider's own counts."""
         if stated is not None and stated > rest.until:
-            end = self._end_of_rest(rest.fault, rest.level, stated, now)
+            end, source = self._end_of_rest(rest.fault, rest.level, stated, source, now)
             if end > rest.until:
-                rest.until, rest.reason = end, reason
+                rest.until, rest.reason, rest.source = end, reason, source
                 self._on_change()
         return rest.until
 
-    def _end_of_rest(self, fault: Fault, level: int, stated: float | None, now: float) -> float:
+    def _end_of_rest(
+        self, fault: Fault, level: int, stated: float | None, source: Source, now: float
+    ) -> tuple[float, Source]:
         ladder = LADDERS[fault]
         if stated is None or stated <= now or fault is Fault.REFUSED:
-            return now + ladder.rest(level, self._random)
+            return now + ladder.rest(level, self._random), Source.ESTIMATE
         # A hint with a passing trouble is about this moment: it is no ban of hours.
-        return min(stated, now + ladder.top) if fault in PASSING else stated
+        return (min(stated, now + ladder.top) if fault in PASSING else stated), source
 
     def _is_forbidden_often(self, now: float) -> bool:
         recent = [moment for moment in self._forbidden_at if abs(now - moment) < FORBIDDEN_SECONDS]

@@ -1,7 +1,7 @@
 """An account at work: what the owner put in, with its health, its windows and its counters."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from random import Random
@@ -12,7 +12,9 @@ from headgate.errors import SettingsError
 from headgate.log import blank, redact
 from headgate.pool.accounts import Account, Credential, Kind
 from headgate.pool.faults import Fault
+from headgate.pool.forecasts import Forecast
 from headgate.pool.health import Health
+from headgate.pool.policy import Quota
 from headgate.pool.windows import Windows
 from headgate.providers.limits import Limits, Window
 from headgate.providers.provider import Provider
@@ -70,6 +72,8 @@ class LivingAccount:
         """Unix seconds."""
         self.session_count = 0
         """Conversations that stay on this account."""
+        self.quotas: Sequence[Quota] = ()
+        """As of the last choice that asked for them."""
         self.head_start = 0.0
         """Requests that count as served when loads are compared: a newcomer starts level with the
         others instead of taking everything until it has caught up."""
@@ -214,23 +218,23 @@ class LivingAccount:
             return
         status = fields.get(self._status_header)
         if status is None or status == self._noted_status:
-            self._windows.put_aside(headers, now)
+            self._windows.put_aside(headers, now, self.request_count)
         else:
             self._note_status(status, headers, now)
 
     def note_limits(self, limits: Limits) -> None:
         """Take in the windows of a refused attempt, whose headers the caller has read already."""
         if self._windows is not None:
-            self._windows.add(limits)
+            self._windows.add(limits, self.request_count)
 
     def _note_status(self, value: bytes, headers: Headers, now: float) -> None:
         assert self.provider is not None and self._windows is not None
         if value == self._calm_status:
             self._noted_status = value
-            self._windows.put_aside(headers, now)
+            self._windows.put_aside(headers, now, self.request_count)
             return
         limits = self.provider.read_limits(headers, now)
-        self._windows.add(limits)
+        self._windows.add(limits, self.request_count)
         # A good answer beside a used-up window of other models: it was not about this one.
         if limits.is_hard and not limits.is_model_limit:
             fault = Fault.BILLING if limits.needs_payment else Fault.LIMITED
@@ -243,6 +247,19 @@ class LivingAccount:
     @property
     def windows(self) -> tuple[Window, ...]:
         return () if self._windows is None else self._windows.at(self._clock.now())
+
+    def forecasts(self) -> dict[str, Forecast]:
+        """By the window's name."""
+        if self._windows is None:
+            return {}
+        counts = {"requests": self.request_count, "in_flight": self.in_flight}
+        return self._windows.forecasts(self._clock.now(), **counts)
+
+    def note_quotas(self, model: str | None, now: float) -> None:
+        """Bring `quotas` up to date for a choice among accounts."""
+        if self._windows is not None:
+            counts = {"requests": self.request_count, "in_flight": self.in_flight}
+            self.quotas = self._windows.quotas(model, now, **counts)
 
     # ---- across restarts ---------------------------------------------------------------------------
 

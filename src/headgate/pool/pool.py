@@ -12,7 +12,9 @@ from headgate.clock import Clock
 from headgate.pool.accounts import Account
 from headgate.pool.groups import Group
 from headgate.pool.living import LivingAccount
+from headgate.pool.rests import utc
 from headgate.pool.selection import POLICIES, policy_named
+from headgate.pool.sessions import Running
 from headgate.providers.provider import Provider
 
 
@@ -38,6 +40,10 @@ class Switch:
     why: str
     is_conversation: bool
     """A conversation moved on before anything was tried; else it is among the request's attempts."""
+
+
+_PROBE_SECONDS = 1.0
+"""The least that a client waits for an account: a probe that is under way takes about as long."""
 
 
 def _ignore(*_: object) -> None:
@@ -237,6 +243,8 @@ class Pool:
             and current.account.priority == group.best_priority
             and current.can_serve(wanted.model, now)
         ):
+            if self._policy.renews_sessions:
+                self._renew(group, wanted, now)
             return current
         return self._choose(group, wanted, tried, current, now)
 
@@ -271,6 +279,8 @@ class Pool:
         else:
             if self._policy.keeps_sessions:
                 group.count_sessions(candidates, now)
+            if self._policy.reads_quotas:
+                group.note_quotas(candidates, wanted.model, now)
             held = current if current in candidates else None
             choice, group.turn = self._policy.choose(candidates, held, group.turn)
             self._bind(group, wanted, current, choice, now)
@@ -282,10 +292,17 @@ class Pool:
         self, group: Group, wanted: Wanted, current: LivingAccount | None, choice: LivingAccount, now: float
     ) -> None:
         """Keep the conversation on the choice, unless only this one model sends it elsewhere."""
-        if wanted.session is None or not self._policy.keeps_sessions or choice is current:
+        if wanted.session is None or not self._policy.keeps_sessions:
+            return
+        if choice is current:
+            self._renew(group, wanted, now)
             return
         if current is None or current.can_serve(wanted.model, now) or not current.can_stay(now):
             group.sessions.bind(wanted.session, choice.id, now)
+
+    def _renew(self, group: Group, wanted: Wanted, now: float) -> None:
+        if self._policy.renews_sessions and wanted.session is not None:
+            group.sessions.renew(wanted.session, now)
 
     def _note_switch(
         self,
@@ -305,14 +322,39 @@ class Pool:
 
     # ---- explaining --------------------------------------------------------------------------------
 
-    def explain(self, provider: str, model: str | None, tried: Collection[int] = ()) -> dict[str, str]:
+    def running(self) -> dict[int, Running]:
+        """By account id, the conversations that stay on it; accounts without any are not in it."""
+        if not self._policy.keeps_sessions:
+            return {}
+        now = self._clock.now()
+        groups = self._groups.values()
+        return {id: one for group in groups for id, one in group.sessions.running(now).items()}
+
+    def explain(
+        self, provider: str, model: str | None, tried: Collection[int] = (), *, session: str | None = None
+    ) -> dict[str, str]:
         """Account name -> why a request would pass it by now. Accounts that could serve are not in it."""
         group = self._groups.get(provider)
         if group is None:
             return {}
         now = self._clock.now()
         reasons = {one.account.name: self._why_not(group, one, model, tried, now) for one in group.accounts}
+        self._note_session(group, reasons, model, session, now)
         return {name: why for name, why in reasons.items() if why is not None}
+
+    def _note_session(
+        self, group: Group, reasons: dict[str, str | None], model: str | None, session: str | None, now: float
+    ) -> None:
+        """The request's conversation is on one of those that could serve: the others are passed by for it."""
+        if session is None or not self.rotation:
+            return
+        home = self._current(group, session, now)
+        if home is None or reasons[home.account.name] is not None:
+            return
+        until = utc(group.sessions.ends_at(session) or now)
+        for name, why in reasons.items():
+            if why is None and name != home.account.name:
+                reasons[name] = f"session {session} is on {home.account.name} until {until}"
 
     def _why_not(
         self, group: Group, one: LivingAccount, model: str | None, tried: Collection[int], now: float
@@ -342,5 +384,10 @@ class Pool:
         else:
             accounts = [one for one in group.accounts if one.is_open and one.serves(model)]
         rests = [one.health.open_rest(model, now) for one in accounts]
-        returns = [now if rest is None else rest.until for rest in rests if rest is None or rest.is_limit]
+        # One that is being probed has ended by its own time: a client comes back in a moment.
+        returns = [
+            now if rest is None else max(rest.until, now + _PROBE_SECONDS)
+            for rest in rests
+            if rest is None or rest.is_limit
+        ]
         return min((moment for moment in returns if not math.isinf(moment)), default=None)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from headgate.pool.faults import LIMITS, PASSING, Fault
+from headgate.pool.faults import LIMITS, PASSING, PROBED, Fault
+from headgate.providers.limits import Source
 
 _CLOCK_SLACK_SECONDS = 60.0
 """Clocks are set right by small steps all the time; those change nothing."""
 
 _FAULTS = {fault.value: fault for fault in Fault}
+_SOURCES = {source.value: source for source in Source}
 
 
 @dataclass(slots=True)
@@ -25,6 +27,10 @@ class Rest:
     """Rung of the ladder, 0 for the first failure."""
     since: float
     reason: str
+    source: Source = Source.ESTIMATE
+    """Who named the end."""
+    is_probed: bool = False
+    """A request is finding out whether it is over. Not stored: it ends with the request."""
 
     @property
     def is_limit(self) -> bool:
@@ -37,7 +43,14 @@ class Rest:
         return self.until > now and is_sane
 
     def concerns(self, model: str | None, now: float) -> bool:
-        return (self.model is None or self.model == model) and self.is_open(now)
+        """Whether it keeps a request for `model` away."""
+        return (self.model is None or self.model == model) and (
+            self.is_open(now) or (self.is_probed and self.awaits_probe(now))
+        )
+
+    def awaits_probe(self, now: float) -> bool:
+        """It has ended by our own reckoning alone."""
+        return self.source is Source.ESTIMATE and self.fault in PROBED and not self.is_open(now)
 
     def is_refuted_by(self, model: str | None, now: float) -> bool:
         """Whether a good answer for `model`, arriving now, ends this rest (rules in `health.py`)."""
@@ -94,6 +107,7 @@ def write_state(rests: Iterable[Rest], forbidden_at: list[float], served: set[st
                 "level": rest.level,
                 "since": rest.since,
                 "reason": rest.reason,
+                "source": rest.source.value,
             }
             for rest in rests
         ],
@@ -131,6 +145,7 @@ def _read_rest(entry: object) -> Rest | None:
         level=max(level, 0),
         since=float(since),
         reason=str(entry.get("reason", "")),
+        source=_SOURCES.get(str(entry.get("source")), Source.ESTIMATE),
     )
 
 

@@ -4,44 +4,12 @@ Pure: a policy sees only accounts that can serve and share the best priority, ge
 its last choice left, and answers with a choice and a new state. It changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from dataclasses import replace
 
 from headgate.errors import SettingsError
-
-
-class Candidate(Protocol):
-    """What a policy sees of an account that can serve."""
-
-    id: int
-    share: int
-    in_flight: int
-    request_count: int
-    session_count: int
-    head_start: float
-
-
-C = TypeVar("C", bound=Candidate)
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What a policy remembers from one choice to the next."""
-
-    last_id: int = -1
-    credits: Mapping[int, int] = field(default_factory=dict)
-    """Account id -> what it is owed, in shares."""
-
-
-class SelectionPolicy(Protocol):
-    name: str
-    keeps_sessions: bool
-    """Whether the pool remembers, for this policy, which conversation is on which account."""
-
-    def choose(self, candidates: Sequence[C], current: C | None, turn: Turn) -> tuple[C, Turn]:
-        """`candidates` is not empty. `current` is the one among them that the conversation is on."""
-        ...
+from headgate.pool.headroom import Headroom
+from headgate.pool.policy import C, Candidate, SelectionPolicy, Turn
 
 
 class StickySessions:
@@ -49,6 +17,8 @@ class StickySessions:
 
     name = "session"
     keeps_sessions = True
+    renews_sessions = False
+    reads_quotas = False
 
     def choose(self, candidates: Sequence[C], current: C | None, turn: Turn) -> tuple[C, Turn]:
         return (current or min(candidates, key=_busyness)), turn
@@ -59,6 +29,8 @@ class RoundRobin:
 
     name = "round-robin"
     keeps_sessions = False
+    renews_sessions = False
+    reads_quotas = False
 
     def choose(self, candidates: Sequence[C], current: C | None, turn: Turn) -> tuple[C, Turn]:
         later = [one for one in candidates if one.id > turn.last_id]
@@ -74,6 +46,8 @@ class Weighted:
 
     name = "weighted"
     keeps_sessions = False
+    renews_sessions = False
+    reads_quotas = False
 
     def choose(self, candidates: Sequence[C], current: C | None, turn: Turn) -> tuple[C, Turn]:
         # A share of nought means "only when nobody else can".
@@ -91,9 +65,28 @@ class LeastRequests:
 
     name = "least-requests"
     keeps_sessions = False
+    renews_sessions = False
+    reads_quotas = False
 
     def choose(self, candidates: Sequence[C], current: C | None, turn: Turn) -> tuple[C, Turn]:
         return min(candidates, key=_load), turn
+
+
+class FillFirst:
+    """One account until it is limited, then the next in the order of their ids. A conversation that had to
+    move on stays there."""
+
+    name = "fill-first"
+    keeps_sessions = True
+    renews_sessions = False
+    reads_quotas = False
+
+    def choose(self, candidates: Sequence[C], current: C | None, turn: Turn) -> tuple[C, Turn]:
+        return (current or min(candidates, key=_place)), turn
+
+
+def _place(one: Candidate) -> tuple[bool, int]:
+    return one.share == 0, one.id
 
 
 def _id(one: Candidate) -> int:
@@ -111,7 +104,14 @@ def _busyness(one: Candidate) -> tuple[bool, float, float, int]:
     return one.share == 0, (one.session_count + one.in_flight) / share, served, one.id
 
 
-POLICIES: tuple[SelectionPolicy, ...] = (StickySessions(), RoundRobin(), Weighted(), LeastRequests())
+POLICIES: tuple[SelectionPolicy, ...] = (
+    StickySessions(),
+    RoundRobin(),
+    Weighted(),
+    LeastRequests(),
+    FillFirst(),
+    Headroom(),
+)
 """The first is the default."""
 
 STRATEGIES = tuple(policy.name for policy in POLICIES)

@@ -7,6 +7,7 @@ and `…-unified-WINDOW-{status,reset,utilization}` with windows such as `5h`, `
 """
 
 import math
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -22,6 +23,8 @@ _HARD = frozenset({"rejected", "rate_limited", "blocked", "queueing_hard", "paym
 _SOFT = frozenset({"allowed_warning", "queueing_soft"})
 _NOT_WINDOWS = frozenset({"overage", "fallback"})
 _SHARED_CLAIMS = frozenset({"five_hour", "seven_day", "overage"})
+_LENGTH = re.compile(r"(\d{1,3})([mhdw])(?:_|$)", re.ASCII)
+_UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _LONGEST_REST = 400 * 86_400.0
 """Seconds. A monthly spend limit is the longest known; beyond a year it is another unit, or garbage."""
 
@@ -81,9 +84,17 @@ def _unified_windows(unified: Fields, now: float) -> list[Window]:
             utilization=_fraction(fields.get("utilization")),
             resets_at=_moment(fields.get("reset"), now),
             status=_word(fields.get("status")),
+            seconds=_length(window),
+            models=window.partition("_")[2] or None,
         )
         for window, fields in seen.items()
     ]
+
+
+def _length(window: str) -> float | None:
+    """Seconds, by its name: `5h`, `7d`, `7d_opus`."""
+    length = _LENGTH.match(window)
+    return None if length is None else float(length[1]) * _UNITS[length[2]]
 
 
 def _dated_windows(fields: Fields, now: float) -> list[Window]:

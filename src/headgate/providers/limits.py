@@ -1,6 +1,16 @@
 """What a provider's answer says about an account's limits, in words that fit every provider."""
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Source(StrEnum):
+    """Where a fact about a limit comes from."""
+
+    HEADER = "header"
+    BODY = "body"
+    ESTIMATE = "estimate"
+    """Ours: the provider said nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +28,12 @@ class Window:
     """Unix seconds."""
     status: str | None = None
     """The provider's word for this window."""
+    seconds: float | None = None
+    """Its length; None: it is no window that fills and then begins anew (a bucket that refills all the time),
+    or nobody knows."""
+    models: str | None = None
+    """Word in the names of the models that it counts; None: all of the account's."""
+    source: Source = Source.HEADER
 
     def at(self, now: float) -> "Window":
         """The window as it reads at `now`: what was said before its reset is void after it."""

@@ -129,6 +129,8 @@ class Relay:
         living.in_flight += 1
         living.request_count += 1
         living.last_used_at = now = self._clock.now()
+        health = living.health
+        probed = None if health.is_clear else health.begin_probe(plan.model, now)
         try:
             try:
                 lines = plan.lines
@@ -171,6 +173,8 @@ class Relay:
                 opened.answer.close()
         finally:
             living.in_flight -= 1
+            if probed:
+                health.end_probe(probed)
 
     async def _attempt_anew(
         self, exchange: Exchange, trail: Trail, plan: Plan, living: LivingAccount
@@ -239,7 +243,12 @@ class Relay:
         until = None
         if verdict.fault is not None and trail.is_about(living) and not plan.is_typo(verdict.fault, living):
             until = living.health.apply(
-                verdict.fault, model=plan.model, until=verdict.until, reason=reason, now=self._clock.now()
+                verdict.fault,
+                model=plan.model,
+                until=verdict.until,
+                source=verdict.source,
+                reason=reason,
+                now=self._clock.now(),
             )
         if verdict.step is Step.RETRY:
             trail.note_passing(living)

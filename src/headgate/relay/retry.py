@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from headgate.pool.faults import Fault
-from headgate.providers.limits import Limits
+from headgate.providers.limits import Limits, Source
 from headgate.providers.provider import Complaint, ProviderError
 
 
@@ -30,6 +30,8 @@ class Verdict:
     """What the account's health is told; None: nothing."""
     until: float | None = None
     """Unix seconds, as the provider stated them."""
+    source: Source = Source.HEADER
+    """Where it stated them."""
 
 
 SERVE = Verdict(Step.SERVE)
@@ -63,7 +65,9 @@ def judge(error: ProviderError, limits: Limits) -> Verdict:
             fault = Fault.MODEL_LIMITED if limits.is_model_limit else Fault.LIMITED
             return Verdict(Step.MOVE, fault, until=limits.reset_at)
         case Fault.BILLING:
-            return Verdict(Step.MOVE, Fault.BILLING, until=error.until or limits.reset_at)
+            source = Source.HEADER if error.until is None else Source.BODY
+            until = limits.reset_at if error.until is None else error.until
+            return Verdict(Step.MOVE, Fault.BILLING, until=until, source=source)
         case Fault.OVERLOADED | Fault.SERVER_ERROR:
             return Verdict(verdict.step, verdict.fault, until=limits.reset_at)
     return verdict
