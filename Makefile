@@ -8,10 +8,10 @@ SOAK_SECONDS := 600
 SIDE_BY_SIDE := -n logical --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test clients test-all soak lint format docs bench
+.PHONY: help run test clients test-all soak lint format docs bench bench-strategies
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.run ## Set up and show the gateway at work: simulated provider, sample traffic (ARGS="--port N")
 	@echo "Starting headgate demo"
@@ -55,6 +55,10 @@ docs: $(VENV)/.run ## Write the generated pages anew
 bench: $(VENV)/.dev ## Measure against nginx, side by side (ARGS="--rounds 1 --only small")
 	@echo "Measuring: takes a few minutes and both cores"
 	@$(PYTHON) -m bench $(ARGS)
+
+bench-strategies: $(VENV)/.dev ## Compare the strategies on twenty made-up days (ARGS="--seeds 3 --only session,headroom")
+	@echo "Letting twenty days pass by each strategy: takes some minutes and all cores"
+	@$(PYTHON) -m bench.strategies $(ARGS)
 
 $(VENV)/.run: pyproject.toml constraints.txt scripts/setup.sh
 	@bash scripts/setup.sh run
