@@ -48,7 +48,8 @@ async def test_the_list_fits_the_terminal(headgate: Command) -> None:
     listed = await headgate("account", "list", COLUMNS="80", NO_COLOR="1")
     assert max(map(len, listed.out.splitlines())) <= 80
     assert "\x1b" not in listed.out
-    assert listed.out.splitlines()[0].split() == ["name", "tier", "status", "requests", "errors", "provider"]
+    shown = ["name", "tier", "status", "requests", "errors", "provider", "sessions", "share"]
+    assert listed.out.splitlines()[0].split() == shown
     assert "active" in listed.out.split()
     assert "A wider terminal or --json also shows: rate_limit_status" in " ".join(listed.out.split())
     wide = await headgate("account", "list", COLUMNS="160")
@@ -58,7 +59,7 @@ async def test_the_list_fits_the_terminal(headgate: Command) -> None:
 
 IN_FULL = [
     *("name", "tier", "status", "rate_limit_status", "rate_limit_reset", "expires"),
-    *("requests", "errors", "provider"),
+    *("requests", "errors", "provider", "quota", "sessions", "share"),
 ]
 
 

@@ -7,7 +7,7 @@ import difflib
 import logging
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
 from headgate.admin.account_forms import AccountChange, NewAccount, NewName, NewSecret
@@ -32,13 +32,18 @@ class RemovedAccount(BaseModel):
     removed: str
 
 
+AskedModel = Annotated[str | None, Query(description="As a request for this model would find them.")]
+AskedSession = Annotated[str | None, Query(description="As a request of this conversation would find them.")]
 ItsName = Annotated[str, Path(description="Name of the account.")]
 
 
 @router.get("", operation_id="list_accounts")
-async def list_accounts(owner: ItsOwner) -> AccountList:
-    """All accounts in the order in which they were put in."""
-    return AccountList(accounts=views(owner))
+async def list_accounts(
+    owner: ItsOwner, model: AskedModel = None, session: AskedSession = None
+) -> AccountList:
+    """All accounts in the order in which they were put in. `skipped_because` is that of a request for
+    `model` in the conversation `session`; without them, of a new request for any model."""
+    return AccountList(accounts=views(owner, model=model, session=session))
 
 
 @router.post("", operation_id="add_account", status_code=201)
@@ -164,15 +169,25 @@ def view_in_force(owner: Owner, account: Account) -> AccountView:
     return view_of(owner, find(owner, account.name))
 
 
-def views(owner: Owner) -> list[AccountView]:
+def views(owner: Owner, *, model: str | None = None, session: str | None = None) -> list[AccountView]:
     """In the order in which the accounts were put in."""
-    return [view_of(owner, one) for one in sorted(owner.pool.living.values(), key=lambda one: one.account.id)]
+    everybody = sorted(owner.pool.living.values(), key=lambda one: one.account.id)
+    running, now = owner.pool.running(), owner.clock.now()
+    providers = {one.account.provider for one in everybody}
+    skipped = {provider: owner.pool.explain(provider, model, session=session) for provider in providers}
+    return [
+        account_view(
+            one, skipped[one.account.provider].get(one.account.name), running=running.get(one.id), now=now
+        )
+        for one in everybody
+    ]
 
 
 def view_of(owner: Owner, living: LivingAccount) -> AccountView:
     account = living.account
     skipped = owner.pool.explain(account.provider, None).get(account.name)
-    return account_view(living, skipped)
+    running = owner.pool.running().get(living.id)
+    return account_view(living, skipped, running=running, now=owner.clock.now())
 
 
 def find(owner: Owner, name: str) -> LivingAccount:

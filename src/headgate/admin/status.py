@@ -5,8 +5,9 @@ from pydantic import BaseModel, Field
 
 from headgate.admin.accounts import views
 from headgate.admin.health import HealthView, health_of
+from headgate.admin.limit_views import RestView, SessionsView, WindowView
 from headgate.admin.owner import ItsOwner, Owner
-from headgate.admin.views import WindowView
+from headgate.pool.pool import Switch
 from headgate.record.supervisor import RecorderReport
 
 router = APIRouter(tags=["status"])
@@ -18,10 +19,23 @@ class RotationAccount(BaseModel):
     rate_limit_status: str | None
     rate_limit_reset: float | None = Field(description="Unix seconds.")
     windows: list[WindowView]
+    rests: list[RestView]
+    priority: int
+    weight: int
+    tier: int
+    share: int
+    sessions: SessionsView
     in_flight: int
     request_count: int
     error_count: int
     skipped_because: str | None
+
+
+class SwitchView(BaseModel):
+    at: float = Field(description="Unix seconds.")
+    from_account: str
+    to_account: str
+    why: str
 
 
 class Rotation(BaseModel):
@@ -32,6 +46,7 @@ class Rotation(BaseModel):
     accounts: list[RotationAccount]
     next_reset: float | None = Field(description="Unix seconds when the first resting account comes back.")
     switches: int = Field(description="How often a request moved on to another account.")
+    last_switch: SwitchView | None = Field(description="null: none since the start.")
 
 
 class RecorderView(BaseModel):
@@ -87,7 +102,12 @@ def rotation_of(owner: Owner) -> Rotation:
         accounts=[RotationAccount(**view.model_dump(include=set(shown))) for view in all_views],
         next_reset=min((one for one in resets if one is not None), default=None),
         switches=owner.pool.switches,
+        last_switch=_switch_view(owner.pool.last_switch),
     )
+
+
+def _switch_view(switch: Switch | None) -> SwitchView | None:
+    return None if switch is None else SwitchView.model_validate(switch, from_attributes=True)
 
 
 def _recorder_view(report: RecorderReport) -> RecorderView:

@@ -1,23 +1,24 @@
 """What the owner is shown: the JSON forms of accounts and requests. No field can hold a secret.
 
 Times are Unix milliseconds in fields that end in `_at`; but `expires_at` and `rate_limit_reset` of
-an account are Unix seconds, as are the windows' `resets_at`.
+an account are Unix seconds, as is everything in `limit_views.py`.
 """
 
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from headgate.admin.limit_views import (
+    RestView,
+    SessionsView,
+    WindowView,
+    rest_views,
+    sessions_view,
+    window_views,
+)
 from headgate.config.proxies import shown
 from headgate.pool.living import LivingAccount
-
-
-class WindowView(BaseModel):
-    """One quota window as the provider stated it last."""
-
-    name: str
-    utilization: float | None = Field(description="0 to 1; null: not stated.")
-    resets_at: float | None = Field(description="Unix seconds.")
+from headgate.pool.sessions import Running
 
 
 class AccountView(BaseModel):
@@ -43,6 +44,9 @@ class AccountView(BaseModel):
     rate_limit_status: str | None = Field(description="The provider's word, or `limited`; null: none yet.")
     rate_limit_reset: float | None = Field(description="Unix seconds.")
     windows: list[WindowView]
+    rests: list[RestView] = Field(description="Why it, or one of its models, is passed by: one per reason.")
+    share: int = Field(description="weight times tier: its part of the traffic, beside the others' shares.")
+    sessions: SessionsView
     request_count: int
     error_count: int
     in_flight: int
@@ -98,8 +102,10 @@ class RequestDetail(RequestView):
     attempts: list[AttemptView]
 
 
-def account_view(living: LivingAccount, skipped_because: str | None) -> AccountView:
-    """`skipped_because` as the pool explains it."""
+def account_view(
+    living: LivingAccount, skipped_because: str | None, *, running: Running | None, now: float
+) -> AccountView:
+    """`skipped_because` as the pool explains it, `running` as it counts."""
     account, status = living.account, str(living.status)
     return AccountView(
         name=account.name,
@@ -121,10 +127,10 @@ def account_view(living: LivingAccount, skipped_because: str | None) -> AccountV
         expires_at=None if account.credential is None else account.credential.expires_at,
         rate_limit_status=living.rate_limit_status,
         rate_limit_reset=living.rate_limit_reset,
-        windows=[
-            WindowView(name=one.name, utilization=one.utilization, resets_at=one.resets_at)
-            for one in living.windows
-        ],
+        windows=window_views(living),
+        rests=rest_views(living, now),
+        share=living.share,
+        sessions=sessions_view(running),
         request_count=living.past_requests + living.request_count,
         error_count=living.past_errors + living.error_count,
         in_flight=living.in_flight,

@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 from rich.text import Text
 
-from headgate.cli import account_changes, account_probe, account_transfer
+from headgate.cli import account_changes, account_limits, account_probe, account_transfer
 from headgate.cli.account_changes import (
     Device,
     OAuth,
@@ -31,7 +32,7 @@ app = typer.Typer(
 
 COLUMNS = (
     *("name", "#tier", "=status", "rate_limit_status|limit", "=rate_limit_reset|reset", "=expires"),
-    *("#requests", "#errors", "provider"),
+    *("#requests", "#errors", "provider", "=quota", "#sessions", "#share"),
 )
 """What an owner needs first comes first."""
 
@@ -87,9 +88,20 @@ def add(
 
 
 @app.command("list", epilog="Example: headgate account list --json")
-def list_accounts(config: ConfigPath = None, as_json: AsJson = False) -> None:
+def list_accounts(
+    model: Annotated[
+        str | None, typer.Option(metavar="M", help="Say who would be passed by for this model.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="ID", help="The same for a request of this conversation.")
+    ] = None,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
     """Show all accounts: state, limits, what they were used for."""
-    answer = look(config, "/api/accounts", doing="Cannot list the accounts")
+    wanted = {"model": model, "session": session}
+    asked = urlencode({name: value for name, value in wanted.items() if value})
+    answer = look(config, f"/api/accounts?{asked}", doing="Cannot list the accounts")
     if as_json:
         print_json(answer)
     elif not answer["accounts"]:
@@ -244,15 +256,17 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
         one["request_count"],
         one["error_count"],
         one["provider"],
+        account_limits.fullest(one["windows"]),
+        one["sessions"]["count"],
+        one["share"],
     )
 
 
 def _value(field: str, value: Any) -> str:
     if value is None or value == []:
         return "-"
-    if field == "windows":
-        stated = [one for one in value if (one["utilization"], one["resets_at"]) != (None, None)]
-        return "\n".join(_window(one) for one in stated) or "-"
+    if (words := account_limits.in_words(field, value)) is not None:
+        return words
     if field in ("expires_at", "rate_limit_reset"):
         return clock_time(value)
     if field.endswith("_at"):
@@ -260,9 +274,3 @@ def _value(field: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(value) if isinstance(value, list) else str(value)
-
-
-def _window(window: dict[str, Any]) -> str:
-    used = window["utilization"]
-    share = "?" if used is None else f"{used:.0%}"
-    return f"{window['name']}: {share} used, resets {clock_time(window['resets_at'])}"

@@ -83,6 +83,9 @@ def _print_gateway(view: dict[str, Any]) -> None:
         out.print(_indented(f"{trouble['reason']}. {trouble['hint']}", 2, "yellow"))
     turns = "on" if rotation["enabled"] else "off"
     out.print(f"Strategy {rotation['strategy']}, rotation {turns}, {rotation['switches']} switches")
+    if switch := rotation["last_switch"]:
+        moved = f"{switch['from_account']} -> {switch['to_account']}: {printable(switch['why'])}"
+        out.print(_indented(f"The last one at {clock_time(switch['at'])}: {moved}", 2))
     out.print(f"{view['in_flight']} requests in flight, {view['open_streams']} of them streams")
     recorder = view["recorder"]
     alive = "running" if recorder["alive"] else "down"
