@@ -38,6 +38,9 @@ def test_a_name_that_the_owner_chooses_keeps_its_dash() -> None:
             "5",
             {"upstream.first_byte_timeout_ms": "5", "upstream.idle_timeout_ms": "5"},
         ),
+        ("HTTPS_PROXY", "me:pw@proxy:3128", {"upstream.https_proxy": "http://me:pw@proxy:3128"}),
+        ("ALL_PROXY", "socks5h://proxy", {"upstream.all_proxy": "socks5h://proxy"}),
+        ("NO_PROXY", "a.com, b.com", {"upstream.no_proxy": "a.com, b.com"}),
     ],
 )
 def test_names_of_other_guides_are_understood(variable: str, text: str, expected: dict[str, str]) -> None:

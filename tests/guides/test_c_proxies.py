@@ -9,6 +9,7 @@ import pytest
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway
 from tests.guides.asking import error_of, logged, message, record_of
+from tests.guides.signing_in import declared, settings_of
 from tests.proxies import ONLY_BEHIND, RealProxy, TlsFront
 
 SECRET = "s3cr3t-of-the-proxy"
@@ -171,3 +172,20 @@ def test_c15_a_proxy_that_wants_credentials_is_told(
         tested = json.loads(gateway.command("account", "test", "one", "--json").stdout)
         assert (tested["outcome"], tested["reason"]) == ("unreachable", "EPROXYAUTH")
         shown_nowhere(gateway, answer.text)
+
+
+def test_c15_tokens_are_fetched_the_way_of_their_account(
+    tmp_path: Path, provider: SimulatedProvider, http_proxy: RealProxy
+) -> None:
+    """An account that signed in is refreshed by its own proxy: the token endpoint is known to that alone."""
+    grant = provider.grant("ann", lifetime_seconds=3600)
+    team = {**declared("team", grant, provider), "base_url": behind(provider.url), "proxy": http_proxy.url()}
+    settings = settings_of(provider, token_url=f"{behind(provider.url)}/oauth/token")
+    settings["upstream"] = {"proxy": DEAD}
+    with Gateway(tmp_path, accounts=[team], settings=settings) as gateway:
+        assert message(gateway).status_code == 200
+        refreshed = gateway.command("account", "refresh", "team")
+        assert refreshed.returncode == 0, refreshed.stderr
+        assert provider.sign_ins()["ann"]["refreshes_granted"] == 1
+        assert message(gateway).status_code == 200
+        shown_nowhere(gateway, refreshed.stdout)

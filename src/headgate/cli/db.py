@@ -96,7 +96,10 @@ def backup(
         out.print(
             f"Copied the {one.what} to {one.path} ({_size(one.size_bytes)})", markup=False, soft_wrap=True
         )
-    if any(one.what == "encryption key" for one in copied):
+    if loaded.secret_key and not no_key:
+        said = "The key stands in HEADGATE_SECRET_KEY: keep it with the copy, which it alone opens."
+        out.print(said, style="yellow", markup=False, soft_wrap=True)
+    elif any(one.what == "encryption key" for one in copied):
         said = "With its key the copy opens every account: keep it as safe as the accounts themselves."
         out.print(said, style="yellow", markup=False, soft_wrap=True)
 
