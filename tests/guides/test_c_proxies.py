@@ -60,8 +60,7 @@ def shown_nowhere(gateway: Gateway, *more: str) -> None:
 def test_c15_the_environment_names_the_proxy(
     tmp_path: Path, provider: SimulatedProvider, front: TlsFront, http_proxy: RealProxy, name: str
 ) -> None:
-    """`HTTPS_PROXY` and its kin lead to the provider by a tunnel, credentials and all; its password is shown
-    nowhere."""
+    """`HTTPS_PROXY` and its kin lead to the provider, credentials and all; they are shown nowhere."""
     environment = {name: http_proxy.url(), "SSL_CERT_FILE": str(front.trusted)}
     accounts = [account("one", front.url)]
     with Gateway(tmp_path, accounts=accounts, environment=environment) as gateway:
@@ -157,8 +156,7 @@ def test_c15_a_changed_setting_is_followed(
 def test_c15_a_proxy_that_wants_credentials_is_told(
     tmp_path: Path, front: TlsFront, http_proxy: RealProxy
 ) -> None:
-    """407 and wrong ones: the error names the proxy and the mend, and the account rests as for any address
-    that is not reached."""
+    """A proxy that wants other credentials is named, with the mend; the account rests a moment."""
     accounts = [account("one", front.url, proxy=http_proxy.url(credentials="me:wrong-" + SECRET))]
     with Gateway(tmp_path, accounts=accounts, environment={"SSL_CERT_FILE": str(front.trusted)}) as gateway:
         answer = message(gateway)

@@ -79,8 +79,7 @@ async def resetting(talk: Talk) -> None:
     ],
 )
 async def test_a_proxy_that_makes_no_tunnel(behind: FarSide, script: Script, words: str) -> None:
-    """A proxy answers CONNECT with garbage, without end or not at all → 502 that names it, without its
-    password, in bounded words and time; the next account serves"""
+    """A proxy opens no tunnel → in bounded time an error that names it; the next account serves"""
     async with behind.says(script):
         answer = await behind.ask()
         error = error_of(answer)
@@ -101,8 +100,7 @@ async def test_a_proxy_that_makes_no_tunnel(behind: FarSide, script: Script, wor
 
 
 async def test_a_proxy_that_dies_in_the_middle(tmp_path: Path, provider: SimulatedProvider) -> None:
-    """A proxy dies in the middle of a stream → the stream ends with an error event, later requests name the
-    proxy"""
+    """A proxy dies in the middle of a stream → an error event ends it"""
     stream = request(body=ask("say 40 words", stream=True))
     provider.script("sk-ant-sim-one", rules=[{"fault": "hang", "stage": "mid_body", "event": 5}])
     with TlsFront(tmp_path, provider.url) as front, RealProxy(tmp_path) as proxy:
@@ -124,8 +122,7 @@ async def test_a_proxy_that_dies_in_the_middle(tmp_path: Path, provider: Simulat
 
 
 async def test_a_proxy_that_leads_back(tmp_path: Path, provider: SimulatedProvider) -> None:
-    """A proxy on the way to a base URL that is the gateway's own, or a proxy that is the gateway → 508 or an
-    error of the account, never a request that goes round"""
+    """A proxy leads back to this gateway, or is this gateway → an ELOOP error, after one time round"""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     here = f"http://127.0.0.1:{port}"
