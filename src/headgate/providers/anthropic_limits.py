@@ -6,11 +6,9 @@ seen in answers: `anthropic-ratelimit-unified-{status,reset,representative-claim
 and `…-unified-WINDOW-{status,reset,utilization}` with windows such as `5h`, `7d`, `7d_opus`.
 """
 
-import math
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
+from headgate.providers.header_values import count, fraction, moment, retry_after, spent, truth, word
 from headgate.providers.limits import Limits, Window
 from headgate.wire.headers import Headers
 
@@ -25,9 +23,6 @@ _NOT_WINDOWS = frozenset({"overage", "fallback"})
 _SHARED_CLAIMS = frozenset({"five_hour", "seven_day", "overage"})
 _LENGTH = re.compile(r"(\d{1,3})([mhdw])(?:_|$)", re.ASCII)
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
-_LONGEST_REST = 400 * 86_400.0
-"""Seconds. A monthly spend limit is the longest known; beyond a year it is another unit, or garbage."""
-
 Fields = dict[str, str]
 
 
@@ -37,9 +32,9 @@ def read_limits(headers: Headers, now: float) -> Limits:
     if not fields:
         return Limits()
     unified = {name[len(_UNIFIED) :]: value for name, value in fields.items() if name.startswith(_UNIFIED)}
-    status = _word(unified.get("status"))
+    status = word(unified.get("status"))
     windows = _unified_windows(unified, now)
-    retry_after = _retry_after(fields.get("retry-after"), now)
+    wait = retry_after(fields.get("retry-after"), now)
     is_hard = _is_hard(status, unified, windows)
     dated = _dated_windows(fields, now)
     return Limits(
@@ -49,9 +44,9 @@ def read_limits(headers: Headers, now: float) -> Limits:
         is_soft=status in _SOFT,
         needs_payment=is_hard and status == "payment_required",
         is_model_limit=_is_model_limit(unified, windows),
-        reset_at=_reset(unified, windows, dated, retry_after, now),
-        retry_after=retry_after,
-        should_retry=_truth(fields.get("x-should-retry")),
+        reset_at=_reset(unified, windows, dated, wait, now),
+        retry_after=wait,
+        should_retry=truth(fields.get("x-should-retry")),
     )
 
 
@@ -81,9 +76,9 @@ def _unified_windows(unified: Fields, now: float) -> list[Window]:
         Window(
             name=window,
             seen_at=now,
-            utilization=_fraction(fields.get("utilization")),
-            resets_at=_moment(fields.get("reset"), now),
-            status=_word(fields.get("status")),
+            utilization=fraction(fields.get("utilization")),
+            resets_at=moment(fields.get("reset"), now),
+            status=word(fields.get("status")),
             seconds=_length(window),
             models=window.partition("_")[2] or None,
         )
@@ -100,12 +95,12 @@ def _length(window: str) -> float | None:
 def _dated_windows(fields: Fields, now: float) -> list[Window]:
     windows = []
     for name in _DATED:
-        limit, remaining = _count(fields.get(f"{name}-limit")), _count(fields.get(f"{name}-remaining"))
-        resets_at = _moment(fields.get(f"{name}-reset"), now)
+        limit, remaining = count(fields.get(f"{name}-limit")), count(fields.get(f"{name}-remaining"))
+        resets_at = moment(fields.get(f"{name}-reset"), now)
         if (limit, remaining, resets_at) != (None, None, None):
-            spent = 1 - min(remaining / limit, 1.0) if limit and remaining is not None else None
+            used = spent(remaining, limit)
             windows.append(
-                Window(name, now, utilization=spent, remaining=remaining, limit=limit, resets_at=resets_at)
+                Window(name, now, utilization=used, remaining=remaining, limit=limit, resets_at=resets_at)
             )
     return windows
 
@@ -115,7 +110,7 @@ def _dated_windows(fields: Fields, now: float) -> list[Window]:
 
 def _is_hard(status: str | None, unified: Fields, windows: list[Window]) -> bool:
     """A plan that is used up still serves while paid overage is allowed: `rejected` is then no refusal."""
-    overage = _word(unified.get("overage-status"))
+    overage = word(unified.get("overage-status"))
     if overage == "allowed" or overage in _SOFT:
         return False
     if status is None:
@@ -128,13 +123,13 @@ def _is_model_limit(unified: Fields, windows: list[Window]) -> bool:
     used_up = [window.name for window in windows if window.status in _HARD]
     if used_up:
         return all("_" in name for name in used_up)
-    claim = _word(unified.get("representative-claim"))
-    is_hard = _word(unified.get("status")) in _HARD
+    claim = word(unified.get("representative-claim"))
+    is_hard = word(unified.get("status")) in _HARD
     return is_hard and claim is not None and claim not in _SHARED_CLAIMS and claim.count("_") > 1
 
 
 def _reset(
-    unified: Fields, windows: list[Window], dated: list[Window], retry_after: float | None, now: float
+    unified: Fields, windows: list[Window], dated: list[Window], seconds: float | None, now: float
 ) -> float | None:
     """The unified reset, else that of the used-up windows, else `retry-after`, else the latest of the
     dated families that have nothing left.
@@ -142,72 +137,13 @@ def _reset(
     A unified status that allows means: this refusal is not about the plan, so its reset, which may be
     days away, does not count.
     """
-    status = _word(unified.get("status"))
-    stated = [_moment(unified.get("reset"), now)] if status is None or status in _HARD else []
+    status = word(unified.get("status"))
+    stated = [moment(unified.get("reset"), now)] if status is None or status in _HARD else []
     used_up = [window.resets_at for window in windows if window.status in _HARD]
     empty = [window.resets_at for window in dated if window.remaining == 0]
-    wait = [now + retry_after] if retry_after is not None else []
+    wait = [now + seconds] if seconds is not None else []
     for choice in (stated, used_up, wait, empty):
-        known = [moment for moment in choice if moment is not None and moment > now]
+        known = [until for until in choice if until is not None and until > now]
         if known:
             return max(known)
     return None
-
-
-# ---- values: each None when it cannot be read ------------------------------------------------------
-
-
-def _word(text: str | None) -> str | None:
-    return text.lower() if text else None
-
-
-def _truth(text: str | None) -> bool | None:
-    return {"true": True, "false": False}.get(text.lower()) if text else None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text else None
-    except ValueError:
-        return None
-    return number if number is not None and math.isfinite(number) and number >= 0 else None
-
-
-def _count(text: str | None) -> int | None:
-    number = _number(text)
-    return None if number is None else int(number)
-
-
-def _fraction(text: str | None) -> float | None:
-    number = _number(text)
-    return None if number is None else min(number, 1.0)
-
-
-def _moment(text: str | None, now: float) -> float | None:
-    """Unix seconds from Unix seconds or an RFC 3339 date."""
-    if not text:
-        return None
-    moment = _number(text)
-    if moment is None:
-        try:
-            moment = _unix(datetime.fromisoformat(text))
-        except (ValueError, OverflowError):
-            return None
-    return moment if 0 < moment < now + _LONGEST_REST else None
-
-
-def _retry_after(text: str | None, now: float) -> float | None:
-    """Seconds, decimals too, or an HTTP date (RFC 9110, section 10.2.3)."""
-    if not text:
-        return None
-    seconds = _number(text)
-    if seconds is None:
-        try:
-            seconds = max(_unix(parsedate_to_datetime(text)) - now, 0.0)
-        except (ValueError, TypeError, IndexError, OverflowError):
-            return None
-    return seconds if seconds < _LONGEST_REST else None
-
-
-def _unix(date: datetime) -> float:
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
