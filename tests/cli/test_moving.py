@@ -154,3 +154,17 @@ async def test_a_broken_file_among_others_is_no_silence(headgate: Command, tmp_p
     assert outcome.code == 1
     assert "line 1 column 10" in outcome.out
     assert (await headgate("account", "list", "--json")).json()["accounts"][0]["domain"] == "a.example"
+
+
+async def test_what_cannot_be_saved_says_so(headgate: Command, tmp_path: Path) -> None:
+    """Keys and settings that would be gone at the next start are no success."""
+    (tmp_path / "accounts.json").write_text(json.dumps(theirs.accounts_json("kept", "work")))
+    (tmp_path / ".env").write_text("CCPROXY_ROTATION_ENABLED=false\nCCPROXY_AUTH_TOKEN=the-token\n")
+    nowhere = ("--config", "/proc/headgate/config.yaml")
+    outcome = await headgate("import", "claude-code-proxy", str(tmp_path), *nowhere, "--json")
+    assert outcome.code == 1
+    told = {one["name"]: (one["outcome"], one["why"]) for one in outcome.json()["items"]}
+    for name in ("routing.rotation", "CCPROXY_AUTH_TOKEN"):
+        assert told[name][0] == "failed"
+        assert "cannot be written" in told[name][1]
+    assert "the-token" not in outcome.out + outcome.err

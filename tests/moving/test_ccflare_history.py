@@ -34,6 +34,7 @@ async def test_what_a_request_was(tmp_path: Path) -> None:
     assert (first.cache_read_tokens, first.cache_write_tokens) == (7, 5)
     assert (first.caller, first.session, first.stream) == ("laptop", "s-1", True)
     assert (second.status, second.error, len(second.reason or "")) == (429, "rate_limit_error", 299)
+    assert (first.provider, third.provider) == ("anthropic", None)
     assert (third.account_key, third.status, third.error) == (None, 502, "api_error")
 
 

@@ -97,7 +97,7 @@ async def test_whose_request_it_was(database: Database, account_id: int) -> None
     """Our account under its name of today; one that is not here keeps the name that it had there."""
     rows = [
         *(past(1), past(2, account_key="a2"), past(3, account_key="a3", account_name="theirs")),
-        *(past(4, account_key="x9"), past(5, account_key=None, path="/v1/responses")),
+        *(past(4, account_key="x9", provider="codex"), past(5, account_key=None, path="/v1/responses")),
     ]
     await add(database, Past(rows))
     page, _ = await RequestStore(database).page()
@@ -106,7 +106,7 @@ async def test_whose_request_it_was(database: Database, account_id: int) -> None
         **{"1": (account_id, "work"), "2": (None, "office"), "3": (None, "theirs")},
         **{"4": (None, "x9"), "5": (None, None)},
     }
-    assert page[0]["dialect"] == "openai"
+    assert (page[0]["dialect"], page[1]["provider"], page[4]["provider"]) == ("openai", "codex", "anthropic")
 
 
 async def test_why_it_failed_is_shown_with_it(database: Database, account_id: int) -> None:

@@ -52,15 +52,20 @@ class PastOfCcflare:
 
     async def batches(self, size: int) -> AsyncIterator[list[PastRequest]]:
         with sqlite_file.opened(self._file) as connection:
-            names = dict(
-                connection.execute(f"SELECT id, name FROM accounts LIMIT {_MOST_ACCOUNTS}").fetchall()
-            )
+            accounts = _accounts(connection)
             cursor = connection.execute(_query(connection))
             while rows := cursor.fetchmany(size):
-                read = [_request(dict(row), names) for row in rows]
+                read = [_request(dict(row), accounts) for row in rows]
                 kept = [one for one in read if one is not None]
                 self.unreadable += len(read) - len(kept)
                 yield kept
+
+
+def _accounts(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
+    """Name and provider by id, of those that do not come along too."""
+    provider = "provider" if "provider" in sqlite_file.columns_of(connection, "accounts") else "NULL"
+    rows = connection.execute(f"SELECT id, name, {provider} FROM accounts LIMIT {_MOST_ACCOUNTS}")
+    return {str(row[0]): (words(row[1]) or "account", words(row[2]) or "anthropic") for row in rows}
 
 
 def _query(connection: sqlite3.Connection) -> str:
@@ -72,13 +77,14 @@ def _query(connection: sqlite3.Connection) -> str:
     return f"SELECT {', '.join(wanted)} FROM requests"
 
 
-def _request(row: dict[str, Any], names: Mapping[str, Any]) -> PastRequest | None:
+def _request(row: dict[str, Any], accounts: Mapping[str, tuple[str, str]]) -> PastRequest | None:
     """None for what has no id or no time."""
     request_id, at_ms = words(row.get("id"), 200), integer(row.get("timestamp"), 0, _LAST_MS)
     if not request_id or not at_ms or at_ms == _LAST_MS:
         return None
     status, error = ended(integer(row.get("status_code"), 0, 999), switch(row.get("success")))
     account = words(row.get("account_used"))
+    name, provider = accounts.get(account or "", (None, None))
     tokens = [
         count(row.get(name))
         for name in (
@@ -101,7 +107,8 @@ def _request(row: dict[str, Any], names: Mapping[str, Any]) -> PastRequest | Non
         error=error,
         reason=words(row.get("reason"), _MOST_REASON) if error else None,
         account_key=None if account == _NO_ACCOUNT else account,
-        account_name=words(names.get(account or "")),
+        account_name=name,
+        provider=provider,
         caller=words(row.get("api_key_name")) or "anonymous",
         session=words(row.get("client_session_id")),
         model=words(row.get("model")),

@@ -118,6 +118,8 @@ class PastRequest:
     """The `key` of a FoundAccount; None: no account served."""
     account_name: str | None = None
     """Its name there, for one that does not come along."""
+    provider: str | None = None
+    """Of that one."""
     caller: str = "anonymous"
     user_agent: str = ""
     session: str | None = None

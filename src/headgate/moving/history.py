@@ -131,7 +131,7 @@ def _row(one: PastRequest, theirs: Accounts, ids: Mapping[str, int]) -> dict[str
         "id": one.id,
         "timestamp": one.at_ms,
         "dialect": "openai" if "/responses" in one.path or "/chat/" in one.path else "anthropic",
-        "provider": theirs.providers.get(key, "anthropic"),
+        "provider": theirs.providers.get(key) or one.provider or "anthropic",
         "method": one.method,
         "path": one.path,
         "caller": one.caller,
