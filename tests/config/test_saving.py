@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headgate.config.loading import load_settings
-from headgate.config.saving import save_settings, write_default_file
+from headgate.config.saving import save_settings, write_default_file, written
 
 
 def test_the_first_start_s_file_shows_every_default_and_sets_none(tmp_path: Path) -> None:
@@ -107,3 +107,19 @@ def test_a_place_that_cannot_be_written_is_a_warning(
     assert not save_settings(path, {"server.port": 2})
     assert not write_default_file(path)
     assert len(caplog.records) == 2
+
+
+def test_a_list_that_grows_keeps_the_comments_in_it(tmp_path: Path) -> None:
+    """One that becomes another list is written anew; and what stands there can be read as it stands."""
+    path = tmp_path / "config.yaml"
+    path.write_text('access:\n  api_keys:\n    - "${LAPTOP}" # the laptop\n    - file:/key\n')
+    entries = written(path, "access.api_keys")
+    assert entries == ["${LAPTOP}", "file:/key"]
+    assert save_settings(path, {"access.api_keys": [*entries, "new"]})
+    assert path.read_text() == (
+        'access:\n  api_keys:\n    - "${LAPTOP}" # the laptop\n    - file:/key\n    - new\n'
+    )
+    assert save_settings(path, {"access.api_keys": ["new"]})
+    assert "laptop" not in path.read_text()
+    assert written(path, "access.nothing") is None
+    assert written(tmp_path / "missing.yaml", "access.api_keys") is None

@@ -101,7 +101,9 @@ def test_what_is_no_database_of_theirs_is_refused(tmp_path: Path) -> None:
     """With what it should be."""
     (tmp_path / "garbage.db").write_bytes(b"no database" * 100)
     (tmp_path / "empty.db").touch()
-    for name in ("garbage.db", "empty.db", "missing.db", ""):
+    named = [tmp_path / name for name in ("garbage.db", "empty.db", "missing.db", "")]
+    for path in (*named, Path("postgresql://me:very-secret@127.0.0.1/ccflare")):
         with pytest.raises(ForeignDataUnreadable) as refused:
-            ccflare.read(tmp_path / name)
+            ccflare.read(path)
         assert refused.value.hint
+        assert "very-secret" not in refused.value.message

@@ -69,6 +69,11 @@ def read(path: Path, settings_file: Path | None = None) -> Found:
 
 
 def _database_in(path: Path) -> Path:
+    if str(path).startswith(("postgres:/", "postgresql:/")):
+        raise ForeignDataUnreadable(
+            "A better-ccflare that keeps its data in PostgreSQL cannot be read.",
+            hint="Add its accounts anew (headgate account add), or move it to its SQLite file first.",
+        )
     if not path.is_dir():
         return path
     here = [file for name in NAMES if (file := path / f"{name}.db").is_file()]
