@@ -135,7 +135,12 @@ def file_of(name: str | None) -> Path | None:
     """The file that the setting `log.file` names; None when there is to be none."""
     if not name:
         return None
-    return default_file() if name == "default" else Path(name).expanduser().absolute()
+    if name == "default":
+        return default_file()
+    try:
+        return Path(name).expanduser().absolute()
+    except RuntimeError:  # `~` and a user who is none: taken as it is written
+        return Path(name).absolute()
 
 
 def configure(settings: Mapping[str, Any], *, own_file: bool = False) -> None:

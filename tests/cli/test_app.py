@@ -83,3 +83,21 @@ async def test_an_output_that_takes_nothing_is_one_line_and_1(
     _, said = await asyncio.wait_for(ended.communicate(), TIMEOUT_SECONDS)
     assert said.decode() == "error: Cannot write the answer: No space left on device\n"
     assert ended.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("account", "rename", "one", "\udcff"),
+        ("config", "set", "routing.strategy", "\udcff"),
+        ("status", "--config", "/tmp/\udcff"),
+        ("\udcff",),
+    ],
+    ids=" ".join,
+)
+async def test_bytes_that_are_no_text_are_wrong_usage(headgate: Command, arguments: tuple[str, ...]) -> None:
+    """Whichever word has them: the command line takes any bytes, a gateway and a file only text."""
+    outcome = await headgate(*arguments)
+    assert outcome.code == 2
+    assert "holds bytes that are no UTF-8 text" in outcome.err
+    assert "Traceback" not in outcome.err

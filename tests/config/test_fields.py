@@ -24,8 +24,14 @@ def test_a_secret_is_read_from_the_file_that_it_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "No such file"), (b"", "is empty"), (b"\xff\xfe", "not UTF-8")],
-    ids=["missing", "empty", "binary"],
+    [
+        (None, "No such file"),
+        (b"", "is empty"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"a\0b", "holds a NUL"),
+        (b"x" * 65_537, "larger than 64 KiB"),
+    ],
+    ids=["missing", "empty", "binary", "NUL", "large"],
 )
 def test_a_secret_file_of_no_use_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
     """The complaint names the path, so that it can be mended."""

@@ -12,6 +12,7 @@ import typer
 from headgate.cli.commands import CommandTree
 from headgate.cli.terminal import CommandFailed, err, print_failure
 from headgate.cli.version import version
+from headgate.config import texts
 from headgate.errors import HeadgateError, SettingsError
 
 INTERRUPTED = 130
@@ -64,6 +65,7 @@ def main() -> None:
 
 def _exit_code() -> int:
     try:
+        _refuse_broken_words()
         ended = app(standalone_mode=False)
         return ended if isinstance(ended, int) else 0
     except SystemExit as end:
@@ -84,6 +86,14 @@ def _exit_code() -> int:
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _refuse_broken_words() -> None:
+    """What cannot be told to a gateway, a file or a person goes no further, whichever word it is."""
+    for word in sys.argv[1:]:
+        if texts.is_broken(word):
+            why = f"{texts.shown(word)!r} holds bytes that are no UTF-8 text"
+            raise CommandFailed("Wrong usage of headgate", why, "Write it in UTF-8.", exit_code=2)
 
 
 def _wrong_usage(error: Any) -> int:

@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from headgate.config import first_file
+from headgate.config.reading import SETTINGS_BYTES, read_bytes
 
 _log = logging.getLogger("headgate.config")
 
@@ -33,7 +34,7 @@ def save_settings(path: Path, changes: Mapping[str, Any]) -> bool:
     """
     target = path.resolve()
     try:
-        text = target.read_text(encoding="utf-8-sig") if target.exists() else first_file.text()
+        text = _text_of(target) if target.exists() else first_file.text()
         for key, value in changes.items():
             text = _with(text, key.split("."), value)
         _replace(target, text)
@@ -54,6 +55,12 @@ def write_default_file(path: Path) -> bool:
         _log.warning("Running on defaults; no settings file could be made at %s: %s", path, error.strerror)
         return False
     return True
+
+
+def _text_of(target: Path) -> str:
+    """As an editor has it: with one kind of line end."""
+    text = read_bytes(target, SETTINGS_BYTES).decode("utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _with(text: str, steps: list[str], value: Any) -> str:

@@ -9,6 +9,10 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator
 
 from headgate.config.fields import (
+    MOST_BYTES,
+    MOST_DAYS,
+    MOST_SECONDS,
+    MOST_THINGS,
     AccountName,
     BaseUrl,
     ClientKeyDigest,
@@ -18,6 +22,7 @@ from headgate.config.fields import (
     SecretOrHash,
     Section,
     Words,
+    milliseconds,
     required,
     setting,
 )
@@ -86,38 +91,59 @@ class ServerSettings(Section):
         8080, "Port to listen on; 0 takes a free one.", unit="TCP port", ge=0, le=65535, restart=True
     )
     workers: int = setting(
-        1, "Processes that take requests.", unit="processes", ge=1, later=True, restart=True
+        1, "Processes that take requests.", unit="processes", ge=1, le=1024, later=True, restart=True
     )
     max_body_bytes: int = setting(
-        33_554_432, "Largest body of a request that the gateway has to read.", unit="bytes", ge=1024
+        33_554_432,
+        "Largest body of a request that the gateway has to read.",
+        unit="bytes",
+        ge=1024,
+        le=MOST_BYTES,
     )
     max_upload_bytes: int = setting(
-        536_870_912, "Largest body of a request that is only streamed through.", unit="bytes", ge=1024
+        536_870_912,
+        "Largest body of a request that is only streamed through.",
+        unit="bytes",
+        ge=1024,
+        le=MOST_BYTES,
     )
     max_buffered_bytes: int = setting(
-        536_870_912, "Bodies held in memory at one time, over all requests.", unit="bytes", ge=1024
+        536_870_912,
+        "Bodies held in memory at one time, over all requests.",
+        unit="bytes",
+        ge=1024,
+        le=MOST_BYTES,
     )
     max_connections: int = setting(
-        10_000, "Clients' connections open at one time; so many files as well.", unit="connections", ge=1
+        10_000,
+        "Clients' connections open at one time; so many files as well.",
+        unit="connections",
+        ge=1,
+        le=MOST_THINGS,
     )
     max_connections_per_address: int = setting(
         1_000,
         "Of them those of one address other than this machine's own; 0: no limit.",
         unit="connections",
         ge=0,
+        le=MOST_THINGS,
     )
-    head_timeout_ms: int = setting(20_000, "Time to send the head of a request; 0: none.", unit="ms", ge=0)
-    body_timeout_ms: int = setting(
-        60_000, "Time to send a body, and a second more for each KiB that came; 0: none.", unit="ms", ge=0
+    head_timeout_ms: int = milliseconds(20_000, "Time to send the head of a request; 0: none.")
+    body_timeout_ms: int = milliseconds(
+        60_000, "Time to send a body, and a second more for each KiB that came; 0: none."
     )
-    send_timeout_ms: int = setting(
-        300_000, "How long a client may take in nothing of its answer; 0: for ever.", unit="ms", ge=0
+    send_timeout_ms: int = milliseconds(
+        300_000, "How long a client may take in nothing of its answer; 0: for ever."
     )
     shutdown_grace_seconds: float = setting(
-        60.0, "How long running requests may take to end after a stop signal.", unit="seconds", ge=0
+        60.0,
+        "How long running requests may take to end after a stop signal.",
+        unit="seconds",
+        ge=0,
+        le=MOST_SECONDS,
     )
-    request_timeout_ms: int = setting(
-        660_000, "Time until the first byte of an answer over all attempts; 0: none.", unit="ms", ge=0
+    request_timeout_ms: int = milliseconds(
+        660_000, "Time until the first byte of an answer over all attempts; 0: none."
     )
     cors_origins: Annotated[tuple[str, ...], Listed] = setting(
         (), "Origins of web pages that may call.", unit="list", later=True
@@ -131,28 +157,37 @@ class ServerSettings(Section):
 class UpstreamSettings(Section):
     """How long one attempt at a provider may take."""
 
-    connect_timeout_ms: int = setting(10_000, "Time to connect, TLS included; 0: none.", unit="ms", ge=0)
-    first_byte_timeout_ms: int = setting(
-        600_000, "Time from the sent request to the head of the answer; 0: none.", unit="ms", ge=0
+    connect_timeout_ms: int = milliseconds(10_000, "Time to connect, TLS included; 0: none.")
+    first_byte_timeout_ms: int = milliseconds(
+        600_000, "Time from the sent request to the head of the answer; 0: none."
     )
-    idle_timeout_ms: int = setting(
-        300_000, "Longest silence within a running answer; 0: none.", unit="ms", ge=0
-    )
-    total_timeout_ms: int = setting(0, "Time for a whole answer; 0: none.", unit="ms", ge=0)
+    idle_timeout_ms: int = milliseconds(300_000, "Longest silence within a running answer; 0: none.")
+    total_timeout_ms: int = milliseconds(0, "Time for a whole answer; 0: none.")
     keepalive_seconds: float = setting(
-        60.0, "How long an idle connection is kept for the next request.", unit="seconds", ge=0
+        60.0,
+        "How long an idle connection is kept for the next request.",
+        unit="seconds",
+        ge=0,
+        le=MOST_SECONDS,
     )
     proxy: ProxyUrl | None = setting(
         None, "Outbound proxy, or file: with a path; null: none.", unit="proxy URL", later=True
     )
 
 
+LONGEST_DELAY_MS = 3_600_000
+
+
 class RetrySettings(Section):
     """Tries after transient failures. Leaving a limited or refused account is not counted."""
 
-    attempts: int = setting(3, "Tries on one account before the next one is asked.", unit="tries", ge=1)
-    delay_ms: int = setting(1_000, "Wait before the second try.", unit="ms", ge=0)
-    backoff: float = setting(2.0, "Each further wait is this many times longer.", unit="factor", ge=1)
+    attempts: int = setting(
+        3, "Tries on one account before the next one is asked.", unit="tries", ge=1, le=100
+    )
+    delay_ms: int = setting(1_000, "Wait before the second try.", unit="ms", ge=0, le=LONGEST_DELAY_MS)
+    backoff: float = setting(
+        2.0, "Each further wait is this many times longer, up to an hour.", unit="factor", ge=1, le=100
+    )
 
 
 class RoutingSettings(Section):
@@ -161,14 +196,16 @@ class RoutingSettings(Section):
     strategy: Annotated[Strategy, BeforeValidator(check_strategy)] = setting(
         "session", "How an account is chosen among those of the best priority.", unit="strategy"
     )
-    session_duration_ms: int = setting(
-        3_600_000, "How long a conversation stays on its account.", unit="ms", ge=0
-    )
+    session_duration_ms: int = milliseconds(3_600_000, "How long a conversation stays on its account.")
     rotation: bool = setting(
         True, "Ask the next account when one cannot serve; off: failures pass through.", unit="true or false"
     )
     sse_keepalive_seconds: float = setting(
-        0.0, "Send a comment into a stream that has been silent this long; 0: never.", unit="seconds", ge=0
+        0.0,
+        "Send a comment into a stream that has been silent this long; 0: never.",
+        unit="seconds",
+        ge=0,
+        le=MOST_SECONDS,
     )
     expose_account: bool = setting(
         False, "Name the account in the answer's header x-headgate-account.", unit="true or false"
@@ -222,9 +259,9 @@ class AccountSettings(Section):
         unit="secret",
         validate_default=True,
     )
-    priority: int = setting(0, "Lower goes first.", unit="number")
-    weight: int = setting(1, "Share under the strategy weighted.", unit="number", ge=1)
-    tier: int = setting(1, "Size of the plan; multiplies the weight.", unit="number", ge=1)
+    priority: int = setting(0, "Lower goes first.", unit="number", ge=-MOST_THINGS, le=MOST_THINGS)
+    weight: int = setting(1, "Share under the strategy weighted.", unit="number", ge=1, le=MOST_THINGS)
+    tier: int = setting(1, "Size of the plan; multiplies the weight.", unit="number", ge=1, le=MOST_THINGS)
     base_url: BaseUrl | None = setting(None, "Address instead of the provider's.", unit="URL")
     domain: str | None = setting(None, "Label of the team or domain that it belongs to.", unit="text")
     models: Annotated[tuple[str, ...], Listed] = setting(
@@ -260,7 +297,12 @@ class StorageSettings(Section):
         restart=True,
     )
     retention_days: int = setting(
-        90, "How long the records of requests are kept; 0: for ever.", unit="days", ge=0, later=True
+        90,
+        "How long the records of requests are kept; 0: for ever.",
+        unit="days",
+        ge=0,
+        le=MOST_DAYS,
+        later=True,
     )
     bodies: BodySettings = BodySettings()
 
@@ -294,9 +336,9 @@ class LogSettings(Section):
         unit="path",
     )
     max_bytes: int = setting(
-        10_485_760, "Size at which the log file is rotated; 0: never.", unit="bytes", ge=0
+        10_485_760, "Size at which the log file is rotated; 0: never.", unit="bytes", ge=0, le=MOST_BYTES
     )
-    backups: int = setting(5, "Rotated log files that are kept.", unit="files", ge=0)
+    backups: int = setting(5, "Rotated log files that are kept.", unit="files", ge=0, le=1000)
 
 
 class Settings(Section):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from headgate.config.places import CONTROL_SOCKET, DATA_VARIABLE
+from headgate.config.places import CONTROL_SOCKET, DATA_VARIABLE, path_of
 from headgate.errors import SettingsError, StorageError
 
 FILE_NAME = "headgate.db"
@@ -52,7 +52,7 @@ _FORMS = "Give a file path, sqlite:///path or postgresql://user:password@host/da
 
 
 def _file(path: Path) -> Location:
-    path = path.expanduser().absolute()
+    path = path_of(str(path)).absolute()
     return Location(sa.URL.create("sqlite+aiosqlite", database=str(path)), str(path), path)
 
 

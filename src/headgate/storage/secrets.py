@@ -17,6 +17,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from headgate.config.places import SECRET_KEY_VARIABLE
+from headgate.config.reading import SECRET_BYTES, read_bytes
 from headgate.errors import SecretUnreadable, SettingsError, StorageError
 from headgate.storage.location import permission_denied
 
@@ -141,7 +142,7 @@ def _failing_as_storage(path: Path) -> Iterator[None]:
 
 def _read(path: Path) -> list[bytes]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_bytes(path, SECRET_BYTES).decode().splitlines()
         keys = [_usable(line, str(path)) for line in lines if line.strip()]
     except UnicodeDecodeError as error:
         raise StorageError(f"The encryption key is not UTF-8 text: {path}", hint=_RESTORE) from error
