@@ -281,6 +281,13 @@ class AdminKeyRequired(HeadgateError):
     blame, next_step = Blame.OWNER, NextStep.STOP
 
 
+class TooManyGuesses(HeadgateError):
+    """More keys are sent to the owner's side than can be verified; the answer carries `Retry-After`."""
+
+    code, status = "too_many_guesses", 429
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
 class StorageError(HeadgateError):
     """The database cannot be opened, read or written; the message names path or host, and reason."""
 

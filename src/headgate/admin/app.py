@@ -63,7 +63,7 @@ def build_app(*, owner: Owner) -> FastAPI:
     app.add_middleware(WholeTexts)
     app.add_middleware(Doors, admin_key=lambda: _admin_key(owner))
     # The last one added comes first. FastAPI itself adds the route of the document.
-    app.add_middleware(Outside, routes=[*ROUTES, *app.routes])
+    app.add_middleware(Outside, routes=[*ROUTES, *app.routes], clock=owner.clock)
     _document_problems(app)
     return app
 
