@@ -267,3 +267,33 @@ async def _is_refused(provider: SimulatedProvider, gateway: Gateway, wire: bytes
     assert (await fetch(gateway.url, REQUEST)).status == 200
     assert CLIENT_KEY.encode() not in answer.body
     return answer.body
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(b"POST /v1/messages RTSP/1.0", id="RTSP/1.0"),
+        pytest.param(b"GET /v1/models RTSP/1.0", id="RTSP/1.0, GET"),
+        pytest.param(b"SOURCE /v1/messages ICE/1.0", id="ICE/1.0"),
+    ],
+)
+async def test_other_protocols_first_lines(
+    provider: SimulatedProvider, gateway: Gateway, line: bytes
+) -> None:
+    """A first line of RTSP or Icecast, which parsers take for HTTP/1.0 → 400, closed"""
+    await _is_refused(provider, gateway, line + b"\r\nhost: a\r\n" + KEY_LINE + b"\r\n" + SMUGGLED)
+
+
+@pytest.mark.parametrize("method", [b"SOURCE", b"PURGE", b"PROPFIND", b"LINK", b"TRACE", b"M-SEARCH"])
+async def test_methods_of_no_api(provider: SimulatedProvider, gateway: Gateway, method: bytes) -> None:
+    """A method that no provider's API has → 400 or 405, never relayed"""
+    async with connect(gateway.url) as connection:
+        connection.send(method + b" /v1/messages HTTP/1.1\r\nhost: localhost\r\n" + KEY_LINE + b"\r\n")
+        assert (await connection.answer()).status in (400, 405)
+    assert provider.books()["count"] == 0
+
+
+async def test_http_1_0_is_still_served(provider: SimulatedProvider, gateway: Gateway) -> None:
+    """A plain HTTP/1.0 request → served as ever"""
+    answer = await fetch(gateway.url, REQUEST.replace(b"HTTP/1.1", b"HTTP/1.0"))
+    assert answer.status == 200

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -218,6 +219,51 @@ async def test_buffers_are_one_budget(provider: SimulatedProvider, tmp_path: Pat
         assert grown < 40_000_000
         assert (await fetch(gateway.url, request(body=ask("x" * 1_500_000)))).status == 200
     assert provider.books()["count"] == 2
+
+
+def _is_sent(connection: Connection) -> bool:
+    return connection.transport.get_write_buffer_size() == 0
+
+
+@pytest.mark.parametrize(
+    ("start", "size"),
+    [
+        pytest.param(b"POST /v1/messages", 5_000_000, id="kept whole"),
+        pytest.param(b"POST /v1/files", 200_000, id="an upload"),
+    ],
+)
+async def test_bodies_in_crumbs(provider: SimulatedProvider, tmp_path: Path, start: bytes, size: int) -> None:
+    """Bodies in chunks of two bytes → memory grows by what they hold, not by many times that"""
+    crumbs = b"2\r\n[[\r\n" * (size // 2)
+    async with Gateway(tmp_path, provider=provider.url) as gateway:
+        assert (await fetch(gateway.url, REQUEST)).status == 200
+        process = psutil.Process(gateway.pid)
+        before = process.memory_info().rss
+        async with AsyncExitStack() as crowd:
+            many = [await crowd.enter_async_context(connect(gateway.url)) for _ in range(4)]
+            for connection in many:
+                connection.send(head(b"transfer-encoding: chunked\r\n", start) + crumbs)
+                await until(partial(_is_sent, connection), what="all of it sent")
+            assert (await fetch(gateway.url, REQUEST)).status == 200
+            grown = process.memory_info().rss - before
+    assert grown < 2 * 4 * size + 10_000_000
+
+
+async def test_heads_of_crumbs(provider: SimulatedProvider, tmp_path: Path) -> None:
+    """Heads of thousands of tiny lines that never end → memory stays bounded"""
+    async with Gateway(tmp_path, provider=provider.url) as gateway:
+        assert (await fetch(gateway.url, REQUEST)).status == 200
+        process = psutil.Process(gateway.pid)
+        before = process.memory_info().rss
+        async with AsyncExitStack() as crowd:
+            many = [await crowd.enter_async_context(connect(gateway.url)) for _ in range(50)]
+            for number, connection in enumerate(many):
+                lines = b"".join(b"%x:%x\r\n" % (n, number) for n in range(7000))
+                connection.send(b"POST /v1/messages HTTP/1.1\r\nhost: a\r\n" + lines)
+                await until(partial(_is_sent, connection), what="all of it sent")
+            assert (await fetch(gateway.url, REQUEST)).status == 200
+            grown = process.memory_info().rss - before
+    assert grown < 20_000_000
 
 
 async def test_large_bodies_to_the_owner(gateway: Gateway) -> None:

@@ -27,7 +27,10 @@ IS_OWNER = "headgate.owner"
 """In the scope of every request behind the door; open paths tell the owner more than others."""
 
 # A proxy on this machine makes every caller look local: then only the key tells who calls.
-FORWARDING_HEADERS = ("x-forwarded-for", "x-real-ip", "forwarded", "via")
+FORWARDING_HEADERS = (
+    *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "via"),
+    *("cf-connecting-ip", "true-client-ip", "x-client-ip"),
+)
 
 _MOST_KEPT_BYTES = 65_536
 """Of a body, while its request waits at the door."""

@@ -22,6 +22,7 @@ from headgate.server.repeats import Repeat
 from headgate.server.strict import (
     MAX_FRAMING_BYTES,
     MAX_HEAD_BYTES,
+    MAX_HEADER_LINES,
     PLAIN_CHUNK_BYTES,
     head_too_large,
     objection,
@@ -46,6 +47,7 @@ class GatewayProtocol(TurnsProtocol):
         "_framing_bytes",
         "_head_bytes",
         "_known_head",
+        "_reading",
         "_repeat",
         "head_is_complete",
         "heads_seen",
@@ -76,6 +78,8 @@ class GatewayProtocol(TurnsProtocol):
         self._framing_bytes = 0
         """Of a body that comes in several reads, what is not the body itself."""
         self._content_length: bytes | None = None
+        self._reading = b""
+        """What the parser is reading just now."""
         self._exchange: Exchange | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -119,6 +123,7 @@ class GatewayProtocol(TurnsProtocol):
         if self.parser is None:
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's is
+        self._reading = data
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as stop:
@@ -126,6 +131,7 @@ class GatewayProtocol(TurnsProtocol):
         except httptools.HttpParserError as error:
             self._give_up_parsing(error)
         else:
+            self._reading = b""
             if self.is_discarding:
                 return
             if not self.head_is_complete and self._head_bytes > MAX_HEAD_BYTES:
@@ -178,7 +184,7 @@ class GatewayProtocol(TurnsProtocol):
         line = self.lane.lines.find(name, value)
         if line[0] == b"content-length":
             self._content_length = value
-        else:
+        elif len(self.headers) <= MAX_HEADER_LINES:  # the first one too many is why it will be refused
             self.headers.append(line)
 
     def on_headers_complete(self) -> None:
@@ -229,7 +235,8 @@ class GatewayProtocol(TurnsProtocol):
                 return known, None
         self._known_head = None
         wants_other = is_upgrade and not self._asks_for_websocket()
-        wrong = objection(headers, self.url, version, wants_other_protocol=wants_other)
+        is_http = version != "1.0" or b"%b HTTP/1.0" % self.url in self._reading
+        wrong = objection(headers, self.url, version, wants_other_protocol=wants_other, is_http=is_http)
         if wrong is not None or endpoint is None or is_upgrade:
             return None, wrong
         try:

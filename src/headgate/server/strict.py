@@ -25,10 +25,18 @@ _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+;=%\-]*(?::\d*)?|\[[0-9A-Fa-f:.]+(?:%
 
 
 def objection(
-    headers: Headers, target: bytes, version: str, *, wants_other_protocol: bool
+    headers: Headers, target: bytes, version: str, *, wants_other_protocol: bool, is_http: bool = True
 ) -> HeadgateError | None:
-    """Why a parsed head is refused; None for one that everybody reads alike."""
+    """Why a parsed head is refused; None for one that everybody reads alike.
+
+    `is_http`: the parser takes RTSP/1.0 and ICE/1.0 for HTTP/1.0.
+    """
     is_http_1_0 = version == "1.0"
+    if not is_http:
+        return MalformedRequest(
+            "The request is of another protocol than HTTP, or its first line came in pieces.",
+            hint="Send it as HTTP/1.1 (curl --http1.1).",
+        )
     if not is_http_1_0 and version != "1.1":
         return MalformedRequest(
             f"The request is of HTTP/{version}.", hint="Send it as HTTP/1.1 (curl --http1.1)."
