@@ -232,6 +232,14 @@ class SettingsError(HeadgateError):
     blame, next_step = Blame.OWNER, NextStep.STOP
 
 
+class SettingsNotApplied(HeadgateError):
+    """New settings are right as far as anybody knew, and a part of the gateway failed on them. The old ones
+    stay in force, and in the file; the message names the settings, the log has the stack trace."""
+
+    code, status = "settings_not_applied", 409
+    blame, next_step = Blame.GATEWAY, NextStep.STOP
+
+
 class ListenFailed(HeadgateError):
     """A socket cannot be opened: the port is taken, or not ours to take."""
 

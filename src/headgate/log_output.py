@@ -184,7 +184,10 @@ class LogFile:
 
     def _open(self) -> io.FileIO:
         def open_private(path: str, flags: int) -> int:
-            return os.open(path, flags, 0o600)
+            # A pipe that nobody reads would keep us waiting for ever.
+            descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
+            os.set_blocking(descriptor, True)
+            return descriptor
 
         return io.FileIO(self._path, "a", opener=open_private)
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from headgate.admin.owner import AskedByOwner, ItsOwner, Owner
 from headgate.admin.problems import problem
-from headgate.errors import StorageError
+from headgate.errors import SettingsNotApplied, StorageError
 from headgate.record.state import LOW_DISK_BYTES
 
 STORAGE_TIMEOUT_SECONDS = 2.0
@@ -157,9 +157,16 @@ def settings_notices(owner: Owner) -> list[Trouble]:
     """Without values, names of files or the like: everybody may read them."""
     configuration, found = owner.configuration, []
     if configuration.failure is not None:
+        is_fault = isinstance(configuration.failure, SettingsNotApplied)
         place = f" ({configuration.failure_place})" if configuration.failure_place else ""
         found.append(
             Trouble(
+                code=SettingsNotApplied.code,
+                reason="New settings could not be applied; those from before stay in force",
+                hint="`headgate config show` names them, the log has the stack trace.",
+            )
+            if is_fault
+            else Trouble(
                 code="settings_invalid",
                 reason=f"The settings are wrong{place}; those from before stay in force",
                 hint="`headgate config check` says all that is wrong.",

@@ -10,6 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from headgate.config.places import CONTROL_SOCKET, DATA_VARIABLE, path_of
+from headgate.config.reading import refuse_other_kinds
 from headgate.errors import SettingsError, StorageError
 
 FILE_NAME = "headgate.db"
@@ -89,6 +90,8 @@ def prepare_file(location: Location, *, create: bool) -> list[str]:
     with _failing_as_storage(location):
         if not create:
             _refuse_nothing(path)
+        if path.exists():
+            refuse_other_kinds(path)  # SQLite would wait for a pipe's other end
         was_emptied = path.exists() and _is_empty(path)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -137,7 +137,10 @@ def _failing_as_storage(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise permission_denied(path) from error
     except OSError as error:
-        raise StorageError(f"Cannot read the encryption key: {path}: {error.strerror}") from error
+        raise StorageError(
+            f"Cannot read the encryption key: {path}: {error.strerror}",
+            hint="Put the key file back in its place: with any other no stored secret opens.",
+        ) from error
 
 
 def _read(path: Path) -> list[bytes]:
