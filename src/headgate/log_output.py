@@ -200,6 +200,20 @@ class LogFile:
             sys.stderr.write(f"Cannot write log file {self._path}: {error.strerror}\n")
 
 
+def why_not(path: Path) -> str | None:
+    """Why no log can be written there, as far as a look can tell: nothing is made and nothing opened."""
+    try:
+        if path.is_dir():
+            return os.strerror(errno.EISDIR)
+        nearest = next(place for place in (path, *path.parents) if place.exists())
+        if nearest != path and not nearest.is_dir():
+            return f"{nearest} is not a folder"
+        wanted = os.W_OK if nearest == path else os.W_OK | os.X_OK
+        return None if os.access(nearest, wanted) else os.strerror(errno.EACCES)
+    except OSError as error:
+        return error.strerror
+
+
 def _prepare_folder(folder: Path, *, is_shared_place: bool) -> None:
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     for parent in reversed(missing):

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from headgate.cli import completion
-from headgate.cli.config_places import all_places
+from headgate.cli.config_places import all_places, found_wrong
 from headgate.cli.control import Control, running_gateway
 from headgate.cli.fitting import print_fitting
 from headgate.cli.options import AsJson, ConfigPath, origin, warn
@@ -301,9 +301,13 @@ def _examined(start: Origin) -> tuple[Path, list[dict[str, Any]], list[str]]:
         ]
         if not examined.has_file and start.path is not None:
             wrong.append(_error(f"There is no file at {examined.path}"))
+        warnings = list(examined.warnings)
         if examined.loaded is not None:
             refuse_to_stand_open(examined.loaded.settings)
-        return examined.path, wrong, list(examined.warnings)
+            faults, doubts = found_wrong(examined.loaded)
+            wrong += map(_error, faults)
+            warnings += doubts
+        return examined.path, wrong, warnings
     except SettingsError as error:
         return start.file(), [_error(error.message)], []
 
