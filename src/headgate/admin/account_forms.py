@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
-from headgate.config.fields import ACCOUNT_NAME_PATTERN
+from headgate.config.fields import ACCOUNT_NAME_PATTERN, refuse_odd_address
 
 _NO_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._@+-]+")
 _MOST_NAME_CHARACTERS = 128
@@ -41,6 +41,8 @@ def _check_key(value: SecretStr) -> SecretStr:
 
 
 def _check_base_url(value: str) -> str:
+    value = value.strip()
+    refuse_odd_address(value)
     parts = urlsplit(value)
     _ = parts.port  # raises ValueError for a port that is none
     if "@" in parts.netloc:

@@ -173,8 +173,18 @@ def _check_hash(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def refuse_odd_address(value: str) -> None:
+    """ValueError for what would break the request line that an address is built into."""
+    if not value.isprintable() or " " in value:
+        raise ValueError("must hold no white space and no control characters")
+    if not urlsplit(value).path.isascii():
+        raise ValueError("must have a path of ASCII: write other characters as %XX")
+
+
 def _check_url(value: str) -> str:
     """An HTTP origin, with a path if need be; `urlsplit` finds a bad port only when asked for it."""
+    value = value.strip()
+    refuse_odd_address(value)
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an address such as https://api.example.com")
