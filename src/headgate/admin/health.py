@@ -21,6 +21,8 @@ STATUSES = ("active", "paused", "rate_limited", "expired", "needs_reauth", "disa
 WAITING = ("expired", "needs_reauth", "disabled")
 """States that no time ends."""
 
+_MOST_NAMED = 5
+
 router = APIRouter(tags=["health"])
 
 
@@ -89,7 +91,7 @@ def _for_everybody(view: HealthView) -> HealthView:
 async def health_of(owner: Owner) -> HealthView:
     troubles = [found for found in (await storage_trouble(owner), *_record_troubles(owner)) if found]
     counts = account_counts(owner)
-    waiting = _owner_trouble(counts)
+    waiting = _owner_trouble(owner, counts)
     if not counts["active"]:
         troubles.append(_no_account_trouble(counts))
     elif waiting and _are_most_waiting(counts):
@@ -139,17 +141,21 @@ def _are_most_waiting(counts: dict[str, int]) -> bool:
     return sum(counts[status] for status in WAITING) * 2 > counts["total"] - counts["paused"]
 
 
-def _owner_trouble(counts: dict[str, int]) -> Trouble | None:
+def _owner_trouble(owner: Owner, counts: dict[str, int]) -> Trouble | None:
     """The rest still serves, but some of what the owner put in waits for the owner."""
     waiting = sum(counts[status] for status in WAITING)
     wanted = counts["total"] - counts["paused"]
     if not waiting:
         return None
     states = ", ".join(f"{counts[status]} {status}" for status in WAITING if counts[status])
+    names = [name for name, living in owner.pool.living.items() if living.status in WAITING]
+    named = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
+    said = f"{waiting} of {wanted} accounts {'waits' if waiting == 1 else 'wait'} for the owner: {states}"
     return Trouble(
         code="accounts_need_owner",
-        reason=f"{waiting} of {wanted} accounts wait for their owner: {states}",
-        hint="headgate account list shows which, headgate account show NAME why.",
+        reason=f"{said} ({named})",
+        hint="headgate account show NAME says why.",
+        said_openly=said,
     )
 
 

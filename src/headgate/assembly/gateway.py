@@ -244,7 +244,8 @@ def _what_still_runs(process: RunningProcess, seconds: float) -> str:
     running = process.in_flight
     if not running:
         return "no request is running"
-    return f"{running} running requests may end within {seconds:g} s; a second signal ends them at once"
+    requests = "1 running request" if running == 1 else f"{running} running requests"
+    return f"{requests} may end within {seconds:g} s; a second signal ends them at once"
 
 
 def _mode_warnings(data_folder: Path, state_folder: Path) -> list[str]:

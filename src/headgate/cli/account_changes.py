@@ -93,11 +93,14 @@ def refuse_unavailable(doing: str, *, oauth: bool, proxy: str | None, prefix: st
         raise CommandFailed(doing, f"this version does not have {option}", mends[option], exit_code=2)
 
 
-def print_change(account: Any, sentence: str, *, as_json: bool) -> None:
+def print_change(account: Any, sentence: str, *, next_step: str = "", as_json: bool) -> None:
+    """`next_step`: what one would do now."""
     if as_json:
         print_json(account)
-    else:
-        out.print(sentence, markup=False)
+        return
+    out.print(sentence, markup=False)
+    if next_step:
+        out.print(next_step, style="dim", markup=False, soft_wrap=True)
 
 
 def _told(changes: dict[str, Any]) -> str:

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from headgate.cli import on_demand
-from headgate.cli.options import AsJson, ConfigPath
+from headgate.cli.options import AsJson, ConfigPath, read_path
 from headgate.cli.reach import change, look
-from headgate.cli.terminal import CommandFailed, confirm, err, out, print_failure, print_json
+from headgate.cli.terminal import CommandFailed, confirm, counted, err, out, print_failure, print_json
 
 _EXPORTING = "Cannot export the accounts"
 _IMPORTING = "Cannot import the accounts"
@@ -25,7 +25,10 @@ def export(
         bool, typer.Option("--with-secrets", help="The keys as well, in clear. Guard what you get.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="A new file, for you alone (0600).")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=read_path, help="A new file, for you alone (0600)."
+        ),
     ] = None,
     form: Annotated[
         Literal["json", "yaml"], typer.Option("--format", metavar="json|yaml", help="How it is written.")
@@ -50,7 +53,9 @@ def export(
         return
     _write_new(output, written)
     kind = "with their keys" if with_secrets else "without their keys"
-    err.print(f"{len(found['accounts'])} accounts {kind} in {output}", soft_wrap=True, markup=False)
+    err.print(
+        f"{counted(len(found['accounts']), 'account')} {kind} in {output}", soft_wrap=True, markup=False
+    )
 
 
 def _as_json(found: Any) -> str:
@@ -118,6 +123,9 @@ def import_accounts(
 
 
 def _read(file: str) -> list[Any]:
+    if not file.strip():
+        mend = "An unset variable may be the cause; - reads from a pipe."
+        raise CommandFailed(_IMPORTING, "the name of the file is empty", mend, exit_code=2)
     where = "standard input" if file == "-" else file
     try:
         content = _bytes_of(file)

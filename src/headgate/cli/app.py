@@ -71,7 +71,7 @@ def _exit_code() -> int:
     except SystemExit as end:
         return int(end.code or 0)
     except typer.Abort:
-        err.print("Aborted!")
+        err.print("\nThe question was not answered: nothing was changed.")
         return 1
     except _UsageError as error:
         return _wrong_usage(error)
@@ -102,9 +102,30 @@ def _wrong_usage(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
     else:
-        mend = f"{command} --help shows what there is."
-        print_failure(CommandFailed(f"Wrong usage of {command}", error.format_message(), mend))
+        why, mend = _wrong_value(error)
+        mend = mend or f"{command} --help shows what there is."
+        print_failure(CommandFailed(f"Wrong usage of {command}", why, mend))
     return int(error.exit_code)
+
+
+def _wrong_value(error: Any) -> tuple[str, str]:
+    """Why an option's value is none of its own, and which are. Typer has it checked by pydantic."""
+    cause = error.__cause__
+    if not isinstance(cause, ValueError) or not hasattr(cause, "errors"):
+        return error.format_message().rstrip("."), ""
+    found, option = cause.errors()[0], error.param.opts[0]
+    given, limits, words = found["input"], found.get("ctx", {}), found["msg"].partition(" is not one of ")[2]
+    match found["type"]:
+        case "greater_than_equal":
+            return f"{option}: {given} is too small", f"Give it {limits['ge']} or more."
+        case "less_than_equal":
+            return f"{option}: {given} is too large", f"Give it {limits['le']} or less."
+        case "int_parsing":
+            return f"{option}: {given!r} is no whole number", "Give it one in digits, such as 10."
+        case "value_error" if words:
+            valid = words.rstrip(".").replace("'", "")
+            return f"{option}: {given!r} is none of what it takes", f"Valid are {valid}."
+    return error.format_message().rstrip("."), ""
 
 
 def _flush() -> None:
