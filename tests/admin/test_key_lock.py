@@ -182,6 +182,18 @@ async def test_an_owner_who_had_to_wait_keeps_the_body() -> None:
     assert (wrong.status_code, right.text) == (401, "inside " + body.decode())
 
 
+async def test_a_guesser_is_not_asked_for_the_body() -> None:
+    """The head says enough: no 100-continue before the key is known to be right."""
+    async with served(Doors(inside, admin_key=lambda: SLOW)) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        head = "POST /api/accounts HTTP/1.1\r\nhost: localhost\r\nx-dashboard-key: guess\r\n"
+        writer.write(f"{head}expect: 100-continue\r\ncontent-length: 10\r\n\r\n".encode())
+        first = await asyncio.wait_for(reader.readline(), 10)
+        writer.close()
+        await writer.wait_closed()
+    assert first.startswith(b"HTTP/1.1 401")
+
+
 async def test_guesses_of_clients_that_left_are_not_verified() -> None:
     """Sixty connections that are closed again cost the owner nothing."""
     app = Doors(inside, admin_key=lambda: SLOW)
