@@ -274,13 +274,14 @@ async def _is_refused(provider: SimulatedProvider, gateway: Gateway, wire: bytes
     [
         pytest.param(b"POST /v1/messages RTSP/1.0", id="RTSP/1.0"),
         pytest.param(b"GET /v1/models RTSP/1.0", id="RTSP/1.0, GET"),
-        pytest.param(b"SOURCE /v1/messages ICE/1.0", id="ICE/1.0"),
+        pytest.param(b"POST /v1/messages RTSP/1.1", id="RTSP/1.1"),
+        pytest.param(b"GET /v1/models RTSP/1.0\r\nx-a: /v1/models HTTP/1.0", id="with HTTP in another line"),
     ],
 )
 async def test_other_protocols_first_lines(
     provider: SimulatedProvider, gateway: Gateway, line: bytes
 ) -> None:
-    """A first line of RTSP or Icecast, which parsers take for HTTP/1.0 → 400, closed"""
+    """A first line of RTSP, which parsers take for HTTP → 400, closed"""
     await _is_refused(provider, gateway, line + b"\r\nhost: a\r\n" + KEY_LINE + b"\r\n" + SMUGGLED)
 
 
@@ -293,7 +294,21 @@ async def test_methods_of_no_api(provider: SimulatedProvider, gateway: Gateway, 
     assert provider.books()["count"] == 0
 
 
-async def test_http_1_0_is_still_served(provider: SimulatedProvider, gateway: Gateway) -> None:
-    """A plain HTTP/1.0 request → served as ever"""
-    answer = await fetch(gateway.url, REQUEST.replace(b"HTTP/1.1", b"HTTP/1.0"))
-    assert answer.status == 200
+@pytest.mark.parametrize("cut", [0, 10, 24, 27, 30, 33])
+async def test_http_1_0_is_still_served(provider: SimulatedProvider, gateway: Gateway, cut: int) -> None:
+    """A plain HTTP/1.0 request, in one piece or cut anywhere → served as ever"""
+    wire = REQUEST.replace(b"HTTP/1.1", b"HTTP/1.0")
+    async with connect(gateway.url) as connection:
+        connection.send(wire[:cut])
+        await asyncio.sleep(0.05 if cut else 0)
+        connection.send(wire[cut:])
+        assert (await connection.answer()).status == 200
+
+
+async def test_rtsp_in_pieces(provider: SimulatedProvider, gateway: Gateway) -> None:
+    """The same, cut within its first line → 400 as well"""
+    async with connect(gateway.url) as connection:
+        connection.send(b"POST /v1/messages RT")
+        await asyncio.sleep(0.05)
+        connection.send(b"SP/1.0\r\nhost: a\r\n" + KEY_LINE + b"\r\n")
+        assert (await connection.answer()).status == 400
