@@ -1,20 +1,25 @@
 """`headgate serve` with a fault in it: `python -m tests.serve_with_faults CONFIG PORT`.
 
-Its adapter of the provider raises what nobody has thought of, as often as the provider says `PROVOKE`; in all
-else this is the real program.
+Its adapter of the provider raises what nobody has thought of, as often as the provider says `PROVOKE`; its
+lane does when it is given so many connections as `REFUSED_CONNECTIONS`. In all else this is the real program.
 """
 
 import sys
 from pathlib import Path
 
-from headgate.assembly import parts
+from headgate.access.callers import Callers
+from headgate.assembly import gateway, parts
 from headgate.assembly.process import run
 from headgate.config import environment
 from headgate.config.loading import load_settings
+from headgate.config.settings import ServerSettings
 from headgate.providers.anthropic import AnthropicProvider
 from headgate.providers.provider import Provider, ProviderError
+from headgate.relay.attempts import Relay
+from headgate.server.lane import FastLane
 
 PROVOKE = "provoke a fault"
+REFUSED_CONNECTIONS = 4242
 
 
 class FaultyProvider(AnthropicProvider):
@@ -24,12 +29,20 @@ class FaultyProvider(AnthropicProvider):
         return super().read_error(status, body, now)
 
 
+class FaultyLane(FastLane):
+    def replace(self, relay: Relay, callers: Callers, limits: ServerSettings) -> None:
+        super().replace(relay, callers, limits)
+        if limits.max_connections == REFUSED_CONNECTIONS:
+            raise LookupError("an error that nobody has thought of")
+
+
 def _all_providers() -> dict[str, Provider]:
     return {FaultyProvider().name: FaultyProvider()}
 
 
 def main(config: str, port: str) -> int:
     parts.all_providers = _all_providers
+    gateway.FastLane = FaultyLane  # type: ignore[misc]
     return run(load_settings({"server.port": int(port)}, environment.current(), Path(config)))
 
 

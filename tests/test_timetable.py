@@ -59,3 +59,20 @@ async def test_who_is_called_may_wait_again() -> None:
 
     timetable.add(Watch(), 1.01)
     await asyncio.wait_for(again.came.wait(), 20)
+
+
+async def test_one_that_fails_takes_nobody_along(caplog: pytest.LogCaptureFixture) -> None:
+    """Those beside it in the list are called, and so are those of later moments."""
+    timetable, beside, later = Timetable(), _Waiting(), _Waiting()
+
+    class Failing(_Waiting):
+        def moment_came(self) -> None:
+            raise ZeroDivisionError
+
+    for _ in range(20):  # a list has no order: some stand before the failing one, some behind
+        timetable.add(Failing(), 1.05)
+    timetable.add(beside, 1.05)
+    timetable.add(later, 1.3)
+    await asyncio.wait_for(beside.came.wait(), 20)
+    await asyncio.wait_for(later.came.wait(), 20)
+    assert "A timer failed" in caplog.text

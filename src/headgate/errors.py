@@ -268,6 +268,14 @@ class SettingsError(HeadgateError):
     blame, next_step = Blame.OWNER, NextStep.STOP
 
 
+class SettingsNotApplied(HeadgateError):
+    """New settings are right as far as anybody knew, and a part of the gateway failed on them. The old ones
+    stay in force, and in the file; the message names the settings, the log has the stack trace."""
+
+    code, status = "settings_not_applied", 409
+    blame, next_step = Blame.GATEWAY, NextStep.STOP
+
+
 class ListenFailed(HeadgateError):
     """A socket cannot be opened: the port is taken, or not ours to take."""
 
@@ -329,6 +337,13 @@ class AdminKeyRequired(HeadgateError):
 
     code, status = "admin_key_required", 401
     blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class TooManyGuesses(HeadgateError):
+    """More keys are sent to the owner's side than can be verified; the answer carries `Retry-After`."""
+
+    code, status = "too_many_guesses", 429
+    blame, next_step = Blame.CALLER, NextStep.STOP
 
 
 class StorageError(HeadgateError):

@@ -14,6 +14,7 @@ import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
@@ -135,14 +136,36 @@ def file_of(name: str | None) -> Path | None:
     """The file that the setting `log.file` names; None when there is to be none."""
     if not name:
         return None
-    return default_file() if name == "default" else Path(name).expanduser().absolute()
+    if name == "default":
+        return default_file()
+    try:
+        return Path(name).expanduser().absolute()
+    except RuntimeError:  # `~` and a user who is none: taken as it is written
+        return Path(name).absolute()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A log whose file is open already: to take it into use cannot fail."""
+
+    output: Output
+    level: int
+    sql_level: int
+    failure: str | None
+    """Why it has no file; None: it has, or none is wanted."""
 
 
 def configure(settings: Mapping[str, Any], *, own_file: bool = False) -> None:
     """Send the log of this process where `settings` say; a second call replaces the first.
 
-    `settings` are the fields of `config.settings.LogSettings`, as `model_dump()` gives them.
-    `own_file`: this process rotates the file; exactly one may.
+    A file that cannot be opened is a WARN line: a gateway without one is better than none.
+    """
+    install(prepare(settings, own_file=own_file))
+
+
+def prepare(settings: Mapping[str, Any], *, own_file: bool = False) -> Prepared:
+    """`settings` are the fields of `config.settings.LogSettings`, as `model_dump()` gives them.
+    `own_file`: this process rotates the file; exactly one may. Install or close what comes back.
     """
     occupy_standard_streams()
     failure: str | None = None
@@ -162,23 +185,24 @@ def configure(settings: Mapping[str, Any], *, own_file: bool = False) -> None:
     console = Console(sys.stdout, color=settings["color"]) if sys.stdout is not None else None
     output = Output(console, file)
     output.setFormatter(JsonFormatter() if settings["format"] == "json" else PrettyFormatter())
-    _install(output, LEVELS[settings["level"]])
     # Asked for by itself: at the level debug alone it would drown all else.
     sql_level = logging.DEBUG if settings.get("sql") else logging.WARNING
-    logging.getLogger("headgate.sql").setLevel(sql_level)
-    if failure:
-        logging.getLogger("headgate.server").warning("Logging to standard output only: %s", failure)
+    return Prepared(output, LEVELS[settings["level"]], sql_level, failure)
 
 
-def _install(output: Output, level: int) -> None:
+def install(prepared: Prepared) -> None:
+    """It takes the place of the one before, which is closed."""
     root = logging.getLogger()
     for old in _outputs():
         root.removeHandler(old)
         old.close()
-    root.addHandler(output)
+    root.addHandler(prepared.output)
     # Libraries speak up from WARN on: at DEBUG some of them print statements with their secrets.
     root.setLevel(logging.WARNING)
-    logging.getLogger("headgate").setLevel(level)
+    logging.getLogger("headgate").setLevel(prepared.level)
+    logging.getLogger("headgate.sql").setLevel(prepared.sql_level)
+    if prepared.failure:
+        logging.getLogger("headgate.server").warning("Logging to standard output only: %s", prepared.failure)
 
 
 def _outputs() -> list[Output]:

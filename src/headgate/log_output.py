@@ -184,7 +184,10 @@ class LogFile:
 
     def _open(self) -> io.FileIO:
         def open_private(path: str, flags: int) -> int:
-            return os.open(path, flags, 0o600)
+            # A pipe that nobody reads would keep us waiting for ever.
+            descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
+            os.set_blocking(descriptor, True)
+            return descriptor
 
         return io.FileIO(self._path, "a", opener=open_private)
 
@@ -195,6 +198,20 @@ class LogFile:
         self._has_complained = True
         with suppress(OSError, ValueError):  # nobody reads it
             sys.stderr.write(f"Cannot write log file {self._path}: {error.strerror}\n")
+
+
+def why_not(path: Path) -> str | None:
+    """Why no log can be written there, as far as a look can tell: nothing is made and nothing opened."""
+    try:
+        if path.is_dir():
+            return os.strerror(errno.EISDIR)
+        nearest = next(place for place in (path, *path.parents) if place.exists())
+        if nearest != path and not nearest.is_dir():
+            return f"{nearest} is not a folder"
+        wanted = os.W_OK if nearest == path else os.W_OK | os.X_OK
+        return None if os.access(nearest, wanted) else os.strerror(errno.EACCES)
+    except OSError as error:
+        return error.strerror
 
 
 def _prepare_folder(folder: Path, *, is_shared_place: bool) -> None:

@@ -6,6 +6,7 @@ the same moment; near the end, where milliseconds count, it takes a timer after 
 """
 
 import asyncio
+import logging
 import math
 from typing import Protocol
 
@@ -23,6 +24,8 @@ class Waiting(Protocol):
         """Up to a sixteenth of a second early: whoever needs it to the millisecond asks for the rest."""
         ...
 
+
+_log = logging.getLogger("headgate.server")
 
 Place = asyncio.TimerHandle | int
 """By which a wait is called off: a timer, or the number of the list."""
@@ -70,7 +73,10 @@ class Timetable:
         self._timer, self._next = None, math.inf
         for number in sorted(number for number in self._lists if number <= due):
             for waiting in self._lists.pop(number):
-                waiting.moment_came()
+                try:
+                    waiting.moment_came()
+                except Exception:  # thousands wait beside the one whose moment failed
+                    _log.exception("A timer failed")
         if self._lists:
             first = min(self._lists)
             if first < self._next:

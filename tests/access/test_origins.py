@@ -54,6 +54,8 @@ def test_names_that_strangers_could_point_here_are_not_ours(name: str, expected:
         [(b"host", b"[::1]:8080")],
         [(b"host", b"localhost:8080"), (b"origin", b"http://localhost:8080")],
         [(b"host", b"localhost:8080"), (b"sec-fetch-site", b"same-origin")],
+        [(b"host", b"localhost:8080"), (b"sec-fetch-site", b"Same-Origin ")],
+        [(b"host", b"localhost:8080"), (b"sec-fetch-site", b"none")],
     ],
 )
 def test_programs_and_our_own_pages_pass(headers: Headers) -> None:
@@ -70,9 +72,15 @@ def test_programs_and_our_own_pages_pass(headers: Headers) -> None:
         [(b"host", b"localhost:8080"), (b"origin", b"http://localhost:3000")],
         [(b"host", b"localhost:8080"), (b"origin", b"null")],
         [(b"host", b"localhost:8080"), (b"sec-fetch-site", b"cross-site")],
+        [(b"host", b"localhost:8080"), (b"sec-fetch-site", b"same-site")],
+        [(b"host", b"localhost:8080"), (b"sec-fetch-site", b"Cross-Site")],
+        [(b"host", b"localhost:8080"), (b"sec-fetch-site", b"same-origin, cross-site")],
+        [(b"host", b"localhost:8080"), *((b"sec-fetch-site", one) for one in (b"none", b"cross-site"))],
+        [(b"host", b"localhost"), (b"origin", b"http://localhost"), (b"origin", b"https://evil.example")],
     ],
 )
 def test_pages_of_others_do_not(headers: Headers) -> None:
-    """By their own name for us, by their origin, by what the browser says of them."""
+    """By their own name for us, by their origin, by what the browser says of them; in any case of letters,
+    and in a second line as well as in the first."""
     with pytest.raises(ForbiddenOrigin):
         refuse_foreign_pages(headers)

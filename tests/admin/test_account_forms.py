@@ -42,3 +42,11 @@ async def test_a_key_is_wanted_itself(client: httpx.AsyncClient, key: str) -> No
     answer = await client.post("/api/accounts", json={"name": "work", "api_key": key})
     assert answer.status_code == 400
     assert answer.json()["detail"] == "api_key: must be the key itself, not where it is found"
+
+
+async def test_an_address_that_would_break_a_request_line_is_refused(client: httpx.AsyncClient) -> None:
+    """Its path goes into every request of the account as it stands."""
+    for tail in ("a b", "\r\nX: y", "ä"):
+        account = {"name": "odd", "api_key": "sk-ant-odd", "base_url": f"https://example.com/{tail}/x"}
+        answer = await client.post("/api/accounts", json=account)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "base_url")

@@ -1,6 +1,8 @@
 """The app as a whole: every route closed, every failure in one shape."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -124,3 +126,30 @@ async def test_the_document_describes_failures_as_they_are(client: httpx.AsyncCl
         for operation in methods.values():
             assert {"400", "401", "404", "405"} <= operation["responses"].keys(), path
             assert "422" not in operation["responses"]
+
+
+def _numbers(document: dict[str, Any], node: Any) -> Iterator[dict[str, Any]]:
+    """Every schema of a number in one that a request has to fit."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _numbers(document, item)
+    elif isinstance(node, dict):
+        if "$ref" in node:
+            yield from _numbers(document, document["components"]["schemas"][node["$ref"].split("/")[-1]])
+        if node.get("type") in ("integer", "number"):
+            yield node
+        for value in node.values():
+            yield from _numbers(document, value)
+
+
+async def test_every_number_of_a_request_ends_somewhere(owner: Owner) -> None:
+    """In bodies, questions and headers: what no database column can hold never gets to it."""
+    document = build_app(owner=owner).openapi()
+    found = 0
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            asked = [operation.get("parameters", []), operation.get("requestBody", {})]
+            for number in _numbers(document, asked):
+                found += 1
+                assert {"minimum", "maximum"} <= set(number), f"{method} {path}: {number}"
+    assert found > 15

@@ -1,7 +1,11 @@
 """The history and the database, as routes."""
 
-import httpx
+import logging
 
+import httpx
+import pytest
+
+from headgate.admin import data
 from headgate.admin.owner import Owner
 from headgate.storage.batch import Rows, Step, write_batch
 from tests.admin.conftest import add
@@ -34,6 +38,22 @@ async def test_history_and_counters_are_two_things(client: httpx.AsyncClient, ow
     assert (await client.post("/api/stats/reset")).json() == {"accounts": 1}
     assert (await client.get("/api/accounts/work")).json()["request_count"] == 0
     assert len((await client.get("/api/requests")).json()["requests"]) == 1
+
+
+async def test_a_clearing_in_pieces_is_one_line_of_log(
+    client: httpx.AsyncClient, owner: Owner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With what the pieces before it deleted."""
+    monkeypatch.setattr(data, "MOST_AT_ONCE", 2)
+    caplog.set_level(logging.INFO)
+    rows = Rows(requests=[request_row(f"r{one}", timestamp=1_000) for one in range(3)])
+    await write_batch(owner.database, Step("g", "s", 0, 1), rows)
+    first = (await client.post("/api/history/clear", json={"before": 5_000})).json()
+    assert first["complete"] is False
+    again = {"before": first["before"], "deleted_before": first["deleted"]}
+    assert (await client.post("/api/history/clear", json=again)).json()["complete"] is True
+    said = [one.message for one in caplog.records if one.name == "headgate.data"]
+    assert said == ["History cleared: 3 requests deleted"]
 
 
 async def test_what_is_no_time_clears_nothing(client: httpx.AsyncClient) -> None:

@@ -1,5 +1,6 @@
 """The strategy, shown and changed while the gateway runs."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,17 @@ async def test_a_strategy_set_is_in_force_and_saved(
     assert owner.pool.strategy == name
     assert load_settings({}, {}, tmp_path / "config.yaml").settings.routing.strategy == name
     assert (await client.get("/api/strategy")).json()["strategy"] == name
+
+
+async def test_a_change_is_one_line_of_log(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From what to what; the same once more is none."""
+    caplog.set_level(logging.INFO)
+    for _ in range(2):
+        await client.put("/api/strategy", json={"strategy": "weighted"})
+    said = [one.message for one in caplog.records if "Strategy" in one.message]
+    assert said == ["Strategy: session → weighted"]
 
 
 async def test_an_unknown_strategy_is_refused_and_the_old_one_stays(

@@ -83,3 +83,44 @@ async def test_an_output_that_takes_nothing_is_one_line_and_1(
     _, said = await asyncio.wait_for(ended.communicate(), TIMEOUT_SECONDS)
     assert said.decode() == "error: Cannot write the answer: No space left on device\n"
     assert ended.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("account", "rename", "one", "\udcff"),
+        ("config", "set", "routing.strategy", "\udcff"),
+        ("status", "--config", "/tmp/\udcff"),
+        ("\udcff",),
+    ],
+    ids=" ".join,
+)
+async def test_bytes_that_are_no_text_are_wrong_usage(headgate: Command, arguments: tuple[str, ...]) -> None:
+    """Whichever word has them: the command line takes any bytes, a gateway and a file only text."""
+    outcome = await headgate(*arguments)
+    assert outcome.code == 2
+    assert "holds bytes that are no UTF-8 text" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why", "mend"),
+    [
+        (("usage", "--by", "x"), "--by: 'x' is none of", "Valid are account, model, key, hour, day."),
+        (("account", "add", "w", "--weight", "0"), "--weight: 0 is too small", "Give it 1 or more."),
+        (("account", "add", "w", "--weight", "x"), "--weight: 'x' is no whole number", "in digits"),
+        (("requests", "--limit", "5000"), "--limit: 5000 is too large", "Give it 1000 or less."),
+        (("account", "show"), "Missing argument 'NAME'", "headgate account show --help"),
+    ],
+)
+async def test_a_wrong_value_is_said_with_the_right_ones(
+    headgate: Command, arguments: tuple[str, ...], why: str, mend: str
+) -> None:
+    """In our words: what, why, mend."""
+    outcome = await headgate(*arguments)
+    what, reason, help_line = outcome.err.splitlines()
+    assert (outcome.code, outcome.out) == (2, "")
+    assert what.startswith("error: Wrong usage of headgate ")
+    assert reason.startswith(f"  why: {why}")
+    assert help_line.startswith(" mend: ")
+    assert mend in help_line

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,10 @@ async def test_check_says_all_that_is_wrong(headgate: Command) -> None:
     [
         ("server: {host: 0.0.0.0}\n", "Refusing to listen on 0.0.0.0 without access.api_keys and admin.key"),
         ("server: [\n", "Failed to parse config file"),
+        ("storage: {url: 'mysql://host/x'}\n", "storage.url does not name a database we can use"),
+        ("storage: {url: /dev/zero}\n", "The database /dev/zero cannot be used: is a device, not a file"),
+        ("upstream: {idle_timeout_ms: 1" + "0" * 400 + "}\n", "must be less than or equal to"),
+        ('log: {file: "a\\0b"}\n', "log.file: must hold no NUL"),
     ],
 )
 async def test_check_knows_what_a_start_would_refuse(headgate: Command, text: str, words: str) -> None:
@@ -45,6 +50,25 @@ async def test_check_knows_what_a_start_would_refuse(headgate: Command, text: st
     checked = await headgate("config", "check", str(headgate.config))
     assert (checked.code, words in checked.out) == (2, True)
     assert headgate.config.read_text() == text
+
+
+async def test_check_knows_what_a_start_would_warn_of(headgate: Command, tmp_path: Path) -> None:
+    """A log file that cannot be, while nothing is made to find out."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "app.log", tmp_path):
+        headgate.config.write_text(f"log: {{file: {path}}}\n")
+        checked = await headgate("config", "check", str(headgate.config))
+        assert (checked.code, f"nothing can be written to {path}" in checked.err) == (0, True)
+    headgate.config.write_text(f"log: {{file: {tmp_path / 'new' / 'app.log'}}}\n")
+    assert "log.file" not in (await headgate("config", "check", str(headgate.config))).err
+    assert not (tmp_path / "new").exists()
+
+
+async def test_check_knows_a_key_that_opens_nothing(headgate: Command) -> None:
+    """Too short, so that a start refuses it."""
+    headgate.config.touch()
+    checked = await headgate("config", "check", str(headgate.config), HEADGATE_SECRET_KEY="short")
+    assert (checked.code, "The encryption key is too short" in checked.out) == (2, True)
 
 
 async def test_a_file_that_is_not_there_is_said(headgate: Command) -> None:

@@ -25,7 +25,8 @@ async def test_the_demo_shows_a_failover_and_a_stream_and_leaves_nothing(
     states = {line.split()[0]: line.split()[2] for line in outcome.out.splitlines() if line[:4] in NAMES}
     assert states == {"work": "active", "team": "rate_limited", "spare": "active"}
     assert "Without --once it runs on" in outcome.out
-    assert "curl" not in outcome.out
+    assert "with curl, or with Claude Code" in outcome.out
+    assert "curl http" not in outcome.out
     assert [one.name for one in temporary.iterdir() if one.name.startswith("headgate-demo")] == []
     url = outcome.out.partition("Gateway on ")[2].split(",")[0]
     assert await is_gone(url)

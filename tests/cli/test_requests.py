@@ -115,6 +115,60 @@ async def test_followed_lines_say_what_was_asked(
     assert lines[1].index("hgr_") == lines[2].index("hgr_") == lines[0].index("hgr_")
 
 
+async def test_a_request_without_a_model_shows_its_path_and_every_id_fits(
+    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+) -> None:
+    """The id is what one copies: a narrow terminal keeps it and gives up numbers; a wide one shows all."""
+    await headgate.add("work", "--base-url", provider.url)
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+        answer = await client.get("/v1/models")
+    request_id = answer.headers["x-headgate-request-id"]
+    await until(lambda: is_recorded(gateway, request_id), what="the record")
+    wide = (await headgate("requests", COLUMNS="200")).out.splitlines()
+    assert wide[0].split() == ["time", "account", "model", "status", "id", "error", "duration", "in", "out"]
+    assert wide[2].split()[1:5] == ["work", "/v1/models", "200", request_id]
+    narrow = (await headgate("requests", COLUMNS="70")).out
+    assert request_id in narrow.split()
+    assert max(map(len, narrow.splitlines())) <= 70
+
+
+async def test_what_still_runs_is_said_below(
+    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+) -> None:
+    """It is in no list yet; programs ask /status."""
+    provider.script("*", rules=[{"fault": "hang", "stage": "mid_body", "event": 2}])
+    await headgate.add("work", "--base-url", provider.url)
+    async with (
+        httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client,
+        client.stream("POST", "/v1/messages", json={**BODY, "stream": True}) as answer,
+    ):
+        pieces = answer.aiter_raw()  # held: a forgotten iterator closes the answer
+        assert await anext(pieces)
+        listed = await headgate("requests")
+        assert listed.out == "No requests yet\n1 request running now; each is listed once it has ended\n"
+        assert "running" not in (await headgate("requests", "--json")).out
+        assert "1 request in flight, 1 stream among them" in (await headgate("status")).out
+
+
+async def test_an_account_is_found_under_its_old_name(
+    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+) -> None:
+    """Its history stays with it, whichever of its names is asked for; a name that is none has near ones."""
+    await headgate.add("old", "--base-url", provider.url)
+    before = await send(gateway)
+    await until(lambda: is_recorded(gateway, before), what="the first record")
+    assert (await headgate("account", "rename", "old", "new")).code == 0
+    after = await send(gateway)
+    await until(lambda: is_recorded(gateway, after), what="the second record")
+    for name in ("old", "new"):
+        listed = await headgate("requests", "--account", name, "--json")
+        assert ([one["id"] for one in listed.json()["requests"]], listed.err) == ([after, before], "")
+        used = await headgate("usage", "--account", name, "--json")
+        assert used.json()["total"]["requests"] == 2
+    unknown = await headgate("usage", "--account", "nex")
+    assert unknown.err == "warning: There is no account named nex; did you mean new?\n"
+
+
 async def test_a_name_that_no_account_has_is_said(headgate: Command, gateway: ChildGateway) -> None:
     """With those that are near; it is no error, for a history outlives its account."""
     await headgate.add("work")

@@ -43,12 +43,32 @@ async def test_status_says_who_cannot_serve_and_what_mends_it(
         assert (await headgate("account", "test", name)).code == 1
     shown = (await headgate("status", COLUMNS="80")).out
     assert "is degraded" in shown
-    assert "2 of 3 accounts wait for their owner: 2 needs_reauth" in " ".join(shown.split())
+    assert "2 of 3 accounts wait for the owner: 2 needs_reauth (refused, refused-too)" in " ".join(
+        shown.split()
+    )
     assert "1 of 4 accounts can serve now:" in shown
     assert "  refused: needs re-auth: 401 authentication_error invalid x-api-key" in shown
     assert "    headgate account reauth refused gives it a new key." in shown
     assert "    headgate account resume paused ends it." in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+async def test_one_account_that_waits_for_its_owner_is_named(
+    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+) -> None:
+    """The rest serves: that is not ok without a word, nor is it degraded. A stranger hears no name."""
+    for name in ("refused", "spare", "third"):
+        await headgate.add(name, "--base-url", provider.url)
+    provider.script("sk-ant-sim-refused", rules=[{"fault": "status", "status": 401}])
+    assert (await headgate("account", "test", "refused")).code == 1
+    shown = (await headgate("status", COLUMNS="120", NO_COLOR="1")).out
+    assert "is up, but not all is well, on" in shown
+    assert "1 of 3 accounts waits for the owner: 1 needs_reauth (refused)" in shown
+    assert "0 requests in flight, 0 streams among them" in shown
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
+        said = (await stranger.get("/health", headers={"via": "1.1 proxy"})).text
+    assert "waits for the owner: 1 needs_reauth" in said
+    assert "refused" not in said
 
 
 def test_a_gateway_that_finishes_a_stream_is_stopping(tmp_path: Path, provider: SimulatedProvider) -> None:

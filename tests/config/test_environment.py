@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -81,9 +82,9 @@ def test_names_that_are_no_settings_are_no_surprise() -> None:
 
 def test_the_settings_file_may_be_named_by_an_alias() -> None:
     """Headgate's own name first."""
-    assert environment.config_path({"CCPROXY_CONFIG_PATH": "b"}) == "b"
-    assert environment.config_path({"HEADGATE_CONFIG": "a", "CONFIG_PATH": "b"}) == "a"
-    assert environment.config_path({}) is None
+    assert environment.config_file({"CCPROXY_CONFIG_PATH": "/b"}) == Path("/b")
+    assert environment.config_file({"HEADGATE_CONFIG": "/a", "CONFIG_PATH": "/b"}) == Path("/a")
+    assert environment.config_file({}) is None
 
 
 def test_every_alias_leads_to_a_setting_that_exists() -> None:

@@ -24,8 +24,14 @@ def test_a_secret_is_read_from_the_file_that_it_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "No such file"), (b"", "is empty"), (b"\xff\xfe", "not UTF-8")],
-    ids=["missing", "empty", "binary"],
+    [
+        (None, "No such file"),
+        (b"", "is empty"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"a\0b", "holds a NUL"),
+        (b"x" * 65_537, "larger than 64 KiB"),
+    ],
+    ids=["missing", "empty", "binary", "NUL", "large"],
 )
 def test_a_secret_file_of_no_use_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
     """The complaint names the path, so that it can be mended."""
@@ -88,3 +94,11 @@ def test_lists_come_as_json_or_split_by_comma() -> None:
     for text in ("a, b,", '["a", "b"]'):
         assert Many.model_validate({"items": text}).items == ("a", "b")
     assert Many.model_validate({"items": None}).items == ()
+
+
+@pytest.mark.parametrize("tail", ["a b", "\r\nX: y", "\ta", "\N{LATIN SMALL LETTER A WITH DIAERESIS}"])
+def test_an_address_that_would_break_a_request_line_is_refused(tail: str) -> None:
+    """A path goes into it as it stands."""
+    with pytest.raises(ValidationError, match=r"white space|ASCII"):
+        Sample.model_validate({"url": f"https://example.com/{tail}/x"})
+    assert Sample.model_validate({"url": " https://example.com/a%20b\n"}).url == "https://example.com/a%20b"

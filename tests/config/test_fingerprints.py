@@ -20,3 +20,9 @@ def test_a_file_that_comes_changes_moves_or_goes_is_another(tmp_path: Path) -> N
         seen.append(fingerprints.of([path]))
     assert all(one != other for one, other in pairwise(seen))
     assert seen[0] == seen[-1]
+
+
+def test_a_name_that_no_file_can_have_is_no_reason_to_fail() -> None:
+    """Settings may say anything before they are looked at."""
+    path = Path("a\0b")
+    assert fingerprints.of([path]) == fingerprints.of([path])

@@ -1,10 +1,13 @@
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
+import pytest
 
 from headgate.config import places
 from headgate.config.places import CONTROL_SOCKET, short_path
+from headgate.errors import SettingsError
 
 
 def test_the_platform_says_where_settings_and_data_are() -> None:
@@ -37,3 +40,21 @@ def test_a_short_path_is_used_as_it_is() -> None:
     """No detour where none is needed."""
     with short_path(Path("/run/headgate.sock")) as address:
         assert address == "/run/headgate.sock"
+
+
+def test_a_home_that_nobody_has_is_no_reason_to_fail() -> None:
+    """A shell leaves such a word as it is."""
+    assert places.path_of("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
+    assert places.path_of("~/x") == Path.home() / "x"
+
+
+@pytest.mark.parametrize(
+    ("variable", "path_in"),
+    [("HEADGATE_CONFIG", places.config_file), ("HEADGATE_DATA_DIR", places.data_folder)],
+)
+def test_a_path_in_bytes_that_are_no_text_is_refused(
+    variable: str, path_in: Callable[[dict[str, str]], Path]
+) -> None:
+    """It could be told to nobody: not in an answer, not in a message."""
+    with pytest.raises(SettingsError, match=variable):
+        path_in({variable: "/tmp/\udcff"})

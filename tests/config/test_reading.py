@@ -23,7 +23,9 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     listening = socket.socket(socket.AF_UNIX)
     with listening:
         listening.bind(str(tmp_path / "socket"))
-        named = {"pipe": tmp_path / "pipe", "socket": tmp_path / "socket", "folder": tmp_path}
+        named = {"pipe": tmp_path / "pipe", "socket": tmp_path / "socket"}
         for kind, path in {**named, "device": Path("/dev/zero")}.items():
             with pytest.raises(OSError, match=f"is a {kind}, not a file"):
                 read_bytes(path, 1024)
+    with pytest.raises(IsADirectoryError):
+        read_bytes(tmp_path, 1024)

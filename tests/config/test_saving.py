@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headgate.config.loading import load_settings
-from headgate.config.saving import save_settings, write_default_file, written
+from headgate.config.saving import Before, save_settings, write_default_file, written
 
 
 def test_the_first_start_s_file_shows_every_default_and_sets_none(tmp_path: Path) -> None:
@@ -123,3 +123,15 @@ def test_a_list_that_grows_keeps_the_comments_in_it(tmp_path: Path) -> None:
     assert "laptop" not in path.read_text()
     assert written(path, "access.nothing") is None
     assert written(tmp_path / "missing.yaml", "access.api_keys") is None
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xef\xbb\xbfretry:\r\n  attempts: 2\r\n"])
+def test_a_file_can_be_put_back_as_it_was(tmp_path: Path, content: bytes | None) -> None:
+    """To the byte; where there was none there is none again."""
+    path = tmp_path / "config.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    before = Before(path)
+    assert save_settings(path, {"retry.attempts": 7})
+    before.put_back()
+    assert (path.read_bytes() if path.exists() else None) == content

@@ -1,9 +1,13 @@
+from collections.abc import Iterator
 from pathlib import Path
 
+import annotated_types
 import pytest
 from argon2 import PasswordHasher, Type
 from pydantic import ValidationError
 
+from headgate.config import table
+from headgate.config.fields import Section
 from headgate.config.settings import PROVIDERS, STRATEGIES, Settings
 from headgate.providers.anthropic import AnthropicProvider
 
@@ -122,3 +126,57 @@ def test_an_admin_key_that_is_half_a_hash_is_refused(tmp_path: Path, key: str) -
             Settings.model_validate({"admin": {"key": given}})
         assert key not in str(caught.value) or key == "$argon2"
     assert Settings.model_validate({"admin": {"key": HASH}}).admin.key is not None
+
+
+def every_section(section: type[Section] = Settings) -> Iterator[type[Section]]:
+    yield section
+    for field in section.model_fields.values():
+        inner, _ = table.section_within(field.annotation)
+        if inner is not None and issubclass(inner, Section):
+            yield from every_section(inner)
+
+
+NUMBERS = [
+    pytest.param(section, name, id=f"{section.__name__}.{name}")
+    for section in every_section()
+    for name, field in section.model_fields.items()
+    if {int, float} & set(table.types_within(field.annotation))
+]
+
+
+@pytest.mark.parametrize(("section", "name"), NUMBERS)
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("inf"), float("nan"), "9" * 400])
+def test_every_number_ends_somewhere(section: type[Section], name: str, value: object) -> None:
+    """What no clock, socket or float can take must never be in force: each has a least and a most."""
+    limits = section.model_fields[name].metadata
+    assert any(isinstance(limit, annotated_types.Ge) for limit in limits)
+    most = [limit.le for limit in limits if isinstance(limit, annotated_types.Le)]
+    assert most and isinstance(most[0], int) and most[0] <= 1 << 40
+    with pytest.raises(ValidationError) as caught:
+        section.model_validate({name: value})
+    assert (name,) in [error["loc"] for error in caught.value.errors()]
+
+
+def test_the_walk_of_numbers_finds_them() -> None:
+    """Down to sections in lists and maps."""
+    names = {param.id for param in NUMBERS}
+    assert len(names) > 30
+    assert {"ServerSettings.head_timeout_ms", "AccountSettings.priority", "OAuthTokens.expires_at"} <= names
+
+
+@pytest.mark.parametrize("broken", ["a\0b", "a\ud800b"])
+def test_text_that_nothing_can_hold_is_refused_with_its_place(broken: str) -> None:
+    """Wherever text may stand: in a value, a list, the name of a map's entry, a list in a map."""
+    cases: dict[str, dict[str, object]] = {
+        "log.file": {"log": {"file": broken}},
+        "server.host": {"server": {"host": broken}},
+        "admin.key": {"admin": {"key": f"file:{broken}"}},
+        "access.api_keys": {"access": {"api_keys": ["good-one", broken]}},
+        "models.fallbacks": {"models": {"fallbacks": {"a": [broken]}}},
+        "accounts.0.domain": {"accounts": [{"name": "a", "api_key": "k", "domain": broken}]},
+        "providers": {"providers": {broken: {}}},
+    }
+    for place, values in cases.items():
+        with pytest.raises(ValidationError, match="must hold no NUL") as caught:
+            Settings.model_validate(values)
+        assert place in [".".join(map(str, error["loc"])) for error in caught.value.errors()]

@@ -267,3 +267,48 @@ async def _is_refused(provider: SimulatedProvider, gateway: Gateway, wire: bytes
     assert (await fetch(gateway.url, REQUEST)).status == 200
     assert CLIENT_KEY.encode() not in answer.body
     return answer.body
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(b"POST /v1/messages RTSP/1.0", id="RTSP/1.0"),
+        pytest.param(b"GET /v1/models RTSP/1.0", id="RTSP/1.0, GET"),
+        pytest.param(b"POST /v1/messages RTSP/1.1", id="RTSP/1.1"),
+        pytest.param(b"GET /v1/models RTSP/1.0\r\nx-a: /v1/models HTTP/1.0", id="with HTTP in another line"),
+    ],
+)
+async def test_other_protocols_first_lines(
+    provider: SimulatedProvider, gateway: Gateway, line: bytes
+) -> None:
+    """A first line of RTSP, which parsers take for HTTP → 400, closed"""
+    await _is_refused(provider, gateway, line + b"\r\nhost: a\r\n" + KEY_LINE + b"\r\n" + SMUGGLED)
+
+
+@pytest.mark.parametrize("method", [b"SOURCE", b"PURGE", b"PROPFIND", b"LINK", b"TRACE", b"M-SEARCH"])
+async def test_methods_of_no_api(provider: SimulatedProvider, gateway: Gateway, method: bytes) -> None:
+    """A method that no provider's API has → 400 or 405, never relayed"""
+    async with connect(gateway.url) as connection:
+        connection.send(method + b" /v1/messages HTTP/1.1\r\nhost: localhost\r\n" + KEY_LINE + b"\r\n")
+        assert (await connection.answer()).status in (400, 405)
+    assert provider.books()["count"] == 0
+
+
+@pytest.mark.parametrize("cut", [0, 10, 24, 27, 30, 33])
+async def test_http_1_0_is_still_served(provider: SimulatedProvider, gateway: Gateway, cut: int) -> None:
+    """A plain HTTP/1.0 request, in one piece or cut anywhere → served as ever"""
+    wire = REQUEST.replace(b"HTTP/1.1", b"HTTP/1.0")
+    async with connect(gateway.url) as connection:
+        connection.send(wire[:cut])
+        await asyncio.sleep(0.05 if cut else 0)
+        connection.send(wire[cut:])
+        assert (await connection.answer()).status == 200
+
+
+async def test_rtsp_in_pieces(provider: SimulatedProvider, gateway: Gateway) -> None:
+    """The same, cut within its first line → 400 as well"""
+    async with connect(gateway.url) as connection:
+        connection.send(b"POST /v1/messages RT")
+        await asyncio.sleep(0.05)
+        connection.send(b"SP/1.0\r\nhost: a\r\n" + KEY_LINE + b"\r\n")
+        assert (await connection.answer()).status == 400

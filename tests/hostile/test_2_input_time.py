@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -218,6 +219,68 @@ async def test_buffers_are_one_budget(provider: SimulatedProvider, tmp_path: Pat
         assert grown < 40_000_000
         assert (await fetch(gateway.url, request(body=ask("x" * 1_500_000)))).status == 200
     assert provider.books()["count"] == 2
+
+
+def _is_sent(connection: Connection) -> bool:
+    return connection.transport.get_write_buffer_size() == 0
+
+
+@pytest.mark.parametrize(
+    ("start", "crumb", "size"),
+    [
+        pytest.param(b"POST /v1/messages", 64, 5_000_000, id="kept whole"),
+        pytest.param(b"POST /v1/files", 64, 200_000, id="an upload"),
+        pytest.param(b"POST /v1/messages", 2, 6_000, id="kept whole, two bytes each"),
+    ],
+)
+async def test_bodies_in_small_chunks(
+    provider: SimulatedProvider, tmp_path: Path, start: bytes, crumb: int, size: int
+) -> None:
+    """Bodies in chunks of 64 bytes → memory grows by what they hold, not by many times that"""
+    crumbs = b"%x\r\n%b\r\n" % (crumb, b"[" * crumb) * (size // crumb)
+    async with Gateway(tmp_path, provider=provider.url) as gateway:
+        assert (await fetch(gateway.url, REQUEST)).status == 200
+        process = psutil.Process(gateway.pid)
+        before = process.memory_info().rss
+        async with AsyncExitStack() as crowd:
+            many = [await crowd.enter_async_context(connect(gateway.url)) for _ in range(4)]
+            for connection in many:
+                connection.send(head(b"transfer-encoding: chunked\r\n", start) + crumbs)
+                await until(partial(_is_sent, connection), what="all of it sent")
+            assert (await fetch(gateway.url, REQUEST)).status == 200
+            grown = process.memory_info().rss - before
+            assert not any(connection.received for connection in many)
+    assert grown < 2 * 4 * size + 10_000_000
+
+
+@pytest.mark.parametrize("start", [b"POST /v1/messages", b"POST /v1/files", b"POST /api/accounts"])
+async def test_bodies_in_crumbs(provider: SimulatedProvider, gateway: Gateway, start: bytes) -> None:
+    """Chunks of one byte without end → 400 and the end after some thousand; others are served meanwhile"""
+    async with AsyncExitStack() as crowd:
+        many = [await crowd.enter_async_context(connect(gateway.url)) for _ in range(5)]
+        for connection in many:
+            connection.send(head(b"transfer-encoding: chunked\r\n", start) + b"1\r\n[\r\n" * 300_000)
+        assert (await fetch(gateway.url, REQUEST)).status == 200
+        for connection in many:
+            await asyncio.wait_for(connection.is_closed.wait(), 20)
+    assert (await fetch(gateway.url, REQUEST)).status == 200
+
+
+async def test_heads_of_crumbs(provider: SimulatedProvider, tmp_path: Path) -> None:
+    """Heads of thousands of tiny lines that never end → memory stays bounded"""
+    async with Gateway(tmp_path, provider=provider.url) as gateway:
+        assert (await fetch(gateway.url, REQUEST)).status == 200
+        process = psutil.Process(gateway.pid)
+        before = process.memory_info().rss
+        async with AsyncExitStack() as crowd:
+            many = [await crowd.enter_async_context(connect(gateway.url)) for _ in range(50)]
+            for number, connection in enumerate(many):
+                lines = b"".join(b"%x:%x\r\n" % (n, number) for n in range(7000))
+                connection.send(b"POST /v1/messages HTTP/1.1\r\nhost: a\r\n" + lines)
+                await until(partial(_is_sent, connection), what="all of it sent")
+            assert (await fetch(gateway.url, REQUEST)).status == 200
+            grown = process.memory_info().rss - before
+    assert grown < 20_000_000
 
 
 async def test_large_bodies_to_the_owner(gateway: Gateway) -> None:

@@ -1,10 +1,14 @@
 """Strangers: callers without a key, web pages, and bodies that cannot be read."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from argon2 import PasswordHasher
 
+from headgate.tasks import TaskGroup
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway
 from tests.hostile.asking import REQUEST, closes, code_of
@@ -53,6 +57,27 @@ async def test_the_owners_routes_are_refused_by_their_head(
         answer = await connection.answer()
         assert (answer.status, answer.json()["code"]) == (401, "admin_key_required")
         assert b"100 Continue" not in connection.received
+
+
+async def test_guesses_at_the_admin_key(tmp_path: Path) -> None:
+    """Sixty guesses at a hashed admin key → 401 or 429 each; the owner is answered before them"""
+    old, new = PasswordHasher().hash("old"), PasswordHasher().hash("new")
+    with Gateway(tmp_path, accounts=(), settings={"admin": {"key": old}}) as gateway:
+        async with httpx.AsyncClient(base_url=gateway.url, trust_env=False, timeout=60) as client:
+
+            async def status(key: str) -> int:
+                return (await client.get("/status", headers={"x-dashboard-key": key})).status_code
+
+            assert await status("old") == 200
+            tasks = TaskGroup()
+            guesses = [tasks.spawn(status(f"guess {one}"), name="guess") for one in range(60)]
+            await asyncio.wait(guesses, return_when=asyncio.FIRST_COMPLETED)
+            assert await status("old") == 200
+            assert not all(one.done() for one in guesses)
+            changed = await asyncio.to_thread(gateway.command, "config", "set", "admin.key", new)
+            assert changed.returncode == 0, changed.stderr
+            assert (await status("old"), await status("new")) == (401, 200)
+            assert set(await asyncio.gather(*guesses)) == {401, 429}
 
 
 async def test_floods_of_wrong_keys(provider: SimulatedProvider, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ connection: in step it is answered, out of step it is swallowed and the connecti
 import asyncio
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import psutil
@@ -164,7 +165,8 @@ async def _send(gateway: Gateway, wire: Wire) -> bytes:
         else:
             transport.write(_END)
             if wire.end == "eof" and not transport.is_closing():
-                transport.write_eof()
+                with suppress(OSError):  # the gateway may have ended it by now
+                    transport.write_eof()
         await asyncio.wait_for(raw.is_closed.wait(), 15)
         return bytes(raw.received)
     finally:

@@ -38,6 +38,6 @@ def test_every_change_of_the_owner_is_a_line(tmp_path: Path) -> None:
         "Account second has a new secret",
         "Account second removed",
         "History cleared: 0 requests deleted",
-        "Counters of 1 accounts begin anew",
+        "Counters of 1 account begin anew",
     ]
     assert KEY not in gateway.log_text()

@@ -5,6 +5,8 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from headgate.errors import BuffersFull, RequestTooLarge
@@ -24,6 +26,18 @@ async def flow() -> AsyncIterator[FlowControl]:
 
 async def _read(stream: BodyStream) -> bytes:
     return b"".join([piece async for piece in stream.framed()])
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 1023, 1024, 1025, 70_000]), max_size=40))
+def test_pieces_of_any_size_come_out_as_they_went_in(sizes: list[int]) -> None:
+    """Small ones are gathered, large ones are not copied before the end."""
+    body = BodyBuffer(BufferBudget(10_000_000), 10_000_000)
+    pieces = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
+    for piece in pieces:
+        body.feed(piece)
+    assert body.whole() == b"".join(pieces)
+    assert type(body.whole()) is bytes
+    body.release()
 
 
 # ---- kept ----------------------------------------------------------------------------------------

@@ -15,6 +15,9 @@ from headgate.wire.headers import Headers
 CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key"})
 """Where clients of the three dialects put a key; none of them ever travels upstream as sent."""
 
+OWNER_KEY_HEADERS = frozenset({b"x-dashboard-key", b"x-management-key"})
+"""Where the owner puts the admin key; who sends it on a client's route gives it to nobody."""
+
 OwnCredentials = Literal["never", "fallback", "allow"]
 
 _PROVIDER_KEY_START = b"sk-ant-"

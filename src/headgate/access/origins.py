@@ -6,6 +6,7 @@ there (DNS rebinding). Where no key is asked for, these are kept out; programs s
 
 import ipaddress
 import socket
+from collections.abc import Iterable
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -13,7 +14,9 @@ from headgate.errors import ForbiddenOrigin
 from headgate.wire.headers import Headers, find
 
 _MEND = "Let programs send a client key: its owner lists one under `access.api_keys`."
-_FOREIGN = frozenset({b"cross-site", b"same-site"})
+_OWN_SITES = frozenset({b"same-origin", b"none"})
+"""What a browser says of a page of ours, and of what was typed. `same-site` is not among it: every other port
+of this machine is that."""
 
 
 def refuse_foreign_pages(headers: Headers) -> None:
@@ -28,12 +31,24 @@ def refuse_foreign_pages(headers: Headers) -> None:
             f"No client key is needed here, so that only names of this machine are answered, not {shown!r}.",
             hint=f"Use its address or localhost. {_MEND}",
         )
-    origin = find(headers, b"origin")
-    is_foreign = origin is not None and host_of(origin.decode("latin-1")) != shown.lower()
-    if is_foreign or find(headers, b"sec-fetch-site") in _FOREIGN:
+    if foreign_page(headers, shown) is not None:
         raise ForbiddenOrigin(
             "No client key is needed here, so that web pages of other origins are not answered.", hint=_MEND
         )
+
+
+def foreign_page(headers: Iterable[tuple[bytes, bytes]], host: str) -> str | None:
+    """What tells that a page of another origin than `host` sent this; None: nothing does.
+
+    Names in lower case. A line that is there twice counts twice: one that is foreign is enough.
+    """
+    for name, value in headers:
+        if name == b"origin":
+            if host_of(value.decode("latin-1")) != host.lower():
+                return f"Origin: {value.decode('latin-1')}"
+        elif name == b"sec-fetch-site" and value.strip().lower() not in _OWN_SITES:
+            return f"Sec-Fetch-Site: {value.decode('latin-1')}"
+    return None
 
 
 def is_name_of_ours(name: str) -> bool:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from headgate.config.fields import ACCOUNT_NAME_PATTERN
+from headgate.config.fields import ACCOUNT_NAME_PATTERN, refuse_odd_address
 from headgate.config.proxies import read_proxy
 from headgate.pool.accounts import Credential, Kind
 
@@ -43,6 +43,8 @@ def _check_key(value: SecretStr) -> SecretStr:
 
 
 def _check_base_url(value: str) -> str:
+    value = value.strip()
+    refuse_odd_address(value)
     parts = urlsplit(value)
     _ = parts.port  # raises ValueError for a port that is none
     if "@" in parts.netloc:

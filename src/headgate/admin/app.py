@@ -30,6 +30,7 @@ from headgate.admin import (
 from headgate.admin.doors import Doors
 from headgate.admin.outside import Outside
 from headgate.admin.owner import Owner
+from headgate.admin.texts import WholeTexts
 from headgate.errors import HeadgateError
 
 ROUTERS = (
@@ -67,9 +68,10 @@ def build_app(*, owner: Owner) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     problems.install(app, ROUTES, wrong_path=lambda path: _wrong_name(owner, path))
+    app.add_middleware(WholeTexts)
     app.add_middleware(Doors, admin_key=lambda: _admin_key(owner))
     # The last one added comes first. FastAPI itself adds the route of the document.
-    app.add_middleware(Outside, routes=[*ROUTES, *app.routes])
+    app.add_middleware(Outside, routes=[*ROUTES, *app.routes], clock=owner.clock)
     _document_problems(app)
     return app
 

@@ -7,7 +7,8 @@ other. What is wrong leaves everything as it was, and is remembered until it is 
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from headgate.config.fingerprints import Fingerprint
 from headgate.config.loading import Examined, Loaded
 from headgate.config.merging import Source
 from headgate.config.settings import Settings
-from headgate.errors import HeadgateError, SettingsError
+from headgate.errors import HeadgateError, SettingsError, SettingsNotApplied
 
 _PLACE = re.compile(r"line \d+, column \d+")
 
@@ -36,13 +37,13 @@ class Swap:
 
 
 class Configuration:
-    """`apply` makes settings the gateway's own. It raises HeadgateError before it has changed anything."""
+    """`apply` makes settings the gateway's own, or raises and leaves everything as it was."""
 
     def __init__(self, loaded: Loaded, *, apply: Callable[[Settings], Awaitable[None]]) -> None:
         self.loaded = loaded
         """With the values in force: what waits for a restart is in `waiting`."""
         self.waiting: Mapping[str, Any] = {}
-        self.failure: SettingsError | None = None
+        self.failure: SettingsError | SettingsNotApplied | None = None
         """Why the newest settings are not in force."""
         self.failure_place = ""
         """Where they are wrong, in words that anybody may read."""
@@ -67,22 +68,41 @@ class Configuration:
         """Raises SettingsError, or what kept the new settings from being applied; the old ones stay then."""
         async with self._one_at_a_time:
             try:
-                return await self._reload()
+                with _naming_faults("the settings"):
+                    return await self._reload()
             except HeadgateError as error:
                 self._remember(error)
                 raise
 
     async def change(self, changes: Mapping[str, Any]) -> tuple[Changed, Swap]:
-        """Write settings into the file and take them over. Raises SettingsError; nothing is changed then."""
+        """Write settings into the file and take them over. Raises what `reload` raises; nothing is changed
+        then, nor is the file."""
         async with self._one_at_a_time:
-            self._refuse_a_loss(await asyncio.to_thread(self.loaded.origin.examine))
-            changed = await asyncio.to_thread(changing.change, self.loaded.origin, self.loaded.path, changes)
-            kept_here = set(changed.loaded.origin.overrides)
-            unsaved = {*self.unsaved, *(() if changed.is_saved else changes)}
-            if changed.is_saved:
-                unsaved -= set(changes)
-            self.unsaved = tuple(path for path in unsaved if path in kept_here)
-            return changed, await self._swap(changed.loaded)
+            try:
+                with _naming_faults(", ".join(changes)):
+                    return await self._change(changes)
+            except SettingsNotApplied as error:
+                self._remember(error)
+                raise
+
+    async def _change(self, changes: Mapping[str, Any]) -> tuple[Changed, Swap]:
+        path = self.loaded.path
+        was_known = self.watched.get(path) == fingerprints.of([path])[path]
+        self._refuse_a_loss(await asyncio.to_thread(self.loaded.origin.examine))
+        changed = await asyncio.to_thread(changing.change, self.loaded.origin, path, changes)
+        try:
+            swap = await self._swap(changed.loaded)
+        except BaseException:
+            changed.put_back()
+            if was_known:  # what we wrote ourselves is no reason to look at the file once more
+                self.watched = {**self.watched, **fingerprints.of([path])}
+            raise
+        kept_here = set(changed.loaded.origin.overrides)
+        unsaved = {*self.unsaved, *(() if changed.is_saved else changes)}
+        if changed.is_saved:
+            unsaved -= set(changes)
+        self.unsaved = tuple(path for path in unsaved if path in kept_here)
+        return changed, swap
 
     async def _reload(self) -> Swap:
         self._place = ""
@@ -111,7 +131,8 @@ class Configuration:
         settings, waiting = restart.kept(loaded.settings, before.settings)
         changed = _differences(before.settings, settings)
         if changed:
-            await self._apply(settings)
+            with _naming_faults(", ".join(changed)):
+                await self._apply(settings)
         new_waiting = {path: table.value_at(loaded.settings, path) for path in waiting}
         told = _told(changed, before.settings, settings)
         self._tell(told, new_waiting, [one for one in loaded.warnings if one not in before.warnings])
@@ -137,7 +158,25 @@ class Configuration:
         self.failure_place = self._place or (found[0] if found else "")
         if self.failure is None or self.failure.message != error.message:
             _log.error("Settings not reloaded, the old ones stay in force: %s", error.message)
-        self.failure = SettingsError(error.message, hint=error.hint)
+        if isinstance(error, SettingsNotApplied):
+            self.failure = error
+        else:
+            self.failure = SettingsError(error.message, hint=error.hint)
+
+
+@contextmanager
+def _naming_faults(names: str) -> Iterator[None]:
+    """What nobody has thought of: it must neither look like a 500 of the route nor end the watch of files."""
+    try:
+        yield
+    except HeadgateError:
+        raise
+    except Exception as error:  # any part of the gateway may have failed
+        _log.exception("Settings could not be applied: %s", names)
+        raise SettingsNotApplied(
+            f"The gateway could not take over {names} ({type(error).__name__}).",
+            hint="Nothing was changed. The log has the stack trace; give the setting another value.",
+        ) from error
 
 
 def _differences(one: Settings, other: Settings) -> tuple[str, ...]:

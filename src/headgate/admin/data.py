@@ -45,6 +45,9 @@ class WhatToClear(BaseModel):
     before: int | None = Field(
         default=None, ge=0, le=10**15, description="Unix milliseconds; null: all that has happened until now."
     )
+    deleted_before: int = Field(
+        default=0, ge=0, le=2**53, description="By earlier calls of the same clearing: for the log alone."
+    )
 
 
 class Cleared(BaseModel):
@@ -83,8 +86,10 @@ async def clear_history(owner: ItsOwner, wanted: WhatToClear) -> Cleared:
     before = wanted.before if wanted.before is not None else round(owner.clock.now() * 1000)
     settled = await owner.settle()
     deleted = await clear_before(owner.database, before, most=MOST_AT_ONCE)
-    _log.info("History cleared: %d requests deleted", deleted)
-    return Cleared(deleted=deleted, before=before, complete=deleted < MOST_AT_ONCE, settled=settled)
+    is_complete = deleted < MOST_AT_ONCE
+    if is_complete:
+        _log.info("History cleared: %d requests deleted", wanted.deleted_before + deleted)
+    return Cleared(deleted=deleted, before=before, complete=is_complete, settled=settled)
 
 
 @router.post("/api/stats/reset", operation_id="reset_stats")
@@ -94,5 +99,5 @@ async def reset_stats(owner: ItsOwner) -> Reset:
     async with owner.changing:
         accounts = await CounterStore(owner.database).reset()
         owner.pool.reset_counts()
-        _log.info("Counters of %d accounts begin anew", accounts)
+        _log.info("Counters of %d %s begin anew", accounts, "account" if accounts == 1 else "accounts")
     return Reset(accounts=accounts)

@@ -7,20 +7,19 @@ A request is the owner's when it
 """
 
 import asyncio
-import hashlib
-import hmac
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from headgate.access.origins import host_name, host_of, is_loopback
+from headgate.access.origins import foreign_page, host_name, is_loopback
+from headgate.admin.key_lock import RETRY_AFTER_SECONDS, KeyLock, offered_key
 from headgate.admin.problems import from_error, problem
-from headgate.errors import AdminKeyRequired, GatewayFault
+from headgate.errors import AdminKeyRequired, ClientLeft, GatewayFault, TooManyGuesses
+from headgate.tasks import TaskGroup
 
 OPEN_PATHS = frozenset({"/health", "/healthz", "/ready", "/oauth/callback"})
 
@@ -28,7 +27,13 @@ IS_OWNER = "headgate.owner"
 """In the scope of every request behind the door; open paths tell the owner more than others."""
 
 # A proxy on this machine makes every caller look local: then only the key tells who calls.
-FORWARDING_HEADERS = ("x-forwarded-for", "x-real-ip", "forwarded", "via")
+FORWARDING_HEADERS = (
+    *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "via"),
+    *("cf-connecting-ip", "true-client-ip", "x-client-ip"),
+)
+
+_MOST_KEPT_BYTES = 65_536
+"""Of a body, while its request waits at the door."""
 
 _log = logging.getLogger("headgate.server")
 
@@ -51,33 +56,48 @@ class Doors:
     def __init__(self, app: ASGIApp, *, admin_key: Callable[[], str | None]) -> None:
         self._app = app
         self._admin_key = admin_key
-        self._lock = KeyLock()
+        self.key_lock = KeyLock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        heard = _Heard(receive)
         try:
-            await self._admit(scope)
-        except AdminKeyRequired as refusal:
+            await self._admit(scope, heard)
+        except ClientLeft:
+            return
+        except (AdminKeyRequired, TooManyGuesses) as refusal:
             if scope["path"] in OPEN_PATHS:
-                await self._guarded({**scope, IS_OWNER: False}, receive, send)
+                await self._guarded({**scope, IS_OWNER: False}, heard.receive, send)
                 return
             answer = from_error(refusal)
-            answer.headers["www-authenticate"] = 'Bearer realm="headgate"'
-            await answer(scope, receive, send)
+            if isinstance(refusal, TooManyGuesses):
+                answer.headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+            else:
+                answer.headers["www-authenticate"] = 'Bearer realm="headgate"'
+            await answer(scope, heard.receive, send)
             return
-        await self._guarded({**scope, IS_OWNER: True}, receive, send)
+        await self._guarded({**scope, IS_OWNER: True}, heard.receive, send)
 
-    async def _admit(self, scope: Scope) -> None:
-        """Raises AdminKeyRequired for everybody but the owner."""
+    async def _admit(self, scope: Scope, heard: "_Heard") -> None:
+        """Raises AdminKeyRequired for everybody but the owner, TooManyGuesses and ClientLeft."""
         if scope.get("headgate.local_owner") is True:
             return
         headers = Headers(scope=scope)
-        key = self._admin_key()
+        offered, key = offered_key(headers), self._admin_key()
+        is_open: bool | None = None
+        while key is not None and (is_open := self.key_lock.answer(key, offered)) is None:
+            address = scope["client"][0] if scope.get("client") else ""
+            verifying = self.key_lock.verify(key, offered or "", address)
+            # Who listens to a client that waits for `100 Continue` asks for its body with that.
+            is_open = await (verifying if "expect" in headers else heard.unless_gone(verifying))
+            if key == self._admin_key():
+                break
+            key = self._admin_key()  # it was changed meanwhile: only the one in force opens
         if key is None:
             _admit_this_machine(scope, headers)
-        elif not await self._lock.opens(key, offered_keys(headers)):
+        elif not is_open:
             raise AdminKeyRequired(
                 "This route is the owner's and the request carries no valid admin key",
                 hint="Send the value of the setting admin.key as `Authorization: Bearer KEY` "
@@ -109,6 +129,52 @@ class Doors:
             await _fault_answer(fault_id)(scope, receive, send)
 
 
+class _Heard:
+    """A request's body while the request waits: what comes is kept for the app, and an end is noticed."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._kept: list[Message] = []
+
+    async def receive(self) -> Message:
+        return self._kept.pop(0) if self._kept else await self._receive()
+
+    async def unless_gone(self, work: Coroutine[Any, Any, bool]) -> bool:
+        """What `work` finds out. Raises ClientLeft, and gives the work up, when nobody waits for it."""
+        tasks = TaskGroup()
+        working = tasks.spawn(_outcome(work), name="a key at the door")
+        watching = tasks.spawn(self._is_gone(), name="a client at the door")
+        try:
+            await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done() and watching.result():
+                raise ClientLeft("The client left before its key was looked at")
+            outcome: bool | TooManyGuesses = await working
+            if isinstance(outcome, TooManyGuesses):
+                raise outcome
+            return outcome
+        finally:
+            await tasks.cancel()
+
+    async def _is_gone(self) -> bool:
+        """After the end of the connection; False where more of the body came than is kept."""
+        size = 0
+        while size < _MOST_KEPT_BYTES:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                return True
+            self._kept.append(message)
+            size += len(message.get("body", b""))
+        return False
+
+
+async def _outcome(work: Coroutine[Any, Any, bool]) -> bool | TooManyGuesses:
+    """A refusal as a value: it is no failure of the task."""
+    try:
+        return await work
+    except TooManyGuesses as refusal:
+        return refusal
+
+
 def _fault_answer(fault_id: str) -> ASGIApp:
     return problem(
         GatewayFault.status,
@@ -119,56 +185,6 @@ def _fault_answer(fault_id: str) -> ASGIApp:
     )
 
 
-# ---- the admin key -------------------------------------------------------------------------------
-
-
-def offered_keys(headers: Headers) -> list[str]:
-    """Every key the request carries, in whichever of the three headers."""
-    offered = [headers[name].strip() for name in ("x-dashboard-key", "x-management-key") if name in headers]
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        offered.append(token.strip())
-    return [key for key in offered if key]
-
-
-class KeyLock:
-    """Compares offered keys with the set one: plain, or an argon2 hash (`$argon2…`).
-
-    Verifying a hash costs about 100 ms of CPU, so the digest of the last key that opened is kept,
-    and no more than one hash is verified at a time, away from the event loop.
-    """
-
-    def __init__(self) -> None:
-        self._salt = secrets.token_bytes(16)
-        self._opened_by: bytes | None = None
-        self._one_at_a_time = asyncio.Lock()
-
-    async def opens(self, key: str, offered: list[str]) -> bool:
-        if not key.startswith("$argon2"):
-            return any(hmac.compare_digest(_sent_bytes(one), key.encode()) for one in offered)
-        for one in offered:
-            digest = hashlib.sha256(self._salt + key.encode() + b"\0" + _sent_bytes(one)).digest()
-            if self._opened_by is not None and hmac.compare_digest(digest, self._opened_by):
-                return True
-            async with self._one_at_a_time:
-                if await asyncio.to_thread(_argon2_opens, key, one):
-                    self._opened_by = digest
-                    return True
-        return False
-
-
-def _argon2_opens(hashed: str, offered: str) -> bool:
-    try:
-        return PasswordHasher().verify(hashed, _sent_bytes(offered))
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-def _sent_bytes(value: str) -> bytes:
-    """The bytes of a header value as the caller sent them: ASGI hands them out read as Latin-1."""
-    return value.encode("latin-1")
-
-
 # ---- no admin key set: this machine only ---------------------------------------------------------
 
 
@@ -176,7 +192,6 @@ def _admit_this_machine(scope: Scope, headers: Headers) -> None:
     """Raises AdminKeyRequired, saying which of the conditions failed."""
     peer = scope.get("client")
     host = headers.get("host", "")
-    origin = headers.get("origin")
     if peer is None or not is_loopback(peer[0]):
         reason = "it comes from another machine"
     elif any(name in headers for name in FORWARDING_HEADERS):
@@ -184,11 +199,18 @@ def _admit_this_machine(scope: Scope, headers: Headers) -> None:
     elif not is_loopback(host_name(host)):
         # A page of a foreign site whose name was pointed at 127.0.0.1 (DNS rebinding) shows here.
         reason = f"its Host header ({host or 'empty'}) is not a name of this machine"
-    elif origin is not None and host_of(origin) != host.lower():
-        reason = f"a page of another origin ({origin}) sent it"
+    elif not _is_visit(scope, headers) and (page := foreign_page(scope["headers"], host)) is not None:
+        reason = f"a page of another origin sent it ({page})"
     else:
         return
     raise AdminKeyRequired(
         f"No admin key is set: the owner's routes are open to this machine alone; refused because {reason}",
         hint="Set admin.key (HEADGATE_ADMIN__KEY) and send it as `Authorization: Bearer KEY`.",
     )
+
+
+def _is_visit(scope: Scope, headers: Headers) -> bool:
+    """Somebody followed a link to here: nothing is changed, and the page with the link reads nothing."""
+    modes, targets = headers.getlist("sec-fetch-mode"), headers.getlist("sec-fetch-dest")
+    is_top = modes == ["navigate"] and targets == ["document"]
+    return is_top and scope["method"] in ("GET", "HEAD") and "origin" not in headers

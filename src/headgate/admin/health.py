@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from headgate.admin.owner import AskedByOwner, ItsOwner, Owner
 from headgate.admin.problems import problem
-from headgate.errors import StorageError
+from headgate.errors import SettingsNotApplied, StorageError
 from headgate.record.state import LOW_DISK_BYTES
 
 STORAGE_TIMEOUT_SECONDS = 2.0
@@ -20,6 +20,8 @@ STATUSES = ("active", "paused", "rate_limited", "expired", "needs_reauth", "disa
 
 WAITING = ("expired", "needs_reauth", "disabled")
 """States that no time ends."""
+
+_MOST_NAMED = 5
 
 router = APIRouter(tags=["health"])
 
@@ -90,7 +92,7 @@ async def health_of(owner: Owner) -> HealthView:
     troubles = [found for found in (await storage_trouble(owner), *_record_troubles(owner)) if found]
     troubles += _source_troubles(owner, are_degrading=True)
     counts = account_counts(owner)
-    waiting = _owner_trouble(counts)
+    waiting = _owner_trouble(owner, counts)
     if not counts["active"]:
         troubles.append(_no_account_trouble(counts))
     elif waiting and _are_most_waiting(counts):
@@ -141,17 +143,21 @@ def _are_most_waiting(counts: dict[str, int]) -> bool:
     return sum(counts[status] for status in WAITING) * 2 > counts["total"] - counts["paused"]
 
 
-def _owner_trouble(counts: dict[str, int]) -> Trouble | None:
+def _owner_trouble(owner: Owner, counts: dict[str, int]) -> Trouble | None:
     """The rest still serves, but some of what the owner put in waits for the owner."""
     waiting = sum(counts[status] for status in WAITING)
     wanted = counts["total"] - counts["paused"]
     if not waiting:
         return None
     states = ", ".join(f"{counts[status]} {status}" for status in WAITING if counts[status])
+    names = [name for name, living in owner.pool.living.items() if living.status in WAITING]
+    named = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
+    said = f"{waiting} of {wanted} accounts {'waits' if waiting == 1 else 'wait'} for the owner: {states}"
     return Trouble(
         code="accounts_need_owner",
-        reason=f"{waiting} of {wanted} accounts wait for their owner: {states}",
-        hint="headgate account list shows which, headgate account show NAME why.",
+        reason=f"{said} ({named})",
+        hint="headgate account show NAME says why.",
+        said_openly=said,
     )
 
 
@@ -159,9 +165,16 @@ def settings_notices(owner: Owner) -> list[Trouble]:
     """Without values, names of files or the like: everybody may read them."""
     configuration, found = owner.configuration, []
     if configuration.failure is not None:
+        is_fault = isinstance(configuration.failure, SettingsNotApplied)
         place = f" ({configuration.failure_place})" if configuration.failure_place else ""
         found.append(
             Trouble(
+                code=SettingsNotApplied.code,
+                reason="New settings could not be applied; those from before stay in force",
+                hint="`headgate config show` names them, the log has the stack trace.",
+            )
+            if is_fault
+            else Trouble(
                 code="settings_invalid",
                 reason=f"The settings are wrong{place}; those from before stay in force",
                 hint="`headgate config check` says all that is wrong.",

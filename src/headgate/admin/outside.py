@@ -9,7 +9,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from headgate.access.allowance import Allowance
 from headgate.admin.problems import from_error
+from headgate.clock import Clock
 from headgate.dialects.anthropic import write_error
 from headgate.errors import RequestTooLarge, UnknownPath
 
@@ -30,15 +32,18 @@ _log = logging.getLogger("headgate.server")
 class Outside:
     """ASGI middleware in front of the door."""
 
-    def __init__(self, app: ASGIApp, *, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, app: ASGIApp, *, routes: Sequence[BaseRoute], clock: Clock) -> None:
         self._app = app
+        self._clock = clock
+        self._strangers = Allowance()
         self._routes = [route for route in routes if isinstance(route, Route)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif not self._is_ours(scope["path"]):
-            await _unknown_path(scope["path"])(scope, receive, send)
+            is_recorded = self._strangers.take(self._clock.monotonic())
+            await _unknown_path(scope["path"], is_recorded=is_recorded)(scope, receive, send)
         elif int(Headers(scope=scope).get("content-length", "0")) > MAX_BODY_BYTES:
             await from_error(_too_large())(scope, receive, send)
         else:
@@ -50,14 +55,15 @@ class Outside:
         return any(route.path_regex.match(path) for route in self._routes)
 
 
-def _unknown_path(path: str) -> Response:
+def _unknown_path(path: str, *, is_recorded: bool) -> Response:
     """In the dialect of the clients: it is one of them that has a wrong base URL."""
     request_id = f"hgp_{secrets.token_hex(8)}"
     error = UnknownPath(
         f"Provider cannot handle path: {path[:500]}",
         hint="Point the client at the gateway's address alone; it adds /v1/messages itself.",
     )
-    _log.info("%s", error.message, extra={"request_id": request_id})
+    if is_recorded:
+        _log.info("%s", error.message, extra={"request_id": request_id})
     return Response(
         write_error(error, request_id=request_id),
         status_code=error.status,

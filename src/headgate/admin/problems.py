@@ -46,7 +46,7 @@ DOCUMENTED_PROBLEMS: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (400, 401, 404, 405, 409, 413, 500, 503)
+    for status in (400, 401, 404, 405, 409, 413, 429, 500, 503)
 }
 
 

@@ -87,12 +87,18 @@ async def stream_requests(
 
 
 async def of_account(owner: Owner, wanted: RequestFilter) -> RequestFilter:
-    """With what an account did under its earlier names."""
-    living = owner.pool.by_name(wanted.account) if wanted.account is not None else None
-    if living is None:
+    """With what an account did under its other names; any of them names it, unless another has it now."""
+    if (name := wanted.account) is None:
         return wanted
+    living = owner.pool.by_name(name)
+    if living is None:
+        ids = await owner.requests.had_name(name)
+        found = [one for one in map(owner.pool.by_id, sorted(ids)) if one is not None]
+        if len(found) != 1 or ids != {found[0].id}:
+            return wanted  # nobody's any more, or two had it
+        living = found[0]
     names = await owner.requests.former_names(living.id, but=living.account.name)
-    return replace(wanted, account_id=living.id, former_names=names)
+    return replace(wanted, account=living.account.name, account_id=living.id, former_names=names)
 
 
 async def _events(

@@ -1,5 +1,7 @@
 """How an account is chosen: `GET` and `PUT /api/strategy`."""
 
+import logging
+
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
@@ -8,6 +10,8 @@ from headgate.config.settings import STRATEGIES, check_strategy, near_strategy
 from headgate.errors import SettingsError
 
 SETTING = "routing.strategy"
+
+_log = logging.getLogger("headgate.config")
 
 router = APIRouter(prefix="/api/strategy", tags=["strategy"])
 
@@ -41,7 +45,10 @@ async def set_strategy(owner: ItsOwner, wanted: NewStrategy) -> StrategyView:
         near = near_strategy(wanted.strategy.lower())
         mend = f"headgate strategy set {near}" if near else "headgate strategy set with one of those names"
         raise SettingsError(str(error), hint=mend) from error
+    before = owner.pool.strategy
     outcome = await owner.change_settings({SETTING: wanted.strategy})
+    if (now := owner.settings.routing.strategy) != before:
+        _log.info("Strategy: %s → %s", before, now)
     return StrategyView(
         strategy=owner.settings.routing.strategy,
         persisted=outcome.changed.is_saved,

@@ -196,7 +196,7 @@ class Gateway:
         self._owner = owner
         self._tasks.spawn(follow_files(owner), name="settings files")
         self._tasks.spawn(sources.follow(), name="files of accounts")
-        folder_warnings = _mode_warnings(self._loaded.data_folder)
+        folder_warnings = _mode_warnings(self._loaded.data_folder, stores.folder)
         file_warnings = [*folder_warnings, *stores.database.warnings, *stores.secrets.warnings]
         instance.announce(self._announce(tcp, [*file_warnings, *closed_warnings]))
         return listener, process, owner
@@ -274,11 +274,19 @@ def _what_still_runs(process: RunningProcess, seconds: float) -> str:
     running = process.in_flight
     if not running:
         return "no request is running"
-    return f"{running} running requests may end within {seconds:g} s; a second signal ends them at once"
+    requests = "1 running request" if running == 1 else f"{running} running requests"
+    return f"{requests} may end within {seconds:g} s; a second signal ends them at once"
 
 
-def _mode_warnings(folder: Path) -> list[str]:
-    """The files in it guard themselves, but whoever may write here can put others in their place."""
-    if os.name != "posix" or not (mode := stat.S_IMODE(folder.stat().st_mode)) & 0o077:
+def _mode_warnings(data_folder: Path, state_folder: Path) -> list[str]:
+    """The files in them guard themselves, but whoever may write there can put others in their place.
+
+    The folder of a database elsewhere is its owner's choice: others may look into it.
+    """
+    if os.name != "posix":
         return []
-    return [f"{folder} is open to others (mode {mode:04o}). Mend: chmod 700 {folder}"]
+    found = []
+    for folder, closed_to_others in {state_folder: 0o022, data_folder: 0o077}.items():
+        if (mode := stat.S_IMODE(folder.stat().st_mode)) & closed_to_others:
+            found.append(f"{folder} is open to others (mode {mode:04o}). Mend: chmod 700 {folder}")
+    return found

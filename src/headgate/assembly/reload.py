@@ -4,23 +4,27 @@ The parts hold what they need by reference: a request that runs ends by what it 
 """
 
 import asyncio
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 
 from headgate import log
+from headgate.access.callers import Callers
 from headgate.admin.owner import Owner
 from headgate.assembly import parts
 from headgate.assembly.stores import Stores
 from headgate.clock import Clock
 from headgate.config import fingerprints
 from headgate.config.exposure import refuse_to_stand_open
-from headgate.config.settings import Settings
-from headgate.errors import HeadgateError
+from headgate.config.settings import LogSettings, Settings
+from headgate.errors import HeadgateError, SettingsError
 from headgate.oauth.refresh import Refresher
 from headgate.oauth.registration import Registrations
+from headgate.pool.accounts import Account
 from headgate.pool.pool import Pool
 from headgate.record.journal import Journal
 from headgate.record.supervisor import RecorderProcess
+from headgate.relay.attempts import Relay
 from headgate.relay.plan import Planner
 from headgate.server.lane import FastLane
 from headgate.server.listener import Listener
@@ -31,6 +35,8 @@ from headgate.upstream.proxies import Proxies
 
 _LOOK_SECONDS = 0.5
 """Between two looks at the files. A file counts as saved when two looks see it the same."""
+
+_log = logging.getLogger("headgate.config")
 
 
 @dataclass(slots=True)
@@ -52,9 +58,31 @@ class RunningParts:
     """None until the gateway listens."""
 
     async def apply(self, settings: Settings) -> None:
-        """Raises HeadgateError before anything is changed."""
+        """All of it or, when anything raises, nothing."""
         refuse_to_stand_open(settings)
-        callers = parts.callers_of(settings)
+        old, new = self._made(self.settings), self._made(settings)
+        surveyed = None
+        if settings.sources != self.settings.sources:
+            surveyed = await self.sources.examine(settings.sources)
+        new_log = _opened_log(settings.log, self.settings.log)
+        try:
+            accounts = await self._declared(settings)
+            if settings.providers != self.settings.providers:
+                await self.stores.sign_ins.forget_failures()
+        except BaseException:
+            if new_log is not None:
+                new_log.output.close()
+            raise
+        try:
+            self._hand_over(new, accounts, new_log)
+            if surveyed is not None:
+                await self.sources.apply(settings.sources, surveyed)
+        except Exception:
+            await self._take_back(old, accounts=accounts is not None, log_too=new_log is not None)
+            raise
+        self.settings = settings
+
+    def _made(self, settings: Settings) -> "_Made":
         relay = parts.relay_of(
             settings,
             pool=self.pool,
@@ -64,36 +92,79 @@ class RunningParts:
             journal=self.journal,
             clock=self.clock,
         )
-        accounts = surveyed = None
-        if settings.sources != self.settings.sources:
-            surveyed = await self.sources.examine(settings.sources)
-        if settings.accounts != self.settings.accounts:
+        return _Made(settings, relay, parts.callers_of(settings))
+
+    async def _declared(self, settings: Settings) -> tuple[Account, ...] | None:
+        """All accounts, with those that the settings declare; None: they declare what they did."""
+        if settings.accounts == self.settings.accounts:
+            return None
+        try:
             await take_declared(self.stores.accounts, settings.accounts)
-            accounts = await self.stores.accounts.list()
-        if settings.providers != self.settings.providers:
-            await self.stores.sign_ins.forget_failures()
-        # From here on nothing fails and nothing waits.
+            return await self.stores.accounts.list()
+        except HeadgateError:
+            with suppress(HeadgateError):  # the start brings them in once more
+                await take_declared(self.stores.accounts, self.settings.accounts)
+            raise
+
+    def _hand_over(
+        self, made: "_Made", accounts: tuple[Account, ...] | None, new_log: log.Prepared | None
+    ) -> None:
+        """Nothing here waits, and nothing should fail."""
+        settings = made.settings
         if accounts is not None:
             self.pool.replace(accounts)
-        if surveyed is not None:
-            await self.sources.apply(settings.sources, surveyed)
+        self.pool.strategy = settings.routing.strategy
+        self.pool.rotation = settings.routing.rotation
+        self.pool.session_seconds = settings.routing.session_duration_ms / 1000
+        self.tokens.endpoint.proxies = Proxies(settings.upstream)
+        self.tokens.registrations = Registrations(parts.all_providers(), settings.providers)
         if settings.providers != self.settings.providers:
-            self.tokens.registrations = Registrations(parts.all_providers(), settings.providers)
             for living in self.pool.living.values():
                 living.health.ask_for_tokens_again()
-        self.tokens.endpoint.proxies = Proxies(settings.upstream)
-        routing = settings.routing
-        self.pool.strategy = routing.strategy
-        self.pool.rotation = routing.rotation
-        self.pool.session_seconds = routing.session_duration_ms / 1000
         self.upstream.keepalive_seconds = settings.upstream.keepalive_seconds
-        self.lane.replace(relay, callers, settings.server)
+        self.lane.replace(made.relay, made.callers, settings.server)
         if self.listener is not None:
             self.listener.forget_heads()
-        if settings.log != self.settings.log:
-            log.configure(settings.log.model_dump())
+        if new_log is not None:
+            log.install(new_log)
             self.recorder.configure_log(settings.log.model_dump())
-        self.settings = settings
+
+    async def _take_back(self, old: "_Made", *, accounts: bool, log_too: bool) -> None:
+        """The old settings worked before. What fails even now is in the log, and the rest goes on by them."""
+        try:
+            before = await self._declared_again() if accounts else None
+            old_log = log.prepare(old.settings.log.model_dump()) if log_too else None
+            self._hand_over(old, before, old_log)
+        except Exception:  # whatever failed before may fail again
+            _log.exception("The settings from before could not be put back whole: restart the gateway")
+
+    async def _declared_again(self) -> tuple[Account, ...]:
+        await take_declared(self.stores.accounts, self.settings.accounts)
+        return await self.stores.accounts.list()
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The parts that are built anew for other settings."""
+
+    settings: Settings
+    relay: Relay
+    callers: Callers
+
+
+def _opened_log(new: LogSettings, old: LogSettings) -> log.Prepared | None:
+    """None: it is the same. SettingsError for another file that cannot be opened; the one from before may
+    have been missing all along."""
+    if new == old:
+        return None
+    prepared = log.prepare(new.model_dump())
+    if prepared.failure and new.file != old.file:
+        prepared.output.close()
+        raise SettingsError(
+            f"log.file: cannot be opened: {prepared.failure}",
+            hint="Name a file in a folder that the gateway may write to, or null for none.",
+        )
+    return prepared
 
 
 async def reload(owner: Owner) -> None:

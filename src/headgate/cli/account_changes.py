@@ -111,11 +111,14 @@ def address_of_proxy(doing: str, typed: str) -> str | None:
         raise CommandFailed(doing, f"{path}: {why}", mend, exit_code=2) from error
 
 
-def print_change(account: Any, sentence: str, *, as_json: bool) -> None:
+def print_change(account: Any, sentence: str, *, next_step: str = "", as_json: bool) -> None:
+    """`next_step`: what one would do now."""
     if as_json:
         print_json(account)
-    else:
-        out.print(sentence, markup=False)
+        return
+    out.print(sentence, markup=False)
+    if next_step:
+        out.print(next_step, style="dim", markup=False, soft_wrap=True)
 
 
 def _told(changes: dict[str, Any]) -> str:

@@ -11,10 +11,19 @@ from typing import Annotated, Any, Literal
 import typer
 
 from headgate.cli import on_demand
-from headgate.cli.options import AsJson, ConfigPath
+from headgate.cli.options import AsJson, ConfigPath, read_path
 from headgate.cli.passphrase import PassphraseStdin, known_passphrase, new_passphrase
 from headgate.cli.reach import change, look
-from headgate.cli.terminal import CommandFailed, confirm, err, failing_as, out, print_failure, print_json
+from headgate.cli.terminal import (
+    CommandFailed,
+    confirm,
+    counted,
+    err,
+    failing_as,
+    out,
+    print_failure,
+    print_json,
+)
 
 _EXPORTING = "Cannot export the accounts"
 _IMPORTING = "Cannot import the accounts"
@@ -27,7 +36,10 @@ def export(
     ] = False,
     no_secrets: Annotated[bool, typer.Option("--no-secrets", help="Without keys and tokens.")] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="A new file, for you alone (0600).")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=read_path, help="A new file, for you alone (0600)."
+        ),
     ] = None,
     form: Annotated[
         Literal["json", "yaml"],
@@ -63,7 +75,8 @@ def export(
     kind = (
         "without their keys" if no_secrets else "with their keys" if plain else "sealed with the passphrase"
     )
-    err.print(f"{len(found['accounts'])} accounts {kind} in {output}", soft_wrap=True, markup=False)
+    number = counted(len(found["accounts"]), "account")
+    err.print(f"{number} {kind} in {output}", soft_wrap=True, markup=False)
 
 
 def _refuse_contradictions(
@@ -173,6 +186,9 @@ class _Opened:
 
 
 def _read(file: str, opened: _Opened) -> list[Any]:
+    if not file.strip():
+        mend = "An unset variable may be the cause; - reads from a pipe."
+        raise CommandFailed(_IMPORTING, "the name of the file is empty", mend, exit_code=2)
     where = "standard input" if file == "-" else file
     try:
         content = _bytes_of(file)

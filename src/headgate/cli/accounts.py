@@ -22,7 +22,16 @@ from headgate.cli.account_sign_in import sign_in
 from headgate.cli.fitting import print_fitting
 from headgate.cli.options import AccountName, AsJson, ConfigPath, NewAccountName
 from headgate.cli.reach import account_path, change, look
-from headgate.cli.terminal import CommandFailed, asking, clock_time, confirm, out, print_json, state, table
+from headgate.cli.terminal import (
+    CommandFailed,
+    asking,
+    clock_time,
+    confirm,
+    out,
+    print_json,
+    state,
+    table,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,8 +42,11 @@ app = typer.Typer(
 COLUMNS = (
     *("name", "#tier", "=status", "rate_limit_status|limit", "=rate_limit_reset|reset", "=expires"),
     *("#requests", "#errors", "provider", "=quota", "#sessions", "#share"),
+    *("?#priority", "?#weight", "?models", "?domain"),
 )
 """What an owner needs first comes first."""
+
+_USUAL: dict[str, Any] = {"priority": 0, "weight": 1, "models": []}
 
 KeyFromStdin = Annotated[bool, typer.Option("--api-key-stdin", help="Read the API key from standard input.")]
 Provider = Annotated[str, typer.Option(metavar="P", help="Whose account it is.")]
@@ -84,7 +96,7 @@ def add(
         key = read_key(f"headgate account add {name}", from_stdin=api_key_stdin)
         body = {**wanted, "name": name, "api_key": key}
         account = change(config, "POST", "/api/accounts", doing=doing, body=body)
-    print_change(account, f"Account {name} added", as_json=as_json)
+    print_change(account, f"Account {name} added", next_step=_try_it(name), as_json=as_json)
 
 
 @app.command("list", epilog="Example: headgate account list --json")
@@ -155,7 +167,7 @@ def reauth(
     else:
         body = {"api_key": read_key(f"headgate account reauth {name}", from_stdin=api_key_stdin)}
         account = change(config, "POST", account_path(name, "/reauth"), doing=doing, body=body)
-    print_change(account, f"Account {name} re-authorised", as_json=as_json)
+    print_change(account, f"Account {name} re-authorised", next_step=_try_it(name), as_json=as_json)
 
 
 @app.command("remove", epilog="Example: headgate account remove work --yes")
@@ -196,6 +208,9 @@ def read_key(command: str, *, from_stdin: bool) -> str:
         else:
             key = _piped_key(doing, command, from_stdin=from_stdin)
         key.encode()  # in some locales bytes that are no text are read as lone surrogates
+    except typer.Abort as ended:
+        why, mend = "the input ended before there was a key", f"{command} --api-key-stdin < FILE"
+        raise CommandFailed(doing, why, mend) from ended
     except UnicodeError as error:
         raise CommandFailed(
             doing,
@@ -203,6 +218,10 @@ def read_key(command: str, *, from_stdin: bool) -> str:
             f"Save the key as plain text (PowerShell writes UTF-16), then {command} --api-key-stdin < FILE",
         ) from error
     return key
+
+
+def _try_it(name: str) -> str:
+    return f"headgate account test {name} sees whether its key is taken."
 
 
 def _piped_key(doing: str, command: str, *, from_stdin: bool) -> str:
@@ -241,11 +260,12 @@ app.command("import", epilog="Example: headgate account import accounts.json --d
 
 
 def print_accounts(accounts: Sequence[dict[str, Any]], *, more: str = "A wider terminal or --json") -> None:
-    """`more`: see `print_fitting`."""
-    print_fitting(COLUMNS, [_row(one) for one in accounts], more=more)
+    """`more`: see `print_fitting`. What every account has as it is put in says nothing."""
+    chosen = {field: any(one[field] != usual for one in accounts) for field, usual in _USUAL.items()}
+    print_fitting(COLUMNS, [_row(one, chosen) for one in accounts], more=more)
 
 
-def _row(one: dict[str, Any]) -> tuple[Any, ...]:
+def _row(one: dict[str, Any], chosen: dict[str, bool]) -> tuple[Any, ...]:
     return (
         one["name"],
         one["tier"],
@@ -259,6 +279,10 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
         account_limits.fullest(one["windows"]),
         one["sessions"]["count"],
         one["share"],
+        one["priority"] if chosen["priority"] else "-",
+        one["weight"] if chosen["weight"] else "-",
+        ", ".join(one["models"]) or ("all" if chosen["models"] else "-"),
+        one["domain"] or "-",
     )
 
 

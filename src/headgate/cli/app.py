@@ -12,6 +12,7 @@ import typer
 from headgate.cli.commands import CommandTree
 from headgate.cli.terminal import CommandFailed, err, print_failure
 from headgate.cli.version import version
+from headgate.config import texts
 from headgate.errors import HeadgateError, SettingsError
 
 INTERRUPTED = 130
@@ -64,12 +65,13 @@ def main() -> None:
 
 def _exit_code() -> int:
     try:
+        _refuse_broken_words()
         ended = app(standalone_mode=False)
         return ended if isinstance(ended, int) else 0
     except SystemExit as end:
         return int(end.code or 0)
     except typer.Abort:
-        err.print("Aborted!")
+        err.print("\nThe question was not answered: nothing was changed.")
         return 1
     except _UsageError as error:
         return _wrong_usage(error)
@@ -86,15 +88,44 @@ def _exit_code() -> int:
         return INTERRUPTED
 
 
+def _refuse_broken_words() -> None:
+    """What cannot be told to a gateway, a file or a person goes no further, whichever word it is."""
+    for word in sys.argv[1:]:
+        if texts.is_broken(word):
+            why = f"{texts.shown(word)!r} holds bytes that are no UTF-8 text"
+            raise CommandFailed("Wrong usage of headgate", why, "Write it in UTF-8.", exit_code=2)
+
+
 def _wrong_usage(error: Any) -> int:
     """What cannot be read as a command. A group called without a command shows its help."""
     command = error.ctx.command_path if error.ctx is not None else "headgate"
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
     else:
-        mend = f"{command} --help shows what there is."
-        print_failure(CommandFailed(f"Wrong usage of {command}", error.format_message(), mend))
+        why, mend = _wrong_value(error)
+        mend = mend or f"{command} --help shows what there is."
+        print_failure(CommandFailed(f"Wrong usage of {command}", why, mend))
     return int(error.exit_code)
+
+
+def _wrong_value(error: Any) -> tuple[str, str]:
+    """Why an option's value is none of its own, and which are. Typer has it checked by pydantic."""
+    cause = error.__cause__
+    if not isinstance(cause, ValueError) or not hasattr(cause, "errors"):
+        return error.format_message().rstrip("."), ""
+    found, option = cause.errors()[0], error.param.opts[0]
+    given, limits, words = found["input"], found.get("ctx", {}), found["msg"].partition(" is not one of ")[2]
+    match found["type"]:
+        case "greater_than_equal":
+            return f"{option}: {given} is too small", f"Give it {limits['ge']} or more."
+        case "less_than_equal":
+            return f"{option}: {given} is too large", f"Give it {limits['le']} or less."
+        case "int_parsing":
+            return f"{option}: {given!r} is no whole number", "Give it one in digits, such as 10."
+        case "value_error" if words:
+            valid = words.rstrip(".").replace("'", "")
+            return f"{option}: {given!r} is none of what it takes", f"Valid are {valid}."
+    return error.format_message().rstrip("."), ""
 
 
 def _flush() -> None:

@@ -15,10 +15,10 @@ from typing import Annotated, Any
 import typer
 
 from headgate.cli import completion
-from headgate.cli.config_places import all_places
+from headgate.cli.config_places import all_places, found_wrong
 from headgate.cli.control import Control, running_gateway
 from headgate.cli.fitting import print_fitting
-from headgate.cli.options import AsJson, ConfigPath, origin, warn
+from headgate.cli.options import AsJson, ConfigPath, origin, read_path, warn
 from headgate.cli.terminal import CommandFailed, failing_as, out, print_json
 from headgate.config import changing, schema, table
 from headgate.config.exposure import refuse_to_stand_open
@@ -103,7 +103,8 @@ def get(key: Key, config: ConfigPath = None, as_json: AsJson = False) -> None:
 @app.command("check", epilog="Example: headgate config check ./config.yaml")
 def check(
     file: Annotated[
-        Path | None, typer.Argument(metavar="PATH", help="File to check instead of the one in force.")
+        Path | None,
+        typer.Argument(metavar="PATH", parser=read_path, help="File to check instead of the one in force."),
     ] = None,
     config: ConfigPath = None,
     as_json: AsJson = False,
@@ -301,9 +302,13 @@ def _examined(start: Origin) -> tuple[Path, list[dict[str, Any]], list[str]]:
         ]
         if not examined.has_file and start.path is not None:
             wrong.append(_error(f"There is no file at {examined.path}"))
+        warnings = list(examined.warnings)
         if examined.loaded is not None:
             refuse_to_stand_open(examined.loaded.settings)
-        return examined.path, wrong, list(examined.warnings)
+            faults, doubts = found_wrong(examined.loaded)
+            wrong += map(_error, faults)
+            warnings += doubts
+        return examined.path, wrong, warnings
     except SettingsError as error:
         return start.file(), [_error(error.message)], []
 

@@ -1,14 +1,16 @@
-"""Every file and folder that a gateway on these settings uses."""
+"""Every file and folder that a gateway on these settings uses, and what a start would find wrong there."""
 
 from pathlib import Path
 
 from headgate import log
 from headgate.config import env_file
-from headgate.config.loading import Origin
+from headgate.config.loading import Loaded, Origin
 from headgate.config.places import CONTROL_SOCKET
-from headgate.errors import SettingsError
+from headgate.config.reading import refuse_other_kinds
+from headgate.errors import HeadgateError, SettingsError
+from headgate.log_output import why_not
 from headgate.storage.location import locate, state_folder
-from headgate.storage.secrets import FILE_NAME
+from headgate.storage.secrets import FILE_NAME, SecretBox
 
 
 def all_places(start: Origin) -> dict[str, Path]:
@@ -37,3 +39,25 @@ def all_places(start: Origin) -> dict[str, Path]:
     if file := log.file_of(settings.log.file):
         found["log file"] = file
     return found
+
+
+def found_wrong(loaded: Loaded) -> tuple[list[str], list[str]]:
+    """What keeps a gateway on these settings from starting, and what it would warn of. Nothing is made, and
+    no server is asked."""
+    wrong, warnings = [], []
+    folder = loaded.data_folder
+    if folder.exists() and not folder.is_dir():
+        wrong.append(f"The data folder {folder} is not a folder")
+    try:
+        database = locate(loaded.settings.storage.address, folder).path
+        if database is not None and database.exists():
+            refuse_other_kinds(database)
+        SecretBox.open_or_create(state_folder(database, folder), loaded.secret_key).refuse_broken()
+    except HeadgateError as error:
+        wrong.append(error.message)
+    except OSError as error:
+        wrong.append(f"The database {database} cannot be used: {error.strerror}")
+    file = log.file_of(loaded.settings.log.file)
+    if file is not None and (reason := why_not(file)) is not None:
+        warnings.append(f"log.file: nothing can be written to {file}: {reason}")
+    return wrong, warnings

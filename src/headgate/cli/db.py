@@ -11,7 +11,7 @@ import typer
 from headgate.cli import on_demand
 from headgate.cli.backup import back_up
 from headgate.cli.key_rotation import rotate_key
-from headgate.cli.options import AsJson, ConfigPath, load
+from headgate.cli.options import AsJson, ConfigPath, load, read_path
 from headgate.cli.terminal import clock_time, failing_as, out, print_json, table
 
 if TYPE_CHECKING:
@@ -76,7 +76,12 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
 def backup(
     path: Annotated[
         Path,
-        typer.Argument(metavar="PATH", help="A new file, or a folder that is there.", show_default=False),
+        typer.Argument(
+            metavar="PATH",
+            parser=read_path,
+            help="A new file, or a folder that is there.",
+            show_default=False,
+        ),
     ],
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     no_key: Annotated[bool, typer.Option("--no-key", help="Leave the encryption key out.")] = False,

@@ -45,7 +45,10 @@ async def _show(folder: Path, port: int, *, once: bool) -> None:
     async with SimulatedProvider() as provider, ChildGateway(folder, port=port) as gateway:
         await _play(folder, provider, gateway)
         if once:
-            out.print("Without --once it runs on, with two things to try.", markup=False)
+            out.print(
+                "Without --once it runs on, for you to ask it yourself: with curl, or with Claude Code.",
+                markup=False,
+            )
             return
         _print_what_to_try(gateway.url)
         out.print("\nRunning until Ctrl+C.", style="dim")

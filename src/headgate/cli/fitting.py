@@ -2,7 +2,8 @@
 fewer columns. What is left out is said below.
 
 How a column is written: `#name` holds numbers, `=name` words that make no sense in pieces (a status, an
-id); neither is ever folded. `name|short` has a shorter heading for a narrow terminal.
+id); neither is ever folded. `name|short` has a shorter heading for a narrow terminal. `?name`, before those
+marks, is left out however wide the terminal is where no cell says anything.
 """
 
 from collections.abc import Sequence
@@ -59,7 +60,7 @@ def print_fitting(
 def fitting_table(
     columns: Sequence[str], rows: Sequence[Sequence[Any]], width: int
 ) -> tuple[Table, list[str]]:
-    """The table, and the names of the columns that are not in it. The last ones go first."""
+    """The table, and the names of the columns that are missed in it. The last ones go first."""
     everything = [_column(column, list(cells)) for column, *cells in zip(columns, *rows, strict=True)]
     shown = _that_fit(everything, columns, width)
     _share(shown, width)
@@ -68,22 +69,27 @@ def fitting_table(
     grid = table(marked, [[row[at] for at in kept] for row in rows])
     for drawn, column in zip(grid.columns, shown, strict=True):
         drawn.width = column.width
-    return grid, [column.name for column in everything if column not in shown]
+    return grid, [column.name for column in everything if column not in shown and not column.is_empty]
 
 
 def _column(written: str, cells: list[Any]) -> _Column:
-    name = written.lstrip("#=").partition("|")[0]
-    return _Column(name, name, cells, is_number=written[0] == "#", is_whole=written[0] in "#=")
+    marked = written.removeprefix("?")
+    name = marked.lstrip("#=").partition("|")[0]
+    return _Column(name, name, cells, is_number=marked[0] == "#", is_whole=marked[0] in "#=")
 
 
 def _that_fit(everything: list[_Column], written: Sequence[str], width: int) -> list[_Column]:
-    shown = list(everything)
+    shown = [
+        column
+        for column, one in zip(everything, written, strict=True)
+        if not (one.startswith("?") and column.is_empty)
+    ]
     if _sum([column.natural for column in shown]) <= width:
         return shown
     for column, one in zip(everything, written, strict=True):
         column.heading = one.partition("|")[2] or column.name
     for column in [one for one in reversed(everything) if one.is_empty]:
-        if _sum([one.natural for one in shown]) > width:
+        if column in shown and _sum([one.natural for one in shown]) > width:
             shown.remove(column)
     while len(shown) > 1 and _sum([column.least for column in shown]) > width:
         shown.pop()

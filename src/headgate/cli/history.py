@@ -10,7 +10,7 @@ import typer
 from headgate.cli.control import open_control
 from headgate.cli.moments import SINCE_HELP, read_since
 from headgate.cli.options import AsJson, ConfigPath, warn
-from headgate.cli.terminal import clock_time, confirm, failing_as, out, print_json
+from headgate.cli.terminal import clock_time, confirm, counted, failing_as, out, print_json
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,8 +49,7 @@ def clear(
         print_json(answer)
         return
     which = f" from before {_shown(before_ms)}" if before_ms is not None else ""
-    requests = "request" if answer["deleted"] == 1 else "requests"
-    out.print(f"Deleted {answer['deleted']} {requests}{which}", markup=False)
+    out.print(f"Deleted {counted(answer['deleted'], 'request')}{which}", markup=False)
     if answer["deleted"]:
         out.print("headgate db vacuum gives their room back to the disk.", style="dim", markup=False)
 
@@ -65,7 +64,7 @@ async def _clear(config: Path | None, before_ms: int | None) -> dict[str, Any]:
     deleted, is_settled = 0, True
     async with open_control(config, writes=False) as control:
         while True:
-            body = {"before": before_ms}
+            body = {"before": before_ms, "deleted_before": deleted}
             answer = await control.ask("POST", "/api/history/clear", doing=_DOING, body=body)
             deleted, is_settled = deleted + answer["deleted"], is_settled and answer["settled"]
             before_ms = answer["before"]

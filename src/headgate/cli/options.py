@@ -12,9 +12,19 @@ from headgate.errors import SettingsError
 if TYPE_CHECKING:
     from headgate.config.loading import Loaded, Origin
 
+
+def read_path(text: str) -> Path:
+    """Typer's own reading takes nothing for the working folder: an unset variable would write there."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty; is a variable unset that was meant? . would be this folder")
+    return Path(text)
+
+
 ConfigPath = Annotated[
     Path | None,
-    typer.Option("--config", metavar="PATH", help="Settings file instead of the platform's own."),
+    typer.Option(
+        "--config", metavar="PATH", parser=read_path, help="Settings file instead of the platform's own."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 AccountName = Annotated[

@@ -15,7 +15,7 @@ from headgate.cli.following import follow_requests, status_style, warn_of_unknow
 from headgate.cli.moments import SINCE_HELP, read_since
 from headgate.cli.options import AsJson, ConfigPath
 from headgate.cli.reach import look
-from headgate.cli.terminal import CommandFailed, clock_time, failing_as, out, print_json, span, table
+from headgate.cli.terminal import CommandFailed, clock_time, counted, failing_as, out, print_json, span, table
 
 COLUMNS = ("=time", "account", "model", "=status", "=id", "error", "#duration", "#in", "#out")
 """What says least comes last: a narrow terminal does not show it."""
@@ -48,7 +48,7 @@ def requests(
     """Show the latest requests, with --follow those to come as well; with ID one and its attempts."""
     doing = "Cannot follow the requests" if follow else "Cannot list the requests"
     named = {"status": status, "account": account, "model": model}
-    filters: dict[str, Any] = {name: value for name, value in named.items() if value}
+    filters: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     if since is not None and (since_at := read_since(since, doing=doing)) is not None:
         filters["since"] = since_at
     if request_id is not None:
@@ -96,12 +96,16 @@ async def _list(config: Path | None, limit: int, filters: dict[str, Any], *, as_
             answer = await control.get("/api/requests", doing=doing, params={"limit": limit, **filters})
             if not answer["requests"]:
                 await warn_of_unknown(control, filters)
+            is_asked = control.is_running and not as_json
+            running = (await control.get("/status", doing=doing))["in_flight"] if is_asked else 0
     if as_json:
         print_json(answer)
     elif answer["requests"]:
         print_fitting(COLUMNS, [_row(one) for one in answer["requests"]])
     else:
         out.print("No requests" + (" that match" if filters else " yet"))
+    if running:
+        out.print(f"{counted(running, 'request')} running now; each is listed once it has ended", style="dim")
 
 
 def _row(one: dict[str, Any]) -> tuple[Any, ...]:

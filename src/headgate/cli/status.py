@@ -13,6 +13,7 @@ from headgate.cli.options import AsJson, ConfigPath, load, origin, warn_beside_g
 from headgate.cli.terminal import (
     CommandFailed,
     clock_time,
+    counted,
     out,
     print_json,
     printable,
@@ -82,15 +83,18 @@ def _print_gateway(view: dict[str, Any]) -> None:
     for trouble in view["troubles"]:
         out.print(_indented(f"{trouble['reason']}. {trouble['hint']}", 2, "yellow"))
     turns = "on" if rotation["enabled"] else "off"
-    out.print(f"Strategy {rotation['strategy']}, rotation {turns}, {rotation['switches']} switches")
+    switches = f"{rotation['switches']:,} switch{'' if rotation['switches'] == 1 else 'es'}"
+    out.print(f"Strategy {rotation['strategy']}, rotation {turns}, {switches}")
     if switch := rotation["last_switch"]:
         moved = f"{switch['from_account']} -> {switch['to_account']}: {printable(switch['why'])}"
         out.print(_indented(f"The last one at {clock_time(switch['at'])}: {moved}", 2))
-    out.print(f"{view['in_flight']} requests in flight, {view['open_streams']} of them streams")
+    streams = counted(view["open_streams"], "stream")
+    out.print(f"{counted(view['in_flight'], 'request')} in flight, {streams} among them")
     recorder = view["recorder"]
     alive = "running" if recorder["alive"] else "down"
     dropped = view["journal"]["dropped"] + recorder["lost"]
-    out.print(f"Recorder {alive}, {recorder['lag_bytes']} bytes behind, {dropped} records lost")
+    behind = counted(recorder["lag_bytes"], "byte")
+    out.print(f"Recorder {alive}, {behind} behind, {counted(dropped, 'record')} lost")
 
 
 def _print_who_serves(accounts: list[dict[str, Any]]) -> None:

@@ -83,11 +83,15 @@ def asking() -> Iterator[None]:
 
 
 def confirm(question: str, *, doing: str, why: str = _NOBODY_TO_ASK, mend: str) -> None:
-    """Go on after a yes. Without a terminal nobody is asked: `mend` says how to do without the question."""
+    """Go on after a yes; a no ends the command with 1. Without a terminal nobody is asked: `mend` says how to
+    do without the question."""
     if not sys.stdin.isatty():
         raise CommandFailed(doing, why, mend, exit_code=2)
     with asking():
-        typer.confirm(question, abort=True, err=True)
+        is_wanted = typer.confirm(question, err=True)
+    if not is_wanted:
+        err.print("Nothing was changed.")
+        raise typer.Exit(1)
 
 
 def print_failure(failure: CommandFailed) -> None:
@@ -127,6 +131,11 @@ def printable(text: str) -> str:
         if text.isprintable()
         else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 request`, `2 requests`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def state(word: str) -> Text:

@@ -1,15 +1,17 @@
 """`headgate usage`: requests, errors and tokens, in sums."""
 
+import asyncio
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from headgate.cli import completion
+from headgate.cli import completion, on_demand
 from headgate.cli.fitting import print_fitting
+from headgate.cli.following import warn_of_unknown
 from headgate.cli.moments import SINCE_HELP, read_since
 from headgate.cli.options import AsJson, ConfigPath
-from headgate.cli.reach import look
-from headgate.cli.terminal import clock_time, out, print_json
+from headgate.cli.terminal import clock_time, failing_as, out, print_json
 
 _HEADINGS = ("#requests", "#errors", "#input", "#output", "#cache_read|read", "#cache_write|write")
 _COUNTS = ("requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
@@ -36,7 +38,7 @@ def usage(
     since_at = read_since(since, doing=doing)
     asked = {"by": by, "since": since_at, "account": account, "key": key, "model": model}
     params = {name: value for name, value in asked.items() if value is not None}
-    found = look(config, "/api/usage", doing=doing, params=params)
+    found = asyncio.run(_ask(config, params, doing=doing))
     if as_json:
         print_json(found)
         return
@@ -50,6 +52,15 @@ def usage(
         rows.append(_row("total", found["total"]))
     print_fitting((by, *_HEADINGS), rows)
     out.print(when.capitalize(), style="dim", markup=False)
+
+
+async def _ask(config: Path | None, params: dict[str, Any], *, doing: str) -> Any:
+    with failing_as(doing):
+        async with on_demand.open_control(config, writes=False) as control:
+            found = await control.get("/api/usage", doing=doing, params=params)
+            if not found["groups"]:
+                await warn_of_unknown(control, params)
+            return found
 
 
 def _row(name: str, counts: dict[str, Any]) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ For a gateway that runs and for one that does not. What cannot be written, or wh
 holds as long as the process that it was said to.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,18 @@ from headgate.config import restart, table
 from headgate.config.complaints import Complaint, names_below
 from headgate.config.exposure import refuse_to_stand_open
 from headgate.config.loading import Loaded, Origin
-from headgate.config.saving import save_settings
+from headgate.config.saving import Before, save_settings
 from headgate.config.shown import masked
 from headgate.errors import SettingsError
 
+_log = logging.getLogger("headgate.config")
+
 _ACCOUNTS = "accounts"
 _MEND = "`headgate config docs` lists every setting."
+
+
+def _nothing_to_put_back() -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,8 @@ class Changed:
     """Of the settings changed: those that a running gateway takes over at its next start."""
     warnings: tuple[str, ...]
     """Why a value will not last: a stronger source than the file, or a file that cannot be written."""
+    put_back: Callable[[], None] = _nothing_to_put_back
+    """Make the file what it was before, for settings that no gateway could take over."""
 
 
 def change(origin: Origin, path: Path, changes: Mapping[str, Any]) -> Changed:
@@ -41,7 +50,26 @@ def change(origin: Origin, path: Path, changes: Mapping[str, Any]) -> Changed:
         check_settable(key)
     wanted = origin.overridden({**origin.overrides, **changes}).load()
     refuse_to_stand_open(wanted.settings)
-    is_saved = save_settings(path, changes)
+    before = _before(path)
+    is_saved = before is not None and save_settings(path, changes)
+    put_back = before.put_back if before is not None and is_saved else _nothing_to_put_back
+    try:
+        return replace(_loaded_anew(origin, changes, wanted, is_saved=is_saved), put_back=put_back)
+    except BaseException:
+        put_back()
+        raise
+
+
+def _before(path: Path) -> Before | None:
+    """None, and a WARN line, for a file that cannot be read: then it cannot be changed either."""
+    try:
+        return Before(path)
+    except OSError as error:
+        _log.warning("%s cannot be changed: it %s", path, error.strerror)
+        return None
+
+
+def _loaded_anew(origin: Origin, changes: Mapping[str, Any], wanted: Loaded, *, is_saved: bool) -> Changed:
     others = {key: value for key, value in origin.overrides.items() if key not in changes}
     from_file = origin.overridden(others).load() if is_saved else None
     hidden = {

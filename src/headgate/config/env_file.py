@@ -11,6 +11,8 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 from dotenv.variables import parse_variables
 
+from headgate.config.reading import SETTINGS_BYTES, read_bytes
+
 NAME = ".env"
 
 
@@ -26,7 +28,7 @@ class EnvFile:
 def read(path: Path, environ: Mapping[str, str]) -> EnvFile:
     """A missing file says nothing; `${NAME}` is the real environment's, else an earlier line's."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path, SETTINGS_BYTES).decode("utf-8-sig")
     except (
         FileNotFoundError,
         IsADirectoryError,

@@ -7,6 +7,7 @@ other gateways' guides use; a Headgate name wins over such an alias.
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from headgate.config import places, table
 from headgate.config.proxies import with_scheme
@@ -110,10 +111,10 @@ def with_upper_names(environ: Mapping[str, str]) -> dict[str, str]:
     return upper | {name: value for name, value in environ.items() if name.isupper() and value.strip()}
 
 
-def config_path(environ: Mapping[str, str]) -> str | None:
+def config_file(environ: Mapping[str, str]) -> Path | None:
     """The settings file that the environment names. Wants upper-case names."""
     names = (places.CONFIG_VARIABLE, *CONFIG_ALIASES)
-    return next((environ[name] for name in names if name in environ), None)
+    return next((places.named(environ, name) for name in names if name in environ), None)
 
 
 def assignments(environ: Mapping[str, str]) -> Iterator[Assignment]:

@@ -5,7 +5,6 @@ A validator here raises `ValueError` with words for the owner; `loading.py` adds
 
 import hashlib
 import re
-from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
@@ -22,10 +21,22 @@ from pydantic import (
     field_validator,
 )
 
+from headgate.config import texts
+from headgate.config.places import path_of
 from headgate.config.proxies import read_proxy
+from headgate.config.reading import SECRET_BYTES, read_bytes
 
 ACCOUNT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$"
 """Fit for a path, a header value and a log line, wherever the account comes from."""
+
+# Upper bounds, far beyond what anybody wants and far below what a clock, a socket or a float can take.
+MOST_MS = 366 * 24 * 3_600_000
+MOST_SECONDS = MOST_MS // 1000
+MOST_DAYS = 36_500
+MOST_BYTES = 1 << 40
+MOST_THINGS = 1_000_000
+LAST_MOMENT = 253_402_300_799
+"""The end of the year 9999 in Unix seconds."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ARGON2_HASH = re.compile(
@@ -52,6 +63,27 @@ class Section(BaseModel):
                 raise ValueError("must be a number, not true or false")
         return value
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_whole_text(cls, value: object, info: ValidationInfo) -> object:
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        is_section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        return value if is_section else _refuse_broken_text(value)
+
+
+def _refuse_broken_text(value: Any) -> Any:
+    """Texts, and those in lists and maps of them; what a section holds it looks at itself."""
+    if isinstance(value, str) and texts.is_broken(value):
+        raise ValueError(texts.WORDS)
+    if isinstance(value, list | tuple):
+        for item in value:
+            if not isinstance(item, dict):
+                _refuse_broken_text(item)
+    if isinstance(value, dict):
+        _refuse_broken_text(list(value))
+        _refuse_broken_text([item for item in value.values() if isinstance(item, list | tuple)])
+    return value
+
 
 def setting(
     default: Any, description: str, *, unit: str, later: bool = False, restart: bool = False, **limits: Any
@@ -61,6 +93,10 @@ def setting(
     `later`: nothing obeys it yet. `restart`: a running gateway keeps the value that it began with.
     """
     return Field(default, description=description, json_schema_extra=_extra(unit, later, restart), **limits)
+
+
+def milliseconds(default: int, description: str, *, later: bool = False) -> Any:
+    return setting(default, description, unit="ms", later=later, ge=0, le=MOST_MS)
 
 
 def required(description: str, *, unit: str, later: bool = False, **limits: Any) -> Any:
@@ -81,15 +117,17 @@ def _read_secret(value: object) -> object:
     text = value.strip()
     if not text.startswith("file:"):
         return text
-    path = Path(text.removeprefix("file:")).expanduser()
+    path = path_of(text.removeprefix("file:"))
     try:
-        content = path.read_text(encoding="utf-8").strip()
+        content = read_bytes(path, SECRET_BYTES).decode().strip()
     except OSError as error:
         raise ValueError(f"cannot read the secret file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"the secret file {path} is not UTF-8 text") from error
     if not content:
         raise ValueError(f"the secret file {path} is empty")
+    if texts.is_broken(content):
+        raise ValueError(f"the secret file {path} holds a NUL: a secret is one line of text")
     return content
 
 
@@ -101,7 +139,7 @@ def _split_list(value: object) -> object:
         return value
     text = value.strip()
     if text.startswith("["):
-        return _JSON_LIST.validate_json(text)
+        return _refuse_broken_text(_JSON_LIST.validate_json(text))
     return [item for part in text.split(",") if (item := part.strip())]
 
 
@@ -109,7 +147,7 @@ def _read_map(value: object) -> object:
     """One text, as the environment has it, stands for a map: JSON."""
     if value is None:
         return {}
-    return _JSON_MAP.validate_json(value) if isinstance(value, str) else value
+    return _refuse_broken_text(_JSON_MAP.validate_json(value)) if isinstance(value, str) else value
 
 
 def _digest_key(value: object) -> str:
@@ -136,8 +174,18 @@ def _check_hash(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def refuse_odd_address(value: str) -> None:
+    """ValueError for what would break the request line that an address is built into."""
+    if not value.isprintable() or " " in value:
+        raise ValueError("must hold no white space and no control characters")
+    if not urlsplit(value).path.isascii():
+        raise ValueError("must have a path of ASCII: write other characters as %XX")
+
+
 def _check_url(value: str) -> str:
     """An HTTP origin, with a path if need be; `urlsplit` finds a bad port only when asked for it."""
+    value = value.strip()
+    refuse_odd_address(value)
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an address such as https://api.example.com")

@@ -10,7 +10,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from headgate.config import yaml_words
+from headgate.config import texts, yaml_words
+from headgate.config.reading import SETTINGS_BYTES, read_bytes
 from headgate.errors import SettingsError
 
 _REFERENCE = re.compile(r"\$(\$?)\{([^}]*)\}")
@@ -51,7 +52,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Parsed | None:
     Raises SettingsError with line and column; the file is never touched.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path, SETTINGS_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
@@ -107,12 +108,13 @@ class _Reader:
         return self._parsed
 
     def _plain_map(self, mapping: CommentedMap, path: str) -> dict[str, Any]:
-        return {
-            str(key): self._plain(
-                value, f"{path}.{key}" if path else str(key), self._place(mapping, key, value)
-            )
-            for key, value in mapping.items()
-        }
+        plain = {}
+        for key, value in mapping.items():
+            name, where = str(key), self._place(mapping, key, value)
+            if texts.is_broken(name):
+                raise failed(self._path, where, f"the name {texts.shown(name)!r} {texts.WORDS}")
+            plain[name] = self._plain(value, f"{path}.{name}" if path else name, where)
+        return plain
 
     def _plain(self, node: Any, path: str, where: Position | None) -> Any:
         if where:

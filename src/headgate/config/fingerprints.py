@@ -17,4 +17,6 @@ def _of(path: Path) -> Fingerprint:
         found = path.stat()
     except OSError as error:
         return (error.errno or 0,)
+    except ValueError:  # a NUL: no file can have such a name
+        return ()
     return found.st_ino, found.st_dev, found.st_mtime_ns, found.st_size

@@ -6,7 +6,20 @@ When its machinery comes the mark goes, and the section moves to `settings.py`.
 
 from typing import Annotated
 
-from headgate.config.fields import Address, BaseUrl, Listed, Mapped, Secret, Section, required, setting
+from headgate.config.fields import (
+    MOST_BYTES,
+    MOST_DAYS,
+    MOST_THINGS,
+    Address,
+    BaseUrl,
+    Listed,
+    Mapped,
+    Secret,
+    Section,
+    milliseconds,
+    required,
+    setting,
+)
 
 
 class TlsSettings(Section):
@@ -20,9 +33,14 @@ class QueueSettings(Section):
     """Requests that wait while every account is busy."""
 
     max_waiting: int = setting(
-        0, "Requests that may wait for an account; 0: none.", unit="requests", ge=0, later=True
+        0,
+        "Requests that may wait for an account; 0: none.",
+        unit="requests",
+        ge=0,
+        le=MOST_THINGS,
+        later=True,
     )
-    timeout_ms: int = setting(10_000, "How long one waits.", unit="ms", ge=0, later=True)
+    timeout_ms: int = milliseconds(10_000, "How long one waits.", later=True)
 
 
 class ModelAlias(Section):
@@ -53,9 +71,13 @@ class BodySettings(Section):
     """Whether what was said is kept beside the record of a request."""
 
     keep: bool = setting(False, "Keep requests and answers.", unit="true or false", later=True)
-    max_bytes: int = setting(1_048_576, "Largest body that is kept.", unit="bytes", ge=0, later=True)
-    max_total_mb: int = setting(2048, "All kept bodies together.", unit="MiB", ge=0, later=True)
-    retention_days: int = setting(7, "How long bodies are kept.", unit="days", ge=0, later=True)
+    max_bytes: int = setting(
+        1_048_576, "Largest body that is kept.", unit="bytes", ge=0, le=MOST_BYTES, later=True
+    )
+    max_total_mb: int = setting(
+        2048, "All kept bodies together.", unit="MiB", ge=0, le=MOST_BYTES >> 20, later=True
+    )
+    retention_days: int = setting(7, "How long bodies are kept.", unit="days", ge=0, le=MOST_DAYS, later=True)
 
 
 class StateSettings(Section):
@@ -70,7 +92,7 @@ class PricingSettings(Section):
     """What models cost."""
 
     refresh_hours: float = setting(
-        24.0, "How often prices are fetched; 0: never.", unit="hours", ge=0, later=True
+        24.0, "How often prices are fetched; 0: never.", unit="hours", ge=0, le=MOST_DAYS * 24, later=True
     )
     url: Address | None = setting(
         None, "Where prices are fetched; null: the usual place.", unit="URL", later=True

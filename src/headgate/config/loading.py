@@ -55,8 +55,9 @@ class Origin:
         }
 
     def _file(self, variables: Mapping[str, str]) -> Path:
-        named = self.path or environment.config_path(variables)
-        return Path(named or places.config_file(variables)).expanduser().absolute()
+        if self.path is not None:
+            return places.path_of(str(self.path)).absolute()
+        return environment.config_file(variables) or places.config_file(variables)
 
     def load(self) -> "Loaded":
         """Raises SettingsError with all that is wrong. Writes nothing."""
@@ -103,7 +104,7 @@ class Origin:
                 sources=merged.sources,
                 secret_key=variables.get(places.SECRET_KEY_VARIABLE),
                 has_file=found is not None,
-                is_named=bool(self.path or environment.config_path(variables)),
+                is_named=bool(self.path or environment.config_file(variables)),
                 watched=seen,
                 origin=self,
             )
@@ -230,4 +231,4 @@ def _secret_files(node: Any) -> Iterator[Path]:
         for value in node:
             yield from _secret_files(value)
     elif isinstance(node, str) and node.strip().startswith("file:"):
-        yield Path(node.strip().removeprefix("file:")).expanduser().absolute()
+        yield places.path_of(node.strip().removeprefix("file:")).absolute()

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import platformdirs
 
+from headgate.config import texts
+from headgate.errors import SettingsError
+
 CONFIG_VARIABLE = "HEADGATE_CONFIG"
 DATA_VARIABLE = "HEADGATE_DATA_DIR"
 SECRET_KEY_VARIABLE = "HEADGATE_SECRET_KEY"
@@ -25,18 +28,35 @@ CONTROL_SOCKET = "headgate.sock"
 """Name of the Unix socket (0600) in the data folder, by which commands reach a running gateway."""
 
 
+def path_of(text: str) -> Path:
+    """`~` stands for a home, as in a shell; that of a user who is none stays as it is written."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
+def named(environ: Mapping[str, str], variable: str) -> Path | None:
+    """The path that a variable holds. SettingsError for one that could not be told to anybody."""
+    text = environ.get(variable)
+    if text and texts.is_broken(text):
+        raise SettingsError(
+            f"The environment variable {variable} {texts.WORDS}.", hint="Name a path that is UTF-8 text."
+        )
+    return path_of(text).absolute() if text else None
+
+
 def config_file(environ: Mapping[str, str]) -> Path:
     """The settings file in force when no flag names one. It need not exist."""
-    if named := environ.get(CONFIG_VARIABLE):
-        return Path(named).expanduser()
-    return platformdirs.user_config_path("headgate", appauthor=False) / "config.yaml"
+    return (
+        named(environ, CONFIG_VARIABLE)
+        or platformdirs.user_config_path("headgate", appauthor=False) / "config.yaml"
+    )
 
 
 def data_folder(environ: Mapping[str, str]) -> Path:
     """Database, encryption key, journal and control socket live here. Made by whoever writes first."""
-    if named := environ.get(DATA_VARIABLE):
-        return Path(named).expanduser().absolute()
-    return platformdirs.user_data_path("headgate", appauthor=False)
+    return named(environ, DATA_VARIABLE) or platformdirs.user_data_path("headgate", appauthor=False)
 
 
 @contextmanager

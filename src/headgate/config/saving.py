@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from headgate.config import first_file
+from headgate.config.reading import SETTINGS_BYTES, read_bytes
 
 _log = logging.getLogger("headgate.config")
 
@@ -33,10 +34,10 @@ def save_settings(path: Path, changes: Mapping[str, Any]) -> bool:
     """
     target = path.resolve()
     try:
-        text = target.read_text(encoding="utf-8-sig") if target.exists() else first_file.text()
+        text = _text_of(target) if target.exists() else first_file.text()
         for key, value in changes.items():
             text = _with(text, key.split("."), value)
-        _replace(target, text)
+        _replace(target, text.encode())
     except (OSError, UnicodeError, YAMLError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not what it should be"
         _log.warning("%s could not be saved to %s: %s", ", ".join(changes), path, reason)
@@ -56,16 +57,43 @@ def written(path: Path, key: str) -> Any:
     return node
 
 
+class Before:
+    """A settings file as it was, for a change that turns out to be none."""
+
+    def __init__(self, path: Path) -> None:
+        self._target = path.resolve()
+        self._content: bytes | None = None
+        """None: there was no file."""
+        if self._target.exists():
+            self._content = read_bytes(self._target, SETTINGS_BYTES)
+
+    def put_back(self) -> None:
+        """Raises nothing: an ERROR line says when it cannot be done."""
+        try:
+            if self._content is None:
+                self._target.unlink(missing_ok=True)
+            else:
+                _replace(self._target, self._content)
+        except OSError as error:
+            _log.error("%s holds settings that are not in force: %s", self._target, error.strerror)
+
+
 def write_default_file(path: Path) -> bool:
     """Write the commented default file where none is; False when it is there or cannot be written."""
     if path.exists():
         return False
     try:
-        _replace(path.resolve(), first_file.text())
+        _replace(path.resolve(), first_file.text().encode())
     except OSError as error:
         _log.warning("Running on defaults; no settings file could be made at %s: %s", path, error.strerror)
         return False
     return True
+
+
+def _text_of(target: Path) -> str:
+    """As an editor has it: with one kind of line end."""
+    text = read_bytes(target, SETTINGS_BYTES).decode("utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _with(text: str, steps: list[str], value: Any) -> str:
@@ -125,13 +153,13 @@ def _yaml_as_in(text: str) -> YAML:
     return yaml
 
 
-def _replace(target: Path, text: str) -> None:
+def _replace(target: Path, content: bytes) -> None:
     """All or nothing: a new file of mode 0600 takes the old one's place, and keeps its owner."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         _keep_owner(target, Path(name))

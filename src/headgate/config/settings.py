@@ -6,11 +6,14 @@ Names, defaults and meanings are public: `docs/settings.md` is generated from th
 import difflib
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator
+from pydantic import BeforeValidator, field_validator
 
+from headgate.config.accounts import AccountSettings, ProviderName, ProviderSettings
 from headgate.config.fields import (
-    AccountName,
-    BaseUrl,
+    MOST_BYTES,
+    MOST_DAYS,
+    MOST_SECONDS,
+    MOST_THINGS,
     ClientKeyDigest,
     Listed,
     ProxyUrl,
@@ -18,7 +21,7 @@ from headgate.config.fields import (
     SecretOrHash,
     Section,
     Words,
-    required,
+    milliseconds,
     setting,
 )
 from headgate.config.later import (
@@ -30,13 +33,10 @@ from headgate.config.later import (
     TelemetrySettings,
     TlsSettings,
 )
-from headgate.config.oauth import OAuthClient, OAuthTokens
 from headgate.config.sources import SourceSettings
 
 Strategy = Literal["session", "round-robin", "weighted", "least-requests", "fill-first", "headroom"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
-PROVIDERS = ("anthropic",)
-"""Named here, below the room that speaks to them, so that a misspelt one is refused with its place."""
 
 
 def check_strategy(value: object) -> object:
@@ -51,17 +51,6 @@ def check_strategy(value: object) -> object:
 
 def near_strategy(word: object) -> str | None:
     return next(iter(difflib.get_close_matches(str(word), STRATEGIES, n=1)), None)
-
-
-def _check_provider(name: str) -> str:
-    if name in PROVIDERS:
-        return name
-    near = difflib.get_close_matches(name, PROVIDERS, n=1)
-    meant = f", did you mean {near[0]}?" if near else f"; there are {', '.join(PROVIDERS)}"
-    raise ValueError("unknown provider" + meant)
-
-
-ProviderName = Annotated[str, AfterValidator(_check_provider)]
 
 
 def _check_client_auth(value: object) -> object:
@@ -85,38 +74,59 @@ class ServerSettings(Section):
         8080, "Port to listen on; 0 takes a free one.", unit="TCP port", ge=0, le=65535, restart=True
     )
     workers: int = setting(
-        1, "Processes that take requests.", unit="processes", ge=1, later=True, restart=True
+        1, "Processes that take requests.", unit="processes", ge=1, le=1024, later=True, restart=True
     )
     max_body_bytes: int = setting(
-        33_554_432, "Largest body of a request that the gateway has to read.", unit="bytes", ge=1024
+        33_554_432,
+        "Largest body of a request that the gateway has to read.",
+        unit="bytes",
+        ge=1024,
+        le=MOST_BYTES,
     )
     max_upload_bytes: int = setting(
-        536_870_912, "Largest body of a request that is only streamed through.", unit="bytes", ge=1024
+        536_870_912,
+        "Largest body of a request that is only streamed through.",
+        unit="bytes",
+        ge=1024,
+        le=MOST_BYTES,
     )
     max_buffered_bytes: int = setting(
-        536_870_912, "Bodies held in memory at one time, over all requests.", unit="bytes", ge=1024
+        536_870_912,
+        "Bodies held in memory at one time, over all requests.",
+        unit="bytes",
+        ge=1024,
+        le=MOST_BYTES,
     )
     max_connections: int = setting(
-        10_000, "Clients' connections open at one time; so many files as well.", unit="connections", ge=1
+        10_000,
+        "Clients' connections open at one time; so many files as well.",
+        unit="connections",
+        ge=1,
+        le=MOST_THINGS,
     )
     max_connections_per_address: int = setting(
         1_000,
         "Of them those of one address other than this machine's own; 0: no limit.",
         unit="connections",
         ge=0,
+        le=MOST_THINGS,
     )
-    head_timeout_ms: int = setting(20_000, "Time to send the head of a request; 0: none.", unit="ms", ge=0)
-    body_timeout_ms: int = setting(
-        60_000, "Time to send a body, and a second more for each KiB that came; 0: none.", unit="ms", ge=0
+    head_timeout_ms: int = milliseconds(20_000, "Time to send the head of a request; 0: none.")
+    body_timeout_ms: int = milliseconds(
+        60_000, "Time to send a body, and a second more for each KiB that came; 0: none."
     )
-    send_timeout_ms: int = setting(
-        300_000, "How long a client may take in nothing of its answer; 0: for ever.", unit="ms", ge=0
+    send_timeout_ms: int = milliseconds(
+        300_000, "How long a client may take in nothing of its answer; 0: for ever."
     )
     shutdown_grace_seconds: float = setting(
-        60.0, "How long running requests may take to end after a stop signal.", unit="seconds", ge=0
+        60.0,
+        "How long running requests may take to end after a stop signal.",
+        unit="seconds",
+        ge=0,
+        le=MOST_SECONDS,
     )
-    request_timeout_ms: int = setting(
-        660_000, "Time until the first byte of an answer over all attempts; 0: none.", unit="ms", ge=0
+    request_timeout_ms: int = milliseconds(
+        660_000, "Time until the first byte of an answer over all attempts; 0: none."
     )
     cors_origins: Annotated[tuple[str, ...], Listed] = setting(
         (), "Origins of web pages that may call.", unit="list", later=True
@@ -130,16 +140,18 @@ class ServerSettings(Section):
 class UpstreamSettings(Section):
     """How long one attempt at a provider may take."""
 
-    connect_timeout_ms: int = setting(10_000, "Time to connect, TLS included; 0: none.", unit="ms", ge=0)
-    first_byte_timeout_ms: int = setting(
-        600_000, "Time from the sent request to the head of the answer; 0: none.", unit="ms", ge=0
+    connect_timeout_ms: int = milliseconds(10_000, "Time to connect, TLS included; 0: none.")
+    first_byte_timeout_ms: int = milliseconds(
+        600_000, "Time from the sent request to the head of the answer; 0: none."
     )
-    idle_timeout_ms: int = setting(
-        300_000, "Longest silence within a running answer; 0: none.", unit="ms", ge=0
-    )
-    total_timeout_ms: int = setting(0, "Time for a whole answer; 0: none.", unit="ms", ge=0)
+    idle_timeout_ms: int = milliseconds(300_000, "Longest silence within a running answer; 0: none.")
+    total_timeout_ms: int = milliseconds(0, "Time for a whole answer; 0: none.")
     keepalive_seconds: float = setting(
-        60.0, "How long an idle connection is kept for the next request.", unit="seconds", ge=0
+        60.0,
+        "How long an idle connection is kept for the next request.",
+        unit="seconds",
+        ge=0,
+        le=MOST_SECONDS,
     )
     proxy: ProxyUrl | None = setting(
         None,
@@ -162,12 +174,19 @@ class UpstreamSettings(Section):
     )
 
 
+LONGEST_DELAY_MS = 3_600_000
+
+
 class RetrySettings(Section):
     """Tries after transient failures. Leaving a limited or refused account is not counted."""
 
-    attempts: int = setting(3, "Tries on one account before the next one is asked.", unit="tries", ge=1)
-    delay_ms: int = setting(1_000, "Wait before the second try.", unit="ms", ge=0)
-    backoff: float = setting(2.0, "Each further wait is this many times longer.", unit="factor", ge=1)
+    attempts: int = setting(
+        3, "Tries on one account before the next one is asked.", unit="tries", ge=1, le=100
+    )
+    delay_ms: int = setting(1_000, "Wait before the second try.", unit="ms", ge=0, le=LONGEST_DELAY_MS)
+    backoff: float = setting(
+        2.0, "Each further wait is this many times longer, up to an hour.", unit="factor", ge=1, le=100
+    )
 
 
 class RoutingSettings(Section):
@@ -176,14 +195,16 @@ class RoutingSettings(Section):
     strategy: Annotated[Strategy, BeforeValidator(check_strategy)] = setting(
         "session", "How an account is chosen among those of the best priority.", unit="strategy"
     )
-    session_duration_ms: int = setting(
-        3_600_000, "How long a conversation stays on its account.", unit="ms", ge=0
-    )
+    session_duration_ms: int = milliseconds(3_600_000, "How long a conversation stays on its account.")
     rotation: bool = setting(
         True, "Ask the next account when one cannot serve; off: failures pass through.", unit="true or false"
     )
     sse_keepalive_seconds: float = setting(
-        0.0, "Send a comment into a stream that has been silent this long; 0: never.", unit="seconds", ge=0
+        0.0,
+        "Send a comment into a stream that has been silent this long; 0: never.",
+        unit="seconds",
+        ge=0,
+        le=MOST_SECONDS,
     )
     expose_account: bool = setting(
         False, "Name the account in the answer's header x-headgate-account.", unit="true or false"
@@ -225,48 +246,6 @@ class AdminSettings(Section):
     )
 
 
-class AccountSettings(Section):
-    """An account declared in the settings; the others are kept in the database."""
-
-    name: AccountName = required("Unique name.", unit="text")
-    provider: ProviderName = setting("anthropic", "Provider of the account.", unit=", ".join(PROVIDERS))
-    oauth: OAuthTokens | None = None
-    api_key: Secret | None = setting(
-        None,
-        "The provider's API key, or file: with a path; required where there is no oauth.",
-        unit="secret",
-        validate_default=True,
-    )
-    priority: int = setting(0, "Lower goes first.", unit="number")
-    weight: int = setting(1, "Share under the strategy weighted.", unit="number", ge=1)
-    tier: int = setting(1, "Size of the plan; multiplies the weight.", unit="number", ge=1)
-    base_url: BaseUrl | None = setting(None, "Address instead of the provider's.", unit="URL")
-    domain: str | None = setting(None, "Label of the team or domain that it belongs to.", unit="text")
-    models: Annotated[tuple[str, ...], Listed] = setting(
-        (), "Models that this account serves; empty: all of its provider.", unit="list"
-    )
-    proxy: ProxyUrl | None = setting(
-        None,
-        "Outbound proxy of this account, or file: with a path; direct: none; null: as `upstream` says.",
-        unit="proxy URL",
-    )
-
-    @field_validator("api_key")
-    @classmethod
-    def _has_a_credential(cls, key: Secret | None, info: ValidationInfo) -> Secret | None:
-        # "oauth" is not there when it was wrong itself: one complaint is enough then.
-        if key is None and info.data.get("oauth", ...) is None:
-            raise ValueError("is missing")
-        return key
-
-
-class ProviderSettings(Section):
-    """What is changed about a provider."""
-
-    base_url: BaseUrl | None = setting(None, "Address instead of the provider's own.", unit="URL")
-    oauth: OAuthClient = OAuthClient()
-
-
 class StorageSettings(Section):
     """Where records and accounts are kept."""
 
@@ -277,7 +256,12 @@ class StorageSettings(Section):
         restart=True,
     )
     retention_days: int = setting(
-        90, "How long the records of requests are kept; 0: for ever.", unit="days", ge=0, later=True
+        90,
+        "How long the records of requests are kept; 0: for ever.",
+        unit="days",
+        ge=0,
+        le=MOST_DAYS,
+        later=True,
     )
     bodies: BodySettings = BodySettings()
 
@@ -311,9 +295,9 @@ class LogSettings(Section):
         unit="path",
     )
     max_bytes: int = setting(
-        10_485_760, "Size at which the log file is rotated; 0: never.", unit="bytes", ge=0
+        10_485_760, "Size at which the log file is rotated; 0: never.", unit="bytes", ge=0, le=MOST_BYTES
     )
-    backups: int = setting(5, "Rotated log files that are kept.", unit="files", ge=0)
+    backups: int = setting(5, "Rotated log files that are kept.", unit="files", ge=0, le=1000)
 
 
 class Settings(Section):

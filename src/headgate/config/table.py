@@ -47,7 +47,7 @@ def rows() -> tuple[Row, ...]:
 def _rows_of(section: type[BaseModel], prefix: str) -> Iterator[Row]:
     for name, field in section.model_fields.items():
         path = prefix + name
-        inner, step = _section_within(field.annotation)
+        inner, step = section_within(field.annotation)
         is_set_as_a_whole = inner is None or step == "." + ANY_ITEM
         if is_set_as_a_whole:
             yield _row(path, field)
@@ -57,33 +57,33 @@ def _rows_of(section: type[BaseModel], prefix: str) -> Iterator[Row]:
 
 def _row(path: str, field: FieldInfo) -> Row:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    choices = [choice for choice in _types_within(field.annotation) if isinstance(choice, str)]
+    choices = [choice for choice in types_within(field.annotation) if isinstance(choice, str)]
     return Row(
         path=path,
         description=field.description or "",
         unit=", ".join(choices) or str(extra.get("unit", "")),
         default=None if field.is_required() else field.default,
         is_required=field.is_required(),
-        is_secret=SecretStr in _types_within(field.annotation) or path == "access.api_keys",
+        is_secret=SecretStr in types_within(field.annotation) or path == "access.api_keys",
         is_later=bool(extra.get("later")),
         needs_restart=bool(extra.get("restart")),
     )
 
 
-def _section_within(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+def section_within(annotation: Any) -> tuple[type[BaseModel] | None, str]:
     """The section that a field holds, and the step to it: none, into a list, or into a map."""
     step = {tuple: "." + ANY_ITEM, dict: "." + ANY_NAME}.get(get_origin(annotation), "")
-    for inner in _types_within(annotation):
+    for inner in types_within(annotation):
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             return inner, step
     return None, ""
 
 
-def _types_within(annotation: Any) -> list[Any]:
+def types_within(annotation: Any) -> list[Any]:
     if get_origin(annotation) is Annotated:
-        return _types_within(get_args(annotation)[0])
+        return types_within(get_args(annotation)[0])
     parts = get_args(annotation)
-    return [found for part in parts for found in _types_within(part)] if parts else [annotation]
+    return [found for part in parts for found in types_within(part)] if parts else [annotation]
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from headgate.config.settings import PROVIDERS, STRATEGIES
+from headgate.config.accounts import PROVIDERS
+from headgate.config.settings import STRATEGIES
 from headgate.errors import ForeignDataUnreadable
 from headgate.moving import sqlite_file
 from headgate.moving.ccflare_history import PastOfCcflare

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headgate.config.settings import ProviderSettings
+from headgate.config.accounts import ProviderSettings
 from headgate.errors import SettingsError
 from headgate.providers.provider import Provider
 from headgate.providers.sign_in import SignIn

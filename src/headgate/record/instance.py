@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from headgate.config.reading import refuse_other_kinds
 from headgate.errors import AlreadyRunning, StorageError
 from headgate.record.lock import INSTANCE_LOCK, try_lock
 from headgate.storage.holders import lock_holders
@@ -55,11 +56,16 @@ class InstanceLock:
     async def _take(self, folder: Path) -> None:
         path = folder / INSTANCE_LOCK
         try:
+            if path.exists():
+                refuse_other_kinds(path)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except PermissionError as error:
             raise permission_denied(path) from error
         except OSError as error:
-            raise StorageError(f"Cannot make the lock file: {path}: {error.strerror}") from error
+            raise StorageError(
+                f"Cannot make the lock file: {path}: {error.strerror}",
+                hint="Take it out of the way; the gateway makes its own.",
+            ) from error
         try:
             if not await _locks(descriptor, path):
                 raise _refusal(folder, descriptor)

@@ -70,7 +70,10 @@ class FolderLock:
             is_open = os.access(folder, os.W_OK | os.X_OK)
             raise permission_denied(folder / self.FILE_NAME if is_open else folder) from error
         except OSError as error:
-            raise StorageError(f"Cannot open the journal: {folder}: {error.strerror}") from error
+            raise StorageError(
+                f"Cannot open the journal: {folder}: {error.strerror}",
+                hint="It is a folder that the gateway makes: take what is there out of the way.",
+            ) from error
 
     def take(self) -> bool:
         """True once it is ours."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 
 from headgate.clock import Clock
-from headgate.config.settings import RetrySettings
+from headgate.config.settings import LONGEST_DELAY_MS, RetrySettings
 from headgate.errors import (
     GatewayFault,
     HeadgateError,
@@ -114,7 +114,7 @@ class Relay:
             return None
         tries, living = min(passing, key=lambda candidate: candidate[0])
         delay = self._retry.delay_ms / 1000 * self._retry.backoff ** (tries - 1)
-        delay = min(delay, self._patience.seconds_left(exchange))
+        delay = min(delay, LONGEST_DELAY_MS / 1000, self._patience.seconds_left(exchange))
         trail.waited_seconds += delay
         await asyncio.sleep(delay)
         self._patience.check(exchange)

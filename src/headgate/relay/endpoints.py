@@ -42,6 +42,8 @@ _READ = {
     b"/v1/complete": Endpoint("anthropic", "anthropic", reads_body=True),
 }
 
+_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+"""The parser knows some thirty more; no provider's API has a use for them."""
 _GATEWAYS_OWN = (b"/v1/metrics/",)
 _DOT_SEGMENT = re.compile(rb"(?:^|/|\\|%2f|%5c)(?:\.|%2e){1,2}(?:/|\\|%2f|%5c|$)", re.IGNORECASE)
 
@@ -50,7 +52,7 @@ def find_endpoint(method: bytes, path: bytes) -> Endpoint | None:
     """The endpoint of a request; None for everything that is not a provider's."""
     if method == b"POST" and (endpoint := _READ.get(path)) is not None:
         return endpoint
-    if not path.startswith(b"/v1/") or path.startswith(_GATEWAYS_OWN):
+    if not path.startswith(b"/v1/") or path.startswith(_GATEWAYS_OWN) or method not in _METHODS:
         return None
     # A dot segment could leave the provider's /v1/ once it is resolved, by whoever takes %2f for a slash too.
     if _DOT_SEGMENT.search(path):

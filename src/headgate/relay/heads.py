@@ -4,13 +4,14 @@ A client's requests repeat their header lines, so the reading is kept per connec
 long as the lines are the same. `content-length` changes with each body and is therefore not among them.
 """
 
-from headgate.access.callers import CREDENTIAL_HEADERS, Caller
+from headgate.access.callers import CREDENTIAL_HEADERS, OWNER_KEY_HEADERS, Caller
 from headgate.providers.provider import Provider
 from headgate.wire.headers import HOP_BY_HOP, Headers, forwardable, write_lines
 
 _NOT_SENT = (
     HOP_BY_HOP
     | CREDENTIAL_HEADERS
+    | OWNER_KEY_HEADERS
     | {b"host", b"cookie", b"expect", b"content-length", b"x-headgate-account", b"x-headgate-session"}
 )
 _OBJECT_BETAS = (b"files-api", b"code-execution", b"skills")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headgate.access.callers import OwnCredential
+from headgate.config.accounts import ProviderSettings
 from headgate.config.proxies import Proxy
-from headgate.config.settings import ProviderSettings
 from headgate.pool.accounts import Account
 from headgate.pool.living import LivingAccount
 from headgate.providers.provider import Provider

@@ -13,6 +13,7 @@ from http import HTTPStatus
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from headgate.access.allowance import Allowance
 from headgate.access.callers import Callers
 from headgate.access.origins import refuse_foreign_pages
 from headgate.clock import Clock
@@ -24,7 +25,6 @@ from headgate.relay.attempts import Relay, shutting_down
 from headgate.relay.body import BodyBuffer, BodyStream, BufferBudget, too_large
 from headgate.relay.exchange import Answering, ClientSide, Exchange, RequestHead
 from headgate.relay.heads import ClientHead
-from headgate.server.allowance import Allowance
 from headgate.server.crowd import Crowd, open_file_limit
 from headgate.server.repeats import KnownLines
 from headgate.timetable import Timetable

@@ -3,7 +3,6 @@
 import errno
 import os
 import socket
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -44,8 +43,14 @@ def open_port(host: str, port: int) -> socket.socket:
 
 def open_control_socket(path: Path) -> socket.socket:
     """A listening Unix socket that only its owner can open. One left by a dead gateway is replaced."""
-    with suppress(FileNotFoundError):
-        path.unlink()
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        reason = "a folder is in its place" if path.is_dir() else error.strerror
+        raise ListenFailed(
+            f"Cannot make the control socket {path}: {reason}",
+            hint="Take it out of the way, then start again.",
+        ) from error
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:

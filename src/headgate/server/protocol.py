@@ -20,11 +20,13 @@ from headgate.relay.heads import ClientHead
 from headgate.server.lane import FastLane
 from headgate.server.repeats import Repeat
 from headgate.server.strict import (
+    FRAMING_SHIFT,
     MAX_FRAMING_BYTES,
     MAX_HEAD_BYTES,
-    PLAIN_CHUNK_BYTES,
+    MAX_HEADER_LINES,
     head_too_large,
     objection,
+    too_many_lines,
     too_much_framing,
 )
 from headgate.server.turns import MAX_WAITING, TurnsProtocol
@@ -37,15 +39,24 @@ _LONGEST_KNOWN_TARGET = 8_192
 """Beyond this the whole head is measured again."""
 
 
+_FIRST_LINE_BYTES = 16_384
+
+
+class _Enough(Exception):
+    """Ends the parser's work on what it was given: it would call on and on."""
+
+
 class GatewayProtocol(TurnsProtocol):
     """Parser callbacks run inside `data_received`, synchronously, in the order of the bytes."""
 
     __slots__ = (
         "_content_length",
+        "_early",
         "_exchange",
         "_framing_bytes",
         "_head_bytes",
         "_known_head",
+        "_reading",
         "_repeat",
         "head_is_complete",
         "heads_seen",
@@ -76,6 +87,8 @@ class GatewayProtocol(TurnsProtocol):
         self._framing_bytes = 0
         """Of a body that comes in several reads, what is not the body itself."""
         self._content_length: bytes | None = None
+        self._reading = self._early = b""
+        """What the parser is reading just now; and the beginning of a head that comes in several reads."""
         self._exchange: Exchange | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -119,6 +132,7 @@ class GatewayProtocol(TurnsProtocol):
         if self.parser is None:
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's is
+        self._reading = data
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as stop:
@@ -126,10 +140,13 @@ class GatewayProtocol(TurnsProtocol):
         except httptools.HttpParserError as error:
             self._give_up_parsing(error)
         else:
+            self._reading = b""
             if self.is_discarding:
                 return
             if not self.head_is_complete and self._head_bytes > MAX_HEAD_BYTES:
                 self.give_up_reading(head_too_large())
+            elif not self.head_is_complete and not self.is_between_requests:
+                self._early = (self._early + data)[:_FIRST_LINE_BYTES]
             elif not is_within_body:
                 self._framing_bytes = 0  # what came in one read with the head was bounded by that
             elif self._framing_bytes > MAX_FRAMING_BYTES:
@@ -169,6 +186,7 @@ class GatewayProtocol(TurnsProtocol):
         self._content_length = None
         self.head_is_complete = False
         self._framing_bytes = 0
+        self._early = b""
         self._exchange = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -178,8 +196,11 @@ class GatewayProtocol(TurnsProtocol):
         line = self.lane.lines.find(name, value)
         if line[0] == b"content-length":
             self._content_length = value
-        else:
-            self.headers.append(line)
+            return
+        self.headers.append(line)
+        if len(self.headers) > MAX_HEADER_LINES:
+            self.give_up_reading(too_many_lines())
+            raise _Enough
 
     def on_headers_complete(self) -> None:
         self.head_is_complete = True
@@ -229,7 +250,9 @@ class GatewayProtocol(TurnsProtocol):
                 return known, None
         self._known_head = None
         wants_other = is_upgrade and not self._asks_for_websocket()
-        wrong = objection(headers, self.url, version, wants_other_protocol=wants_other)
+        wrong = objection(
+            headers, self.url, version, wants_other_protocol=wants_other, is_http=self._is_http()
+        )
         if wrong is not None or endpoint is None or is_upgrade:
             return None, wrong
         try:
@@ -241,18 +264,23 @@ class GatewayProtocol(TurnsProtocol):
             self._known_head = client
         return client, None
 
+    def _is_http(self) -> bool:
+        """The parser takes RTSP for HTTP, and does not say so."""
+        begin = self._early + self._reading if self._early else self._reading
+        # With nothing unanswered this head is the first thing in it.
+        end = MAX_HEAD_BYTES if self.turns else begin.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
+        return begin.find(b"%b RTSP/" % self.url, 0, end) < 0
+
     def _asks_for_websocket(self) -> bool:
         """By exactly one line that says nothing else."""
         offered = [value.lower() for name, value in self.headers if name == b"upgrade"]
         return offered == [b"websocket"] and self._content_length is None and self._should_upgrade()
 
-    def on_chunk_header(self) -> None:
-        self._framing_bytes -= PLAIN_CHUNK_BYTES
-
     def on_body(self, body: bytes) -> None:
         if self.is_discarding:
             return
-        self._framing_bytes -= len(body)
+        size = len(body)
+        self._framing_bytes -= size + (size >> FRAMING_SHIFT)
         if self._exchange is None:
             super().on_body(body)
             return

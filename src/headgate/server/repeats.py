@@ -7,7 +7,7 @@ judgement. Anything else, down to one byte, goes to the parser.
 
 import re
 
-from headgate.access.callers import CREDENTIAL_HEADERS
+from headgate.access.callers import CREDENTIAL_HEADERS, OWNER_KEY_HEADERS
 from headgate.relay.exchange import RequestHead
 
 _LENGTH = re.compile(rb"\r\n(?i:content-length):[ \t]*(\d+)[ \t]*\r\n")
@@ -15,7 +15,7 @@ _MOST_DIGITS = 9
 
 _MOST_LINES = 512
 _LONGEST_LINE = 512
-_NOT_KEPT = CREDENTIAL_HEADERS | {b"cookie", b"proxy-authorization", b"content-length"}
+_NOT_KEPT = CREDENTIAL_HEADERS | OWNER_KEY_HEADERS | {b"cookie", b"proxy-authorization", b"content-length"}
 """Secrets live no longer than their connection; lengths hardly come again."""
 
 

@@ -16,26 +16,31 @@ MAX_HEAD_BYTES = 65_536
 """Anybody may send a head, and all of it is held until it is whole. Clients send some KiB."""
 
 MAX_FRAMING_BYTES = 16_384
-"""Chunk extensions and trailers of one body, beyond the few bytes that each chunk needs."""
-PLAIN_CHUNK_BYTES = 16
-"""Of framing that a chunk may have: its size in hexadecimal and two line ends, and a little grace."""
+"""What one body may have round itself: chunk sizes and extensions, line ends, trailers."""
+FRAMING_SHIFT = 3
+"""And so much more with what it holds: an eighth. A chunk costs us as much work as some hundred bytes, and
+clients send thousands in each: whoever sends a few wants to keep us busy."""
 
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+;=%\-]*(?::\d*)?|\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\](?::\d*)?")
 """A name or an address, and a port (RFC 9110, section 7.2); nothing that could be a path or a second host."""
 
 
 def objection(
-    headers: Headers, target: bytes, version: str, *, wants_other_protocol: bool
+    headers: Headers, target: bytes, version: str, *, wants_other_protocol: bool, is_http: bool = True
 ) -> HeadgateError | None:
-    """Why a parsed head is refused; None for one that everybody reads alike."""
+    """Why a parsed head is refused; None for one that everybody reads alike.
+
+    `is_http`: the parser takes RTSP for HTTP.
+    """
     is_http_1_0 = version == "1.0"
+    if not is_http:
+        return MalformedRequest(
+            "The request is of another protocol than HTTP.",
+            hint="Send it as HTTP/1.1 (curl --http1.1).",
+        )
     if not is_http_1_0 and version != "1.1":
         return MalformedRequest(
             f"The request is of HTTP/{version}.", hint="Send it as HTTP/1.1 (curl --http1.1)."
-        )
-    if len(headers) > MAX_HEADER_LINES:
-        return HeadTooLarge(
-            f"The request has more than {MAX_HEADER_LINES} header lines.", hint="Send fewer of them."
         )
     if len(target) + sum(len(name) + len(value) + 4 for name, value in headers) > MAX_HEAD_BYTES:
         return head_too_large()
@@ -83,7 +88,14 @@ def head_too_large() -> HeadTooLarge:
     )
 
 
+def too_many_lines() -> HeadTooLarge:
+    return HeadTooLarge(
+        f"The request has more than {MAX_HEADER_LINES} header lines.", hint="Send fewer of them."
+    )
+
+
 def too_much_framing() -> MalformedRequest:
     return MalformedRequest(
-        "The chunk extensions and trailers of the request are too long.", hint="Send plain chunks."
+        "The chunks of the request are too small, or their extensions and trailers too long.",
+        hint="Send plain chunks of some KiB, or a Content-Length.",
     )

@@ -5,6 +5,7 @@ answered, the others wait, as a client that sends several at once expects it (RF
 """
 
 import asyncio
+import logging
 from typing import Any
 
 from uvicorn.config import Config
@@ -25,6 +26,9 @@ learns that the client has gone. Their bodies count in the budget of all buffers
 
 _LINGER_SECONDS = 2.0
 """How long a refused upload may go on before the connection is cut: time to read the answer."""
+
+
+_log = logging.getLogger("headgate.server")
 
 
 class TurnsProtocol(HttpToolsProtocol):
@@ -73,6 +77,14 @@ class TurnsProtocol(HttpToolsProtocol):
     # ---- the connection ------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        try:
+            self._begin(transport)
+        except Exception:
+            # The event loop would log it and leave the client waiting for ever.
+            _log.exception("A connection could not be taken")
+            transport.abort()
+
+    def _begin(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self.flow = Flow(transport)
         self.server = self.lane.own_address(self.server)
@@ -114,7 +126,8 @@ class TurnsProtocol(HttpToolsProtocol):
         self.turns.clear()
         self.cycle = None  # type: ignore[assignment]
         super().connection_lost(exc)
-        del self.client_side  # it leads back here: without it the memory is free at once
+        if hasattr(self, "client_side"):
+            del self.client_side  # it leads back here: without it the memory is free at once
 
     def eof_received(self) -> None:
         """The client says no more, and the transport closes behind this: what is finished goes out."""

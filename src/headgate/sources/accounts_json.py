@@ -8,7 +8,7 @@ An entry of any of them may have an `api_key` instead of tokens, as `headgate ac
 
 from typing import Any
 
-from headgate.config.settings import PROVIDERS
+from headgate.config.accounts import PROVIDERS
 from headgate.pool.accounts import Credential, Kind
 from headgate.sources.found import Contents, Found, number_at, secret_at, text_at, tokens_of
 from headgate.sources.json_text import JsonText, Malformed, Path

@@ -6,7 +6,7 @@ removed. Accounts of the owner are left alone; one of the same name is a conflic
 
 from collections.abc import Sequence
 
-from headgate.config.settings import AccountSettings
+from headgate.config.accounts import AccountSettings
 from headgate.errors import Conflict
 from headgate.pool.accounts import Credential, Kind
 from headgate.storage.accounts import FILES, OWNER, SETTINGS, AccountDraft, AccountStore

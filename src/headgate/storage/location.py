@@ -9,7 +9,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from headgate.config.places import CONTROL_SOCKET, DATA_VARIABLE
+from headgate.config.places import CONTROL_SOCKET, DATA_VARIABLE, path_of
+from headgate.config.reading import refuse_other_kinds
 from headgate.errors import SettingsError, StorageError
 
 FILE_NAME = "headgate.db"
@@ -52,7 +53,7 @@ _FORMS = "Give a file path, sqlite:///path or postgresql://user:password@host/da
 
 
 def _file(path: Path) -> Location:
-    path = path.expanduser().absolute()
+    path = path_of(str(path)).absolute()
     return Location(sa.URL.create("sqlite+aiosqlite", database=str(path)), str(path), path)
 
 
@@ -89,6 +90,8 @@ def prepare_file(location: Location, *, create: bool) -> list[str]:
     with _failing_as_storage(location):
         if not create:
             _refuse_nothing(path)
+        if path.exists():
+            refuse_other_kinds(path)  # SQLite would wait for a pipe's other end
         was_emptied = path.exists() and _is_empty(path)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

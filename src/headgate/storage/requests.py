@@ -78,6 +78,11 @@ class RequestStore:
                 name = await _name_after(connection, name)
         return tuple(found)
 
+    async def had_name(self, name: str) -> set[int]:
+        """Ids of the accounts that had the name at an end of its history."""
+        async with self._database.read() as connection:
+            return {one for one in await _first_and_last(connection, name) if one is not None}
+
     async def last_seq(self) -> int:
         """Where a live view begins; 0 for an empty history, less for one that was imported whole."""
         async with self._database.read() as connection:

@@ -17,6 +17,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from headgate.config.places import SECRET_KEY_VARIABLE
+from headgate.config.reading import SECRET_BYTES, read_bytes
 from headgate.errors import SecretUnreadable, SettingsError, StorageError
 from headgate.storage.location import permission_denied
 
@@ -218,12 +219,15 @@ def _failing_as_storage(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise permission_denied(path) from error
     except OSError as error:
-        raise StorageError(f"Cannot read the encryption key: {path}: {error.strerror}") from error
+        raise StorageError(
+            f"Cannot read the encryption key: {path}: {error.strerror}",
+            hint="Put the key file back in its place: with any other no stored secret opens.",
+        ) from error
 
 
 def _read(path: Path) -> list[bytes]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_bytes(path, SECRET_BYTES).decode().splitlines()
         keys = [_usable(line, str(path)) for line in lines if line.strip()]
     except UnicodeDecodeError as error:
         raise StorageError(f"The encryption key is not UTF-8 text: {path}", hint=_RESTORE) from error

@@ -1,4 +1,4 @@
-"""How many refusals of strangers are put on record: each costs a line of log and a row of the database."""
+"""How many refusals of strangers are put on record: each costs a line of log, some a row as well."""
 
 import logging
 
