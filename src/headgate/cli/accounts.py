@@ -32,7 +32,7 @@ app = typer.Typer(
 
 COLUMNS = (
     *("name", "#tier", "=status", "rate_limit_status|limit", "=rate_limit_reset|reset", "=expires"),
-    *("#requests", "#errors", "provider", "=quota", "#sessions", "#share"),
+    *("#requests", "#errors", "provider", "=quota", "#sessions", "#share", "origin"),
 )
 """What an owner needs first comes first."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from headgate.config.fields import BaseUrl
+from headgate.config.proxies import DIRECT, read_proxy
 from headgate.pool.accounts import Credential, Kind
 from headgate.sources.json_text import JsonText, Malformed, Path
 
@@ -44,6 +45,7 @@ class Found:
     priority: int = 0
     weight: int = 1
     tier: int = 1
+    proxy: str | None = field(default=None, repr=False)
     base_url: str | None = None
     models: tuple[str, ...] = ()
     is_off: bool = False
@@ -126,6 +128,19 @@ def address_at(text: JsonText, path: Path) -> str | None:
         return _BASE_URL.validate_python(value)
     except ValidationError:
         raise text.malformed(path, f"{path[-1]} must be an address with http:// or https://") from None
+
+
+def proxy_at(text: JsonText, path: Path) -> str | None:
+    """As settings have it; their `none` is our `direct`."""
+    if (value := text_at(text, path, most=2048)) is None:
+        return None
+    if value.strip().lower() == "none":
+        return DIRECT
+    try:
+        read_proxy(value)
+    except ValueError as error:
+        raise text.malformed(path, f"{path[-1]} {error}") from None
+    return value.strip()
 
 
 def number_at(text: JsonText, path: Path, default: int, *, least: int, most: int = 1_000_000) -> int:

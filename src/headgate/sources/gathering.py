@@ -94,6 +94,7 @@ def _draft(found: Found, origin: str) -> AccountDraft:
         priority=found.priority,
         weight=found.weight,
         tier=found.tier,
+        proxy=found.proxy,
         base_url=found.base_url,
         models=found.models,
         email=found.email,
