@@ -259,6 +259,7 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
         account_limits.fullest(one["windows"]),
         one["sessions"]["count"],
         one["share"],
+        one["origin"],
     )
 
 
