@@ -10,7 +10,7 @@ import pytest
 from headgate.admin.owner import Owner
 from headgate.config.loading import load_settings
 
-ALL = ["session", "round-robin", "weighted", "least-requests"]
+ALL = ["session", "round-robin", "weighted", "least-requests", "fill-first", "headroom"]
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -38,7 +38,7 @@ REFUSED = [
     (("add", "new", "--oauth", "--api-key-stdin"), 2, "an account has an API key or signs in, not both"),
     (("rename", "work", "spare"), 1, "already called spare"),
     (("rename", "work", "a b"), 1, "a-b would do"),
-    (("refresh", "work"), 1, "an API key does not expire"),
+    (("refresh", "work"), 1, "has an API key, which does not expire"),
 ]
 
 

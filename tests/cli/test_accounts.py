@@ -49,18 +49,18 @@ async def test_the_list_fits_the_terminal(headgate: Command) -> None:
     listed = await headgate("account", "list", COLUMNS="80", NO_COLOR="1")
     assert max(map(len, listed.out.splitlines())) <= 80
     assert "\x1b" not in listed.out
-    shown = ["name", "tier", "status", "requests", "errors", "provider", "sessions", "share"]
+    shown = ["name", "tier", "status", "requests", "errors", "provider", "sessions", "share", "origin"]
     assert listed.out.splitlines()[0].split() == shown
     assert "active" in listed.out.split()
     assert "also shows" not in listed.out  # nothing that is known
-    wide = await headgate("account", "list", COLUMNS="160")
+    wide = await headgate("account", "list", COLUMNS="180")
     assert wide.out.splitlines()[0].split() == IN_FULL
     assert "also shows" not in wide.out
 
 
 IN_FULL = [
     *("name", "tier", "status", "rate_limit_status", "rate_limit_reset", "expires"),
-    *("requests", "errors", "provider", "quota", "sessions", "share"),
+    *("requests", "errors", "provider", "quota", "sessions", "share", "origin"),
 ]
 
 

@@ -129,7 +129,7 @@ def test_a17_an_auth_folder_serves(tmp_path: Path, provider: SimulatedProvider) 
     tokens = {"access_token": grant["access_token"], "refresh_token": grant["refresh_token"]}
     mine = {
         **{"id_token": "", **tokens, "last_refresh": "2026-01-01T00:00:00Z", "email": "me@example.test"},
-        **{"type": "claude", "expired": "2026-01-01T08:00:00+08:00", "proxy_url": "http://localhost:1"},
+        **{"type": "claude", "expired": "2026-01-01T08:00:00+08:00", "proxy_url": "direct", "prefix": "team"},
     }
     put(folder / "claude-me@example.test.json", mine)
     put(folder / "codex-me.json", {**mine, "type": "codex"})
@@ -139,7 +139,7 @@ def test_a17_an_auth_folder_serves(tmp_path: Path, provider: SimulatedProvider) 
     with gateway_with(tmp_path, provider, auth_dir=folder) as gateway:
         assert names(gateway) == ["claude-me@example.test", "claude-off"]
         assert gateway.account("claude-off")["paused"] is True
-        assert logged(gateway, "claude-me@example.test.json: not obeyed .*: proxy_url")
+        assert logged(gateway, "claude-me@example.test.json: not obeyed .*: prefix")
         answer = message(gateway)
         assert answer.status_code == 200, answer.text
         file = folder / "claude-me@example.test.json"

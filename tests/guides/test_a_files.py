@@ -1,6 +1,7 @@
 """Guide rows A11 to A16: accounts that another program keeps in `accounts.json`."""
 
 import json
+import sqlite3
 import stat
 import subprocess
 from pathlib import Path
@@ -253,3 +254,48 @@ def test_a11_what_a_file_keeps_is_changed_there(tmp_path: Path, provider: Simula
         _serves(gateway, "work")
         places = gateway.command("config", "path", "--all").stdout
         assert str(file) in places
+
+
+@pytest.mark.parametrize("form", list(_FORMS))
+def test_a11_each_known_form_is_imported(tmp_path: Path, provider: SimulatedProvider, form: str) -> None:
+    """`account import` takes all three forms, and `export --format accounts.json` gives back what came in."""
+    document_of, name, _, _ = _FORMS[form]
+    grant = provider.grant("me")
+    file, back = tmp_path / "theirs.json", tmp_path / "back.json"
+    file.write_text(json.dumps(document_of(grant)))
+    with gateway_with(tmp_path, provider) as gateway:
+        done = gateway.command("account", "import", str(file))
+        assert done.returncode == 0, done.stderr
+        assert f"Added: {name}" in done.stdout
+        _serves(gateway, name)
+        options = ("--plain", "--format", "accounts.json", "--output", str(back))
+        assert gateway.command("account", "export", *options).returncode == 0
+        entry = json.loads(back.read_text())["accounts"][name]
+        assert entry["refreshToken"] == grant["refresh_token"]
+        assert entry["accessToken"] == grant["access_token"]
+        assert abs(entry["expiresAt"] / 1000 - grant["expires_at"]) <= 1
+        again = gateway.command("account", "import", str(back))
+        assert (again.returncode, again.stdout) == (0, f"Unchanged: {name}\n")
+
+
+def test_a11_an_import_that_cannot_be_saved_says_so(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """A wrong entry is named by line and column, and nothing is imported; so is a database that is full."""
+    file = tmp_path / "theirs.json"
+    with gateway_with(tmp_path, provider) as gateway:
+        good = camel(provider.grant("me"))
+        file.write_text(json.dumps({"accounts": {"good": good, "bad": {**good, "accessToken": 7}}}, indent=1))
+        refused = gateway.command("account", "import", str(file))
+        assert refused.returncode == 1
+        assert "line 9 column 19: accessToken must be a text" in refused.stderr
+        assert names(gateway) == []
+        connection = sqlite3.connect(gateway.data / "headgate.db")
+        connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON accounts BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+        connection.commit()
+        connection.close()
+        file.write_text(json.dumps({"accounts": {"good": good}}))
+        refused = gateway.command("account", "import", str(file))
+        assert refused.returncode == 1, refused.stdout
+        assert "Cannot import the accounts" in refused.stderr
+        assert names(gateway) == []

@@ -12,7 +12,7 @@ from tests.gateway import CLIENT_KEY, Gateway, wait_until
 from tests.guides.asking import logged, message
 from tests.testing.wire import ask, events
 
-STRATEGIES = ("session", "round-robin", "weighted", "least-requests")
+STRATEGIES = ("session", "round-robin", "weighted", "least-requests", "fill-first", "headroom")
 
 
 def _served(provider: SimulatedProvider) -> dict[str, int]:

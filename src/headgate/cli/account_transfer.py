@@ -42,8 +42,10 @@ def export(
         ),
     ] = None,
     form: Annotated[
-        Literal["json", "yaml"],
-        typer.Option("--format", metavar="json|yaml", help="How it is written, where it is not sealed."),
+        Literal["json", "yaml", "accounts.json"],
+        typer.Option(
+            "--format", metavar="json|yaml|accounts.json", help="How it is written, where it is not sealed."
+        ),
     ] = "json",
     passphrase_stdin: PassphraseStdin = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before showing secrets.")] = False,
@@ -65,7 +67,7 @@ def export(
     passphrase = new_passphrase(_EXPORTING, from_stdin=passphrase_stdin) if is_sealed else None
     params = {} if no_secrets else {"secrets": "true"}
     found = look(config, "/api/export/accounts", doing=_EXPORTING, params=params)
-    written = _as_json(found) if as_json or form == "json" else _as_yaml(found)
+    written = _WRITERS["json" if as_json else form](found)
     if passphrase is not None:
         written = on_demand.sealed(written.encode(), passphrase)
     if output is None:
@@ -109,6 +111,14 @@ def _as_yaml(found: Any) -> str:
         fields = [f"{name}: {json.dumps(value)}" for name, value in account.items()]
         lines += [f"  - {fields[0]}", *(f"    {field}" for field in fields[1:])]
     return "\n".join(lines) + "\n"
+
+
+def _as_accounts_json(found: Any) -> str:
+    """As other gateways keep them, by name."""
+    return on_demand.accounts_json_of(found["accounts"]) + "\n"
+
+
+_WRITERS = {"json": _as_json, "yaml": _as_yaml, "accounts.json": _as_accounts_json}
 
 
 def _write_new(file: Path, text: str) -> None:

@@ -41,7 +41,7 @@ app = typer.Typer(
 
 COLUMNS = (
     *("name", "#tier", "=status", "rate_limit_status|limit", "=rate_limit_reset|reset", "=expires"),
-    *("#requests", "#errors", "provider", "=quota", "#sessions", "#share"),
+    *("#requests", "#errors", "provider", "=quota", "#sessions", "#share", "origin"),
     *("?#priority", "?#weight", "?models", "?domain"),
 )
 """What an owner needs first comes first."""
@@ -279,6 +279,7 @@ def _row(one: dict[str, Any], chosen: dict[str, bool]) -> tuple[Any, ...]:
         account_limits.fullest(one["windows"]),
         one["sessions"]["count"],
         one["share"],
+        one["origin"],
         one["priority"] if chosen["priority"] else "-",
         one["weight"] if chosen["weight"] else "-",
         ", ".join(one["models"]) or ("all" if chosen["models"] else "-"),

@@ -127,6 +127,13 @@ def new_encryption_key() -> str:
     return Fernet.generate_key().decode()
 
 
+def accounts_json_of(accounts: Any) -> str:
+    """See `sources.carrying.accounts_json_of`."""
+    from headgate.sources import carrying
+
+    return carrying.accounts_json_of(accounts)
+
+
 def control_address(folder: Path) -> "AbstractContextManager[str]":
     """Where a gateway on this data folder listens for commands, as `connect` takes it."""
     from headgate.config import places

@@ -10,7 +10,17 @@ from typing import Any
 
 from headgate.config.accounts import PROVIDERS
 from headgate.pool.accounts import Credential, Kind
-from headgate.sources.found import Contents, Found, number_at, secret_at, text_at, tokens_of
+from headgate.sources.found import (
+    Contents,
+    Found,
+    address_at,
+    number_at,
+    proxy_at,
+    secret_at,
+    text_at,
+    texts_at,
+    tokens_of,
+)
 from headgate.sources.json_text import JsonText, Malformed, Path
 from headgate.sources.names import Names
 
@@ -64,6 +74,10 @@ def _found(text: JsonText, at: Path, entry: dict[str, Any], name: str) -> Found:
         "domain": text_at(text, (*at, "domain")),
         "priority": number_at(text, (*at, "priority"), 0, least=-1_000_000),
         "weight": number_at(text, (*at, "weight"), 1, least=1),
+        "tier": number_at(text, (*at, "tier"), 1, least=1),
+        "proxy": proxy_at(text, (*at, "proxy")),
+        "base_url": address_at(text, (*at, "base_url")),
+        "models": texts_at(text, (*at, "models")),
         "is_off": entry.get("is_active") is False or entry.get("paused") is True,
     }
     for key in ("api_key", "apiKey"):

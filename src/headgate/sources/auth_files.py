@@ -4,14 +4,14 @@ from pathlib import Path as File
 from typing import Any
 
 from headgate.pool.accounts import Kind
-from headgate.sources.found import Contents, Found, number_at, text_at, tokens_of
+from headgate.sources.found import Contents, Found, number_at, proxy_at, text_at, tokens_of
 from headgate.sources.json_text import JsonText
 from headgate.sources.names import near_name
 
 _FIELDS = ("access_token", "refresh_token", "expired")
 _USUAL_MOMENT = "2026-01-01T00:00:00Z"
 _PROVIDERS = {"claude": "anthropic"}
-_PASSED_OVER = ("prefix", "proxy_url", "headers", "excluded_models", "model_aliases")
+_PASSED_OVER = ("prefix", "headers", "excluded_models", "model_aliases")
 
 
 def read(text: JsonText, file: File) -> Contents:
@@ -32,6 +32,7 @@ def read(text: JsonText, file: File) -> Contents:
         # There the higher number goes first.
         priority=-number_at(text, ("priority",), 0, least=-1_000_000),
         weight=max(1, number_at(text, ("weight",), 1, least=0)),
+        proxy=proxy_at(text, ("proxy_url",)),
         is_off=whole.get("disabled") is True,
         tokens=tokens,
         passed_over=tuple(name for name in _PASSED_OVER if whole.get(name)),

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from headgate.config.fields import BaseUrl
+from headgate.config.proxies import DIRECT, read_proxy
 from headgate.pool.accounts import Credential, Kind
 from headgate.sources.json_text import JsonText, Malformed, Path
 
@@ -15,6 +19,7 @@ _LAST_MOMENT = 253_402_300_799
 """The end of the year 9999, in seconds."""
 _BEYOND = 10**18
 """More than any moment, and still no number that is too large to be divided."""
+_BASE_URL: TypeAdapter[str] = TypeAdapter(BaseUrl)
 _NUMBER = re.compile(r"\d{1,16}(\.\d+)?")
 
 
@@ -39,6 +44,10 @@ class Found:
     domain: str | None = None
     priority: int = 0
     weight: int = 1
+    tier: int = 1
+    proxy: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    models: tuple[str, ...] = ()
     is_off: bool = False
     tokens: TokenFields | None = None
     """None for an API key."""
@@ -101,6 +110,37 @@ def text_at(text: JsonText, path: Path, *, most: int = 256) -> str | None:
     if not isinstance(value, str) or len(value) > most or not value.isprintable():
         raise text.malformed(path, f"{path[-1]} must be a text of at most {most} printable characters")
     return value
+
+
+def texts_at(text: JsonText, path: Path) -> tuple[str, ...]:
+    value = value_at(text, path)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(one, str) and 0 < len(one) <= 256 for one in value):
+        raise text.malformed(path, f"{path[-1]} must be a list of texts")
+    return tuple(value)
+
+
+def address_at(text: JsonText, path: Path) -> str | None:
+    if (value := text_at(text, path, most=2048)) is None:
+        return None
+    try:
+        return _BASE_URL.validate_python(value)
+    except ValidationError:
+        raise text.malformed(path, f"{path[-1]} must be an address with http:// or https://") from None
+
+
+def proxy_at(text: JsonText, path: Path) -> str | None:
+    """As settings have it; their `none` is our `direct`."""
+    if (value := text_at(text, path, most=2048)) is None:
+        return None
+    if value.strip().lower() == "none":
+        return DIRECT
+    try:
+        read_proxy(value)
+    except ValueError as error:
+        raise text.malformed(path, f"{path[-1]} {error}") from None
+    return value.strip()
 
 
 def number_at(text: JsonText, path: Path, default: int, *, least: int, most: int = 1_000_000) -> int:

@@ -192,8 +192,8 @@ class Sources:
         self._tell()
 
     async def _bring_into_pool(self) -> None:
-        if self._taken.is_changed:
-            self._pool.replace(await self._store.list())
+        # Also where nothing was changed here: another gateway may have been quicker.
+        self._pool.replace(await self._store.list())
         self._arrange()
 
     def _arrange(self) -> None:

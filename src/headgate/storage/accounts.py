@@ -175,7 +175,7 @@ class AccountStore:
             "weight": draft.weight,
             "account_tier": draft.tier,
             "base_url": draft.base_url,
-            "proxy": self._sealed_proxy(draft.proxy),
+            "proxy": self.sealed_proxy(draft.proxy),
             "email": draft.email,
             "domain": draft.domain,
             "models": list(draft.models),
@@ -196,7 +196,7 @@ class AccountStore:
         if "models" in values:
             values["models"] = list(values["models"])
         if "proxy" in values:
-            values["proxy"] = self._sealed_proxy(values["proxy"])
+            values["proxy"] = self.sealed_proxy(values["proxy"])
         row = await _row(connection, name)
         if values.get("name", name) != name:
             await refuse_taken_name(connection, values["name"])
@@ -213,7 +213,7 @@ class AccountStore:
         if row is None or not self._has_secret_of(draft, row):
             return False
         try:
-            proxy = self._proxy(row)
+            proxy = self.proxy_of(row)
         except SecretUnreadable:
             return False
         values = declared_values(draft)
@@ -230,7 +230,7 @@ class AccountStore:
     async def _put_declared(
         self, connection: AsyncConnection, draft: AccountDraft, row: sa.RowMapping | None
     ) -> None:
-        values = {**declared_values(draft), "proxy": self._sealed_proxy(draft.proxy)}
+        values = {**declared_values(draft), "proxy": self.sealed_proxy(draft.proxy)}
         if row is None or not self._has_secret_of(draft, row):
             values |= await self.sealed(connection, draft.provider, draft.kind, draft.secret, row)
         else:
@@ -292,7 +292,7 @@ class AccountStore:
         """From a row of `accounts`."""
         credential = self.credential_of(row)
         try:
-            proxy = self._proxy(row)
+            proxy = self.proxy_of(row)
         except SecretUnreadable:
             credential = proxy = None  # it must not be used by a way that its owner has not chosen
         return Account(
@@ -319,10 +319,10 @@ class AccountStore:
         """The column `secret_digest` under the key in force."""
         return credentials.digests(self._secrets, credential)[0]
 
-    def _sealed_proxy(self, proxy: str | None) -> str | None:
+    def sealed_proxy(self, proxy: str | None) -> str | None:
         return None if proxy is None else self._secrets.seal(proxy)
 
-    def _proxy(self, row: sa.RowMapping) -> str | None:
+    def proxy_of(self, row: sa.RowMapping) -> str | None:
         sealed = row["proxy"]
         return (
             None if sealed is None else self._secrets.open(sealed, of=f"the proxy of account {row['name']}")
@@ -331,7 +331,7 @@ class AccountStore:
     def _refuse_lost_proxy(self, row: sa.RowMapping) -> None:
         """A new secret alone would bring the account back to life on another way."""
         try:
-            self._proxy(row)
+            self.proxy_of(row)
         except SecretUnreadable as error:
             name = row["name"]
             mend = f"Set it again first: headgate account set {name} --proxy U; none: the general one."

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.clock import Clock
-from headgate.errors import Conflict
+from headgate.errors import Conflict, SecretUnreadable
 from headgate.pool.accounts import Credential, Kind
 from headgate.storage import credentials
 from headgate.storage.accounts import (
@@ -135,6 +135,7 @@ class FileAccounts:
             **_values(draft),
             **await self._store.sealed(connection, draft.provider, draft.kind, draft.secret),
             "name": draft.name,
+            "proxy": self._store.sealed_proxy(draft.proxy),
             "paused": one.is_off,
             "source_digest": _note([credentials.source_digest(draft.secret)], is_off=one.is_off),
             "created_at": now_ms,
@@ -150,6 +151,8 @@ class FileAccounts:
         draft = one.draft
         seen, was_off = _read_note(row["source_digest"])
         values = {column: new for column, new in _values(draft).items() if row[column] != new}
+        if not self._has_proxy_of(draft, row):
+            values["proxy"] = self._store.sealed_proxy(draft.proxy)
         if one.is_off is not was_off:
             values["paused"] = one.is_off
         digest = credentials.source_digest(draft.secret)
@@ -183,6 +186,12 @@ class FileAccounts:
             if note != row["source_digest"]:
                 values["source_digest"] = note
         return values
+
+    def _has_proxy_of(self, draft: AccountDraft, row: sa.RowMapping) -> bool:
+        try:
+            return self._store.proxy_of(row) == draft.proxy
+        except SecretUnreadable:
+            return False
 
     def _has_other_secret(self, one: FileAccount, row: sa.RowMapping | None) -> bool:
         return row is not None and self._side(one, row) in (_Side.FILE, _Side.RENEWED)
