@@ -61,7 +61,7 @@ TRAPS = {
     "a pipe": (_fifo, "is a pipe, not a file"),
     "100 MiB": (_huge, "is larger than 4096 KiB"),
     "a loop of links": (_loop, "Too many levels of symbolic links"),
-    "a folder": (_folder, "is a folder, not a file"),
+    "a folder": (_folder, "is a folder, not a file|Is a directory"),
     "a link to nothing": (_gone_link, "No such file or directory"),
     "no UTF-8": (_not_utf8, "line 1 column 16: this is not UTF-8 text"),
     "deep": (_deep, "the nesting is too deep"),
