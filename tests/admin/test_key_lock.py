@@ -146,6 +146,17 @@ async def test_the_line_is_bounded_and_who_has_no_room_is_told() -> None:
     assert not all(turn.done() for turn in turns[MOST_WAITING:])
 
 
+async def test_the_newest_of_many_addresses_is_not_the_one_refused() -> None:
+    """In a line that others filled from an address each, who comes last has the same lot as they."""
+    kept = 0
+    for _ in range(3):
+        line = Line()
+        for number in range(MOST_WAITING):
+            line.join(f"10.0.0.{number}")
+        kept += not line.join("10.0.1.1").done()
+    assert kept
+
+
 async def test_the_lot_is_drawn_of_addresses_first() -> None:
     """One that sends much delays itself; a wrong key makes an address weigh less, never nothing."""
     line = Line()
