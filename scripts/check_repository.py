@@ -21,6 +21,7 @@ _FOLDERS_BESIDE_SOURCES = frozenset({"bench"})
 _REPOSITORY_TESTS = frozenset({"test_repository.py"})
 
 _MACHINE_PATH = re.compile(r"(?<![\w.~}])/(?:work|root)/\w")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._/-]+")
 _UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+!]+")
 _TEXT_ENDINGS = frozenset({".py", ".md", ".toml", ".txt", ".sh", ".yaml", ".yml", ".lua", ""})
@@ -31,6 +32,13 @@ def files_of(root: Path) -> list[Path]:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
     return [file for name in sorted(set(names.splitlines())) if (file := root / name).is_file()]
+
+
+def check_names(root: Path) -> Iterator[str]:
+    """A name that not every system can hold is most often what a test left behind."""
+    for file in files_of(root):
+        if not _PLAIN_NAME.fullmatch(name := file.relative_to(root).as_posix()):
+            yield f"{name!r}: a name of letters, digits and . _ - is what every system can hold"
 
 
 def check_sizes(root: Path) -> Iterator[str]:
@@ -101,6 +109,7 @@ def check_generated_pages(root: Path) -> Iterator[str]:
 
 
 CHECKS: tuple[Callable[[Path], Iterator[str]], ...] = (
+    check_names,
     check_sizes,
     check_tests_mirror_sources,
     check_rooms,

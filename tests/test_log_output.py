@@ -71,6 +71,27 @@ def test_a_console_whose_reader_left_costs_no_line(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
+_UNREAD = """
+import logging, sys
+from headgate.log import configure
+configure({"level": "info", "format": "pretty", "color": "auto", "file": sys.argv[1],
+           "max_bytes": 0, "backups": 0})
+for number in range(40_000):
+    logging.getLogger("headgate.proxy").info("line %d", number)
+"""
+
+
+def test_a_console_that_nobody_reads_holds_up_nobody(tmp_path: Path) -> None:
+    """A pipe that is full: every line is in the file, and the process ends by itself."""
+    file = tmp_path / "app.log"
+    with subprocess.Popen([sys.executable, "-c", _UNREAD, str(file)], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    assert "line 39999\n" in file.read_text()
+
+
 _STARTED_WITHOUT = """
 import logging, os, sys
 from headgate.log import configure

@@ -8,8 +8,11 @@ import errno
 import io
 import logging
 import os
+import select
 import stat
 import sys
+import threading
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -24,6 +27,9 @@ _PLAIN = "\x1b[0m"
 
 _WRITE_CHARACTERS = 16 << 10
 """So many gathered ones are written: beyond this a write costs by its bytes, not by its being one."""
+
+_MOST_UNREAD_CHARACTERS = 1 << 20
+_LAST_READ_SECONDS = 1.0
 
 _GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.EINVAL)
 """A reader that left, a terminal that was closed; EINVAL is what Windows says of a broken pipe."""
@@ -85,19 +91,32 @@ class Output(logging.Handler):
 
     def close(self) -> None:
         self.flush()
+        if self._console is not None:
+            self._console.close()
         if self._file is not None:
             self._file.close()
         super().close()
 
 
 class Console:
-    """Standard output. When its reader is gone, the file still has the lines."""
+    """Standard output. When its reader is gone, or does not read, the file still has the lines.
+
+    Into a pipe or a terminal a thread writes, so that a reader who does not read holds up nobody: what he
+    left unread beyond `_MOST_UNREAD_CHARACTERS` is dropped and counted, and the end waits for him a moment.
+    """
 
     def __init__(self, stream: TextIO, *, color: str) -> None:
         """`color` as the setting `log.color` has it."""
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a locale without our characters loses no line
         self._stream = stream
+        self._descriptor = _may_block(stream)
+        self._unread: deque[str] = deque()
+        self._unread_characters = 0
+        self._dropped = 0
+        self._is_gone = False
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
         self._is_colored = color == "always" or (color == "auto" and stream.isatty())
 
     def paint(self, line: str, record: logging.LogRecord) -> str:
@@ -106,6 +125,9 @@ class Console:
 
     def write(self, lines: str) -> None:
         """Whole lines. Raises nothing."""
+        if self._descriptor is not None:
+            self._hand_over(lines)
+            return
         try:
             self._stream.write(lines)
             self._stream.flush()
@@ -115,6 +137,54 @@ class Console:
             if error.errno in _GONE:
                 self._let_go()
 
+    def close(self) -> None:
+        """What is unread has a moment to be read."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._unread or self._is_gone, _LAST_READ_SECONDS)
+
+    def _hand_over(self, lines: str) -> None:
+        with self._changed:
+            if self._is_gone:
+                return
+            if self._unread_characters + len(lines) > _MOST_UNREAD_CHARACTERS:
+                self._dropped += lines.count("\n")
+                return
+            if self._dropped:
+                lines = f"({self._dropped} lines are missing here: nobody read them)\n{lines}"
+                self._dropped = 0
+            self._unread.append(lines)
+            self._unread_characters += len(lines)
+            self._changed.notify_all()
+            if self._thread is None:
+                # Python's own stream would be locked at exit by a write that waits; a descriptor is not.
+                self._thread = threading.Thread(target=self._write_on, name="console", daemon=True)
+                self._thread.start()
+
+    def _write_on(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._unread)
+                lines = self._unread[0]
+            self._write_out(lines)
+            with self._changed:
+                self._unread.popleft()
+                self._unread_characters -= len(lines)
+                self._changed.notify_all()
+
+    def _write_out(self, lines: str) -> None:
+        descriptor = self._descriptor
+        data = lines.encode(self._stream.encoding or "utf-8", "backslashreplace")
+        while data and descriptor is not None and not self._is_gone:
+            try:
+                data = data[os.write(descriptor, data) :]
+            except BlockingIOError:  # another program made the pipe we share one that does not wait
+                select.select((), (descriptor,), ())
+            except OSError as error:
+                if error.errno in _GONE:
+                    self._is_gone = True
+                    self._let_go()
+                return
+
     def _let_go(self) -> None:
         """Nobody comes back to a broken pipe. What the stream still holds must go somewhere, or Python
         tries it once more at exit and makes the exit code 120."""
@@ -123,6 +193,16 @@ class Console:
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
             self._stream.flush()
+
+
+def _may_block(stream: TextIO) -> int | None:
+    """Its descriptor, where a write into it can wait for a reader."""
+    try:
+        descriptor = stream.fileno()
+        mode = os.fstat(descriptor).st_mode
+    except (OSError, ValueError):
+        return None
+    return None if stat.S_ISREG(mode) else descriptor
 
 
 class LogFile:

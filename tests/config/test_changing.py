@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from headgate.config import table
 from headgate.config.changing import change, mend_one
 from headgate.config.loading import Origin
 from headgate.errors import SettingsError
@@ -100,3 +101,11 @@ def test_one_of_two_faults_can_be_set_right(path: Path) -> None:
     assert str(left) == "line 2, column 19: retry.attempts: must be a whole number"
     assert path.read_text() == before.replace("port: x", "port: 9")
     assert mend_one(origin(path), path, "retry.attempts", 2) == ()  # the last one is an ordinary change
+
+
+@pytest.mark.parametrize("key", ["retry.attempts", "routing.strategy", "access.api_keys", "admin.key"])
+def test_null_gives_the_default(path: Path, key: str) -> None:
+    """Also where the setting itself is never null."""
+    changed = change(origin(path), path, {key: None})
+    default = Origin({}, {}, path.with_name("none.yaml")).load().settings
+    assert table.value_at(changed.loaded.settings, key) == table.value_at(default, key)

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from headgate.config.fields import BaseUrl, ClientKeyDigest, Listed, Secret, Section, setting
+from headgate.config.settings import AdminSettings
 
 
 class Sample(Section):
@@ -102,3 +103,12 @@ def test_an_address_that_would_break_a_request_line_is_refused(tail: str) -> Non
     with pytest.raises(ValidationError, match=r"white space|ASCII"):
         Sample.model_validate({"url": f"https://example.com/{tail}/x"})
     assert Sample.model_validate({"url": " https://example.com/a%20b\n"}).url == "https://example.com/a%20b"
+
+
+@pytest.mark.parametrize(
+    "costs", ["m=4194304,t=1,p=1", "m=8,t=4294967295,p=1", "m=8,t=1,p=99", f"m={'9' * 99},t=1,p=1"]
+)
+def test_a_hash_that_costs_too_much_is_refused(costs: str) -> None:
+    """A wrong key would cost gigabytes, or hours that nothing ends."""
+    with pytest.raises(ValidationError, match="costs too much for each visitor"):
+        AdminSettings.model_validate({"key": f"$argon2id$v=19${costs}$c29tZXNhbHQ$aGFzaGhhc2g"})

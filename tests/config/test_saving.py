@@ -1,9 +1,13 @@
 import logging
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from headgate.config import saving
 from headgate.config.loading import load_settings
 from headgate.config.saving import Before, save_settings, write_default_file, written
 
@@ -115,7 +119,7 @@ def test_a_list_that_grows_keeps_the_comments_in_it(tmp_path: Path) -> None:
     path.write_text('access:\n  api_keys:\n    - "${LAPTOP}" # the laptop\n    - file:/key\n')
     entries = written(path, "access.api_keys")
     assert entries == ["${LAPTOP}", "file:/key"]
-    assert save_settings(path, {"access.api_keys": [*entries, "new"]})
+    assert save_settings(path, {"access.api_keys": [*entries, "new"]}, raw=True)
     assert path.read_text() == (
         'access:\n  api_keys:\n    - "${LAPTOP}" # the laptop\n    - file:/key\n    - new\n'
     )
@@ -132,6 +136,46 @@ def test_a_file_can_be_put_back_as_it_was(tmp_path: Path, content: bytes | None)
     if content is not None:
         path.write_bytes(content)
     before = Before(path)
-    assert save_settings(path, {"retry.attempts": 7})
+    assert save_settings(path, {"retry.attempts": 7}, before=before)
     before.put_back()
     assert (path.read_bytes() if path.exists() else None) == content
+
+
+@given(st.text(st.sampled_from("${}aA_:\n#'\"\\ "), max_size=12))
+def test_what_is_written_is_read_back(value: str) -> None:
+    """To the letter: `${` in a value of the owner's is no variable of the next start."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        assert save_settings(path, {"admin.key": f"x{value}x"})
+        path.chmod(0o600)
+        key = load_settings({}, {"a": "EXPANDED", "A": "EXPANDED"}, path).settings.admin.key
+    assert key is not None
+    assert key.get_secret_value() == f"x{value}x"
+
+
+def test_what_somebody_else_saved_since_is_not_put_back_over(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("retry: {attempts: 2}\n")
+    before = Before(path)
+    assert save_settings(path, {"retry.attempts": 7}, before=before)
+    path.write_text("retry: {attempts: 5}\n")
+    before.put_back()
+    assert path.read_text() == "retry: {attempts: 5}\n"
+
+
+def test_an_edit_at_the_same_moment_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saved between our reading and our writing: what is changed then is theirs."""
+    path = tmp_path / "config.yaml"
+    path.write_text("retry: {attempts: 2}\n")
+    text_of = saving._text_of
+
+    def edited_meanwhile(target: Path) -> str:
+        text = text_of(target)
+        if "backoff" not in text:
+            path.write_text("retry: {attempts: 2, backoff: 3}\n")
+        return text
+
+    monkeypatch.setattr(saving, "_text_of", edited_meanwhile)
+    assert save_settings(path, {"retry.attempts": 7})
+    settings = load_settings({}, {}, path).settings
+    assert (settings.retry.attempts, settings.retry.backoff) == (7, 3)

@@ -2,15 +2,18 @@
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import PROGRAM, Gateway, until, wait_until
@@ -101,6 +104,37 @@ async def test_s3_a_second_signal_waits_for_no_database(tmp_path: Path, provider
             assert await asyncio.wait_for(asyncio.to_thread(gateway.stop), 6) == 0
         gateway.start()
         assert len(gateway.requests()) == 3
+
+
+def test_s3_a_recorder_that_does_not_react(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """It gets some seconds, then it is killed; what it did not store is stored by the next."""
+    with Gateway(tmp_path, provider=provider.url) as gateway:
+        recorder = gateway.recorder_pid()
+        assert recorder is not None
+        os.kill(recorder, signal.SIGSTOP)
+        message(gateway)
+        begun = time.monotonic()
+        assert gateway.stop() == 0
+        assert time.monotonic() - begun < 15
+        gateway.start()
+        wait_until(lambda: len(gateway.requests()) == 1)
+
+
+def test_s3_what_is_cut_off_is_no_failure(tmp_path: Path) -> None:
+    """Requests of the owner's side that a second signal ends leave no stack trace in the log."""
+    key = PasswordHasher(memory_cost=131_072).hash("mine")
+    with Gateway(tmp_path, accounts=(), settings={"admin": {"key": key}}) as gateway:
+        waiting = [socket.create_connection(gateway.address) for _ in range(20)]
+        for number, one in enumerate(waiting):
+            one.sendall(b"GET /status HTTP/1.1\r\nhost: localhost\r\nx-dashboard-key: %d\r\n\r\n" % number)
+        assert any(one.recv(1) for one in select.select(waiting, (), (), 20)[0])
+        os.kill(gateway.pid, signal.SIGTERM)
+        wait_until(lambda: _refuses(gateway))
+        assert gateway.stop() == 0
+        for one in waiting:
+            one.close()
+        assert "Traceback" not in gateway.output_text()
+        assert "ASGI" not in gateway.output_text()
 
 
 @SIGNALS

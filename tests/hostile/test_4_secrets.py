@@ -66,7 +66,8 @@ class World:
     def asks(self, text: str = "hello", **how: Any) -> None:
         """As a client. A provider's own refusal is handed on as it came; what we say is looked at."""
         answer = message(self.gateway, text, **{"key": self.client_key, **how})
-        if answer.headers.get("x-headgate-error") and "code" in answer.json()["error"]:
+        is_event = answer.headers["content-type"].startswith("text/event-stream")
+        if answer.headers.get("x-headgate-error") and not is_event and "code" in answer.json()["error"]:
             said = answer.content + repr(answer.headers).encode()
             self.hears(f"the answer {answer.status_code} to a client", said)
 

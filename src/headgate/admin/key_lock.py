@@ -1,7 +1,10 @@
 """Compares the key that a request offers with the admin key: plain, or an argon2 hash (`$argon2…`).
 
-Verifying a hash costs about 100 ms of CPU. So answers are kept as digests, one hash is verified at a time
-and off the event loop, and who has to wait for that waits in a short line: no guesser keeps the owner out.
+Verifying a hash costs about 100 ms of CPU, on several cores. So answers are kept as digests, and one hash
+is verified at a time, off the event loop. Whose turn it is then is drawn by lot: first the address, where one
+that has guessed wrong weighs less, then one of those that wait there. Nobody can push the owner aside by
+being first, last or many addresses: an owner who keeps asking beside N guessers of his own address comes
+after N of them in the mean, whenever he came and however often he asked again. From then on he never waits.
 """
 
 import asyncio
@@ -17,11 +20,21 @@ from starlette.datastructures import Headers
 
 from headgate.errors import TooManyGuesses
 
-MOST_WAITING = 64
-MOST_WAITING_PER_ADDRESS = 8
-"""Times 100 ms: longer than this nobody waits."""
+MOST_WAITING = 256
+"""Beyond this one is refused, drawn by lot of the address that has most: at 64 KB of body each, 16 MB."""
+
+LONGEST_WAIT_SECONDS = 10.0
+"""Then the lot is drawn anew by asking again: before, nothing is lost by it."""
 
 RETRY_AFTER_SECONDS = 2
+
+_MOST_DOUBLED = 6
+"""Each wrong key halves the weight of its address, to a 64th at least: it may be the owner's."""
+
+_MOST_ADDRESSES = 4096
+"""Whose wrong keys are counted; the one that guessed longest ago is forgotten."""
+
+_LOT = secrets.SystemRandom()
 
 _MOST_REFUSED = 256
 """Wrong keys that are known as such: a program that keeps sending one costs nothing."""
@@ -47,7 +60,7 @@ class KeyLock:
         self._opened_by: bytes | None = None
         self._refused: dict[bytes, None] = {}
         self._is_verifying = False
-        self._line = Line()
+        self.line = Line()
 
     def answer(self, key: str, offered: str | None) -> bool | None:
         """Whether it opens, where that is known without work; None: it has to be verified."""
@@ -64,7 +77,7 @@ class KeyLock:
         return False if digest in self._refused else None
 
     async def verify(self, key: str, offered: str, address: str) -> bool:
-        """After those before it in the line. Raises TooManyGuesses where that is too long.
+        """When its lot is drawn. Raises TooManyGuesses where that takes too long.
 
         Whoever is cancelled leaves the line; a verification that has begun goes on to its end.
         """
@@ -75,29 +88,37 @@ class KeyLock:
             return known
         self.verifications += 1
         running = asyncio.get_running_loop().run_in_executor(None, _argon2_opens, key, offered)
-        running.add_done_callback(lambda done: self._finished(done, key, offered))
+        running.add_done_callback(lambda done: self._finished(done, key, offered, _neighbourhood(address)))
         return await asyncio.shield(running)
 
     async def _turn(self, address: str) -> None:
         if not self._is_verifying:
             self._is_verifying = True
             return
-        turn = self._line.join(_neighbourhood(address))
+        turn = self.line.join(_neighbourhood(address))
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                await self._wait_for(turn)
+        except TimeoutError:
+            raise _too_many_guesses() from None
+
+    async def _wait_for(self, turn: "asyncio.Future[None]") -> None:
         try:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._line.leave(turn)
+                self.line.leave(turn)
             elif turn.exception() is None:
                 self._pass_on()
             raise
 
-    def _finished(self, done: "asyncio.Future[bool]", key: str, offered: str) -> None:
+    def _finished(self, done: "asyncio.Future[bool]", key: str, offered: str, address: str) -> None:
         if key == self._key and not done.cancelled() and done.exception() is None:
             digest = self._digest(key, offered)
             if done.result():
                 self._opened_by = digest
             else:
+                self.line.note_wrong(address)
                 self._refused[digest] = None
                 if len(self._refused) > _MOST_REFUSED:
                     del self._refused[next(iter(self._refused))]
@@ -105,7 +126,7 @@ class KeyLock:
 
     def _pass_on(self) -> None:
         """To the next in the line, else the lock is free."""
-        turn = self._line.pop()
+        turn = self.line.pop()
         self._is_verifying = turn is not None
         if turn is not None:
             turn.set_result(None)
@@ -115,12 +136,12 @@ class KeyLock:
 
 
 class Line:
-    """Who waits. Addresses take turns, so that one that sends much delays only itself; of one address the
-    newest comes first, and what there is no room for is its oldest."""
+    """Who waits, by address. Whose turn it is, and who is refused when there is no room, is drawn by lot."""
 
     def __init__(self) -> None:
         self._turns: dict[str, list[asyncio.Future[None]]] = {}
-        """By address, in the order of their turns."""
+        self._wrong: dict[str, int] = {}
+        """Keys that did not open, by address."""
 
     def __len__(self) -> int:
         return sum(map(len, self._turns.values()))
@@ -128,43 +149,48 @@ class Line:
     def join(self, address: str) -> "asyncio.Future[None]":
         """What to wait for."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        own = self._turns.setdefault(address, [])
-        own.append(turn)
-        if len(own) > MOST_WAITING_PER_ADDRESS:
-            self._refuse_oldest(own)
-        elif len(self) > MOST_WAITING:
-            self._refuse_oldest(max(reversed(self._turns.values()), key=len))
+        self._turns.setdefault(address, []).append(turn)
+        if len(self) > MOST_WAITING:
+            self._refuse_one()
         return turn
 
     def leave(self, turn: "asyncio.Future[None]") -> None:
         self._keep(lambda one: one is not turn)
 
     def pop(self) -> "asyncio.Future[None] | None":
-        """Whose turn it is. Its address comes again after all others."""
+        """Whose turn it is."""
         self._keep(lambda one: not one.done())
-        for address in self._turns:
-            own = self._turns.pop(address)
-            turn = own.pop()
-            if own:
-                self._turns[address] = own
-            return turn
-        return None
+        if not self._turns:
+            return None
+        addresses = list(self._turns)
+        weights = [2.0 ** -min(self._wrong.get(one, 0), _MOST_DOUBLED) for one in addresses]
+        turn = _LOT.choice(self._turns[_LOT.choices(addresses, weights)[0]])
+        self.leave(turn)
+        return turn
 
-    def _refuse_oldest(self, turns: "list[asyncio.Future[None]]") -> None:
-        oldest = turns.pop(0)
-        if not oldest.done():
-            oldest.set_exception(
-                TooManyGuesses(
-                    "More keys are sent to the owner's side than can be looked at",
-                    hint="Try again in a moment. headgate on the gateway's own machine needs no key "
-                    "and is never behind this.",
-                )
-            )
+    def note_wrong(self, address: str) -> None:
+        self._wrong[address] = self._wrong.pop(address, 0) + 1
+        if len(self._wrong) > _MOST_ADDRESSES:
+            del self._wrong[next(iter(self._wrong))]
+
+    def _refuse_one(self) -> None:
+        most = max(map(len, self._turns.values()))
+        refused = _LOT.choice(_LOT.choice([turns for turns in self._turns.values() if len(turns) == most]))
+        if not refused.done():
+            refused.set_exception(_too_many_guesses())
         self._keep(lambda one: not one.done())
 
     def _keep(self, is_kept: "Callable[[asyncio.Future[None]], bool]") -> None:
         kept = {address: [one for one in turns if is_kept(one)] for address, turns in self._turns.items()}
         self._turns = {address: turns for address, turns in kept.items() if turns}
+
+
+def _too_many_guesses() -> TooManyGuesses:
+    return TooManyGuesses(
+        "More keys are sent to the owner's side than can be looked at",
+        hint="Try again: whose key is looked at next is drawn by lot. headgate on the gateway's own machine "
+        "needs no key and is never behind this.",
+    )
 
 
 def _neighbourhood(address: str) -> str:

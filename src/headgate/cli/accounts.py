@@ -238,7 +238,7 @@ def _resumed(account: dict[str, Any]) -> str:
     """A provider's own limit outlasts the owner's word."""
     name, status = account["name"], account["status"]
     if status == "active":
-        return f"Account {name} resumed"
+        return f"Account {name} resumed; headgate account test {name} sees whether its key is taken"
     returns_at = account["rate_limit_reset"]
     until = f"; it returns by itself at {clock_time(returns_at)}" if returns_at is not None else ""
     why = f" ({account['skipped_because']})" if account["skipped_because"] and not until else ""

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +54,23 @@ def back_up(loaded: "Loaded", target: Path, *, force: bool, with_key: bool) -> l
 
 def _targets(database: Path, others: dict[str, Path], target: Path) -> Iterator[tuple[str, Path]]:
     """In a folder under their own names; beside a file under its name with theirs behind it."""
-    if target.is_dir():
+    if _is_folder(target):
         yield "database", target / database.name
         yield from ((what, target / source.name) for what, source in others.items())
         return
     yield "database", target
     yield from ((what, Path(f"{target}.{source.name}")) for what, source in others.items())
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise CommandFailed(
+            _DOING, f"{path} cannot be used: {error.strerror}", "Name another place."
+        ) from error
 
 
 def _copy(what: str, source: Path, target: Path, *, before: bytes) -> Copied:

@@ -115,7 +115,7 @@ class _Lines:
 def _words(one: dict[str, Any]) -> Iterator[str]:
     yield clock_time(one["created_at"] / 1000)
     yield str(one["status"])
-    yield span(one["duration_ms"])
+    yield f"{span(one['duration_ms']):>6}"
     yield one["account"] or ""
     yield printable(f"{one['method']} {one['path']}")
     yield printable(one["model"] or "")

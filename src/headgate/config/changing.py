@@ -48,10 +48,11 @@ def change(origin: Origin, path: Path, changes: Mapping[str, Any]) -> Changed:
     be wrong with the settings then: nothing is written in that case."""
     for key in changes:
         check_settable(key)
+    changes = {key: _default_for_none(key, value) for key, value in changes.items()}
     wanted = origin.overridden({**origin.overrides, **changes}).load()
     refuse_to_stand_open(wanted.settings)
     before = _before(path)
-    is_saved = before is not None and save_settings(path, changes)
+    is_saved = before is not None and save_settings(path, changes, before=before)
     put_back = before.put_back if before is not None and is_saved else _nothing_to_put_back
     try:
         return replace(_loaded_anew(origin, changes, wanted, is_saved=is_saved), put_back=put_back)
@@ -94,6 +95,7 @@ def mend_one(origin: Origin, path: Path, key: str, value: Any) -> tuple[Complain
     ends the last fault, or it is no help.
     """
     check_settable(key)
+    value = _default_for_none(key, value)
     try:
         before = origin.examine().complaints
         left = origin.overridden({**origin.overrides, key: value}).examine().complaints if before else []
@@ -102,6 +104,13 @@ def mend_one(origin: Origin, path: Path, key: str, value: Any) -> tuple[Complain
     known = {(one.path, one.words) for one in before}
     helps = len(left) < len(before) and all((one.path, one.words) in known for one in left)
     return tuple(left) if left and helps and save_settings(path, {key: value}) else ()
+
+
+def _default_for_none(key: str, value: Any) -> Any:
+    """`null` gives the default, also where the setting itself is never null."""
+    row = table.row_of(key)
+    default = None if row is None or value is not None else row.default
+    return value if default is None else list(default) if isinstance(default, tuple) else default
 
 
 def _words_of_hidden(from_file: Loaded, key: str) -> str:

@@ -40,9 +40,11 @@ LAST_MOMENT = 253_402_300_799
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ARGON2_HASH = re.compile(
-    r"\$argon2(?:id|i|d)(?:\$v=\d+)?\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{6,}"
+    r"\$argon2(?:id|i|d)(?:\$v=\d+)?\$m=(\d+),t=(\d+),p=(\d+)\$[A-Za-z0-9+/]{11,128}\$[A-Za-z0-9+/]{6,128}"
 )
 """The form that argon2 itself writes and reads: at least 8 bytes of salt and 4 of hash."""
+_MOST_ARGON2 = (262_144, 20, 16)
+"""KiB of memory, rounds, lanes. A wrong key costs us that much, and nothing ends it half-way."""
 _JSON_LIST: TypeAdapter[list[Any]] = TypeAdapter(list[Any])
 _JSON_MAP: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _NUMBERS = ({int}, {float}, {int, NoneType}, {float, NoneType})
@@ -166,10 +168,18 @@ def _digest_key(value: object) -> str:
 def _check_hash(secret: SecretStr) -> SecretStr:
     """A broken hash is opened by no key at all: that is seen at the start, not at the first visit."""
     text = secret.get_secret_value()
-    if text.startswith("$argon2") and not _ARGON2_HASH.fullmatch(text):
+    if not text.startswith("$argon2"):
+        return secret
+    if (found := _ARGON2_HASH.fullmatch(text)) is None:
         raise ValueError(
             "begins like an argon2 hash and is none; wanted $argon2id$v=19$m=…,t=…,p=…$SALT$HASH, whole"
             " (a shell or compose file takes each $ for a variable: single quotes, or $$)"
+        )
+    costs = zip(found.groups(), _MOST_ARGON2, strict=True)
+    if any(len(cost) > 9 or int(cost) > most for cost, most in costs):
+        memory, rounds, lanes = _MOST_ARGON2
+        raise ValueError(
+            f"costs too much for each visitor; at most m={memory} (KiB), t={rounds}, p={lanes} are taken"
         )
     return secret
 

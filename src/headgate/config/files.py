@@ -14,7 +14,8 @@ from headgate.config import texts, yaml_words
 from headgate.config.reading import SETTINGS_BYTES, read_bytes
 from headgate.errors import SettingsError
 
-_REFERENCE = re.compile(r"\$(\$?)\{([^}]*)\}")
+REFERENCE = re.compile(r"\$(\$?)\{([^}]*)\}")
+"""`${NAME}`, and `$${NAME}` for the text itself."""
 _MEND = "Correct the file, or take the line out to have the default; `headgate config docs` lists them all."
 
 
@@ -153,4 +154,4 @@ class _Reader:
                 return ""
             return self._environ[name]
 
-        return _REFERENCE.sub(value_of, text)
+        return REFERENCE.sub(value_of, text)

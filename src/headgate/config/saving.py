@@ -16,9 +16,12 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from headgate.config import first_file
+from headgate.config.files import REFERENCE
 from headgate.config.reading import SETTINGS_BYTES, read_bytes
 
 _log = logging.getLogger("headgate.config")
+
+_MOST_TRIES = 5
 
 _SKIPPED = r"(?:[ \t]*(?:#[^\n]*)?\n)*"
 """Blank lines and comments between a key and what it holds."""
@@ -26,18 +29,31 @@ _NESTED_MAP = re.compile(rf"^[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n{_SKIPPED}( +)[^\
 _NESTED_LIST = re.compile(rf"^( *)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n{_SKIPPED}( *)-( +)\S", re.MULTILINE)
 
 
-def save_settings(path: Path, changes: Mapping[str, Any]) -> bool:
+def save_settings(
+    path: Path, changes: Mapping[str, Any], *, before: "Before | None" = None, raw: bool = False
+) -> bool:
     """Write settings by their paths into the file; everything else in it stays as it is.
 
     False when the file cannot be written or is broken (a WARN line says why): the file is untouched then.
-    Whether the values are any good is for the caller to know (`changing.py`).
+    Whether the values are any good is for the caller to know (`changing.py`). `before` is told what was
+    written. `raw`: the values are as a file has them, with `${NAME}` for a variable.
     """
     target = path.resolve()
     try:
-        text = _text_of(target) if target.exists() else first_file.text()
-        for key, value in changes.items():
-            text = _with(text, key.split("."), value)
-        _replace(target, text.encode())
+        for _ in range(_MOST_TRIES):
+            found = _content_of(target)
+            text = first_file.text() if found is None else _text_of(target)
+            for key, value in changes.items():
+                text = _with(text, key.split("."), value if raw else _literal(value))
+            # Somebody may have saved the file meanwhile: then theirs is changed.
+            if _content_of(target) == found:
+                _replace(target, text.encode())
+                break
+        else:
+            _log.warning("%s could not be saved to %s: it changes all the time", ", ".join(changes), path)
+            return False
+        if before is not None:
+            before.written = text.encode()
     except (OSError, UnicodeError, YAMLError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not what it should be"
         _log.warning("%s could not be saved to %s: %s", ", ".join(changes), path, reason)
@@ -62,20 +78,27 @@ class Before:
 
     def __init__(self, path: Path) -> None:
         self._target = path.resolve()
-        self._content: bytes | None = None
-        """None: there was no file."""
-        if self._target.exists():
-            self._content = read_bytes(self._target, SETTINGS_BYTES)
+        self._content = _content_of(self._target)
+        self.written: bytes | None = None
+        """What the change made of it; None: nothing was written."""
 
     def put_back(self) -> None:
-        """Raises nothing: an ERROR line says when it cannot be done."""
+        """Raises nothing: an ERROR line says when it cannot be done. What somebody else has saved since
+        stays."""
         try:
-            if self._content is None:
+            if _content_of(self._target) != self.written:
+                _log.warning("%s was changed by somebody else meanwhile and stays as it is", self._target)
+            elif self._content is None:
                 self._target.unlink(missing_ok=True)
             else:
                 _replace(self._target, self._content)
         except OSError as error:
             _log.error("%s holds settings that are not in force: %s", self._target, error.strerror)
+
+
+def _content_of(target: Path) -> bytes | None:
+    """None: there is no file."""
+    return read_bytes(target, SETTINGS_BYTES) if target.exists() else None
 
 
 def write_default_file(path: Path) -> bool:
@@ -116,6 +139,15 @@ def _put(group: CommentedMap, name: str, value: Any) -> None:
         old.extend(value[len(old) :])
     else:
         group[name] = value
+
+
+def _literal(value: Any) -> Any:
+    """As it has to be written so that `${` in it stands for itself."""
+    if isinstance(value, list | tuple):
+        return [_literal(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _literal(item) for name, item in value.items()}
+    return REFERENCE.sub(lambda found: f"${found[0]}", value) if isinstance(value, str) else value
 
 
 def _as_written(value: Any) -> Any:

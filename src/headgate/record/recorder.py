@@ -28,7 +28,7 @@ DISK_LOOK_SECONDS = 30.0
 
 FIRST_RETRY_SECONDS = 0.25
 LAST_RETRY_SECONDS = 10.0
-DRAIN_SECONDS = 15.0
+DRAIN_SECONDS = 4.0
 """How long a database that is away is tried again at the end. The journal keeps what is left."""
 
 _log = logging.getLogger("headgate.async-db-writer")

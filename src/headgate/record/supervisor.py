@@ -25,7 +25,9 @@ STEADY_SECONDS = 60.0
 SETTLE_SECONDS = 5.0
 _SECONDS_BETWEEN_LOOKS = 0.05
 
-STOP_SECONDS = DRAIN_SECONDS + 5.0
+STOP_SECONDS = DRAIN_SECONDS + 2.0
+"""More waiting gains nothing: what is not stored waits in the journal for the next start."""
+
 _KILL_SECONDS = 2.0
 _HURRY_SECONDS = 1.0
 """Enough for what is in its hands, when the owner wants us gone."""

@@ -6,11 +6,13 @@ here the assembly owns them, and the drain waits for what it drains.
 
 import asyncio
 import socket
+from contextlib import suppress
 from email.utils import formatdate
 from typing import Any
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from headgate.admin.doors import as_local_owner
@@ -30,8 +32,8 @@ class Listener:
         self._clock = clock
         self._state = ServerState()
         self._app_state: dict[str, Any] = {}
-        self._public = _config(app)
-        self._local = _config(as_local_owner(app))
+        self._public = _config(_may_be_cut(app))
+        self._local = _config(_may_be_cut(as_local_owner(app)))
         self._servers: list[asyncio.AbstractServer] = []
         self._date_timer: asyncio.TimerHandle | None = None
 
@@ -95,6 +97,10 @@ class Listener:
     async def _cut(self) -> None:
         running = self._running()
         self._lane.cut()
+        for connection in self._state.connections:
+            cycle = getattr(connection, "cycle", None)
+            if isinstance(cycle, RequestResponseCycle):
+                cycle.disconnected = True  # to uvicorn an answer that is cut off is no failure of the app
         for task in self._state.tasks:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -106,6 +112,16 @@ class Listener:
             self._date_timer.cancel()
         for connection in list(self._state.connections):
             connection.transport.abort()
+
+
+def _may_be_cut(app: ASGIApp) -> ASGIApp:
+    """Uvicorn takes a cancelled app for a failed one, and logs where it was."""
+
+    async def cuttable(scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(asyncio.CancelledError):  # by `_cut` alone: after it the task ends
+            await app(scope, receive, send)
+
+    return cuttable
 
 
 def _config(app: ASGIApp) -> Config:
