@@ -164,8 +164,8 @@ async def test_what_was_chosen_is_listed_where_it_fits(headgate: Command) -> Non
         (await headgate("account", "list")).out.split()
     )
     await headgate.add("chosen", "--priority", "2", "--model", "claude-sonnet-5", "--domain", "team")
-    lines = (await headgate("account", "list", COLUMNS="160")).out.splitlines()
-    assert lines[0].split()[-4:] == ["provider", "priority", "models", "domain"]
+    lines = (await headgate("account", "list", COLUMNS="200")).out.splitlines()
+    assert lines[0].split()[-4:] == ["origin", "priority", "models", "domain"]
     rows = {line.split()[0]: line.split()[-3:] for line in lines[2:]}
     assert rows == {"plain": ["0", "all", "-"], "chosen": ["2", "claude-sonnet-5", "team"]}
     narrow = (await headgate("account", "list", COLUMNS="60")).out

@@ -7,8 +7,9 @@ from argon2 import PasswordHasher, Type
 from pydantic import ValidationError
 
 from headgate.config import table
+from headgate.config.accounts import PROVIDERS
 from headgate.config.fields import Section
-from headgate.config.settings import PROVIDERS, STRATEGIES, Settings
+from headgate.config.settings import STRATEGIES, Settings
 from headgate.providers.anthropic import AnthropicProvider
 
 
