@@ -308,3 +308,35 @@ def test_f7_a_running_request_ends_as_it_began(tmp_path: Path, provider: Simulat
             came += "".join(pieces)
         assert "message_stop" in came
         assert "event: error" not in came
+
+
+def test_f10_the_guides_names_of_settings(tmp_path: Path) -> None:
+    """`lb_strategy`, `api-keys` and their kin work in the file and in `config get/set`, with our names."""
+    gateway = Gateway(tmp_path, accounts=())
+    settings = json.loads(gateway.config.read_text())
+    del settings["access"]
+    theirs = {
+        "lb_strategy": "weighted",
+        "retry_attempts": 4,
+        "session_duration_ms": 60_000,
+        "client_id": "mine",
+        "api-keys": [" one ", "two"],
+        "remote-management": {"secret-key": "s3cret"},
+    }
+    gateway.config.write_text(json.dumps({**settings, **theirs}))
+    with gateway:
+        for key, ours, value in (
+            ("lb_strategy", "routing.strategy", "weighted"),
+            ("retry_attempts", "retry.attempts", "4"),
+            ("session_duration_ms", "routing.session_duration_ms", "60000"),
+            ("client_id", "providers.anthropic.oauth.client_id", "mine"),
+            ("remote-management.secret-key", "admin.key", "***"),
+        ):
+            got = gateway.command("config", "get", key)
+            assert (got.returncode, got.stdout.strip()) == (0, value), got.stderr
+            assert f"{key} is called {ours} here" in got.stderr
+        assert message(gateway, key="two").status_code == 503  # let in: there is only no account
+        set_ = gateway.command("config", "set", "retry_delay_ms", "77")
+        assert (set_.returncode, "retry.delay_ms is set" in set_.stdout) == (0, True), set_.stderr
+        assert gateway.command("config", "get", "retry.delay_ms").stdout.strip() == "77"
+    assert "lb_strategy is called routing.strategy here" in gateway.output_text()

@@ -165,3 +165,35 @@ def test_r19_a_failed_attempt_names_account_and_network_reason(
         start = r"WARN: \[Proxy\] Failed to proxy request with account"
         assert logged(gateway, rf"{start} dead: ECONNREFUSED").count("ECONNREFUSED") == 1
         logged(gateway, rf"{start} slow: ETIMEDOUT")
+
+
+def test_r13_rotation_can_be_switched_off(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`routing.rotation: false`: one account serves and its failures pass through; it is taken over live."""
+    provider.script("sk-ant-sim-one", rules=[{"fault": "429", "limit": "retry_after", "seconds": 60}])
+    settings = {"routing": {"rotation": False}}
+    with Gateway(tmp_path, provider=provider.url, accounts=("one", "two"), settings=settings) as gateway:
+        refused = message(gateway)
+        assert (refused.status_code, error_of(refused)["type"]) == (429, "rate_limit_error")
+        assert gateway.admin("/status")["rotation"]["enabled"] is False
+        assert gateway.account("two")["request_count"] == 0
+        assert gateway.command("config", "set", "routing.rotation", "true").returncode == 0
+        assert message(gateway).status_code == 200
+        assert gateway.account("two")["request_count"] == 1
+
+
+def test_r18_a_callers_own_credential_and_no_provider(tmp_path: Path) -> None:
+    """502 "Failed to forward unauthenticated request: [reason]", with the network's word."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, and not listening: refused
+        port = nobody.getsockname()[1]
+        settings = {
+            "providers": {"anthropic": {"base_url": f"http://127.0.0.1:{port}"}},
+            "access": {"api_keys": []},
+        }
+        with Gateway(tmp_path, accounts=(), settings=settings) as gateway:
+            answer = message(gateway, key="sk-ant-of-the-caller")
+            assert answer.status_code == 502
+            said = error_of(answer)["message"]
+            assert said.startswith("Failed to forward unauthenticated request: ")
+            assert "ECONNREFUSED" in said
+            logged(gateway, "forwarding request without authentication")

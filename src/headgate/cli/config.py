@@ -20,7 +20,7 @@ from headgate.cli.control import Control, running_gateway
 from headgate.cli.fitting import print_fitting
 from headgate.cli.options import AsJson, ConfigPath, origin, read_path, warn
 from headgate.cli.terminal import CommandFailed, failing_as, out, print_json
-from headgate.config import changing, schema, table
+from headgate.config import changing, other_names, schema, table
 from headgate.config.exposure import refuse_to_stand_open
 from headgate.config.first_file import as_yaml
 from headgate.config.loading import Examined, Origin
@@ -80,6 +80,7 @@ def show(config: ConfigPath = None, as_json: AsJson = False) -> None:
 @app.command("get", epilog="Example: headgate config get routing.strategy")
 def get(key: Key, config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Print the value in force of one setting, or of those in a section."""
+    key = _our_name(key)
     view = asyncio.run(_view(config))
     found = {
         one["path"]: one["value"]
@@ -170,6 +171,7 @@ def set_value(
     as_json: AsJson = False,
 ) -> None:
     """Change one setting, at once on a gateway that runs, and in the file with its comments kept."""
+    key = _our_name(key)
     with _refusing(f"Cannot set {key}"):
         changing.check_settable(key)
     _refuse_no_value(key, value, from_stdin=from_stdin)
@@ -182,6 +184,14 @@ def set_value(
         warn(warning)
     done = f"{key} is set in {answer['path']}" if answer["persisted"] else f"{key} is set, but not saved"
     out.print(done, soft_wrap=True, markup=False)
+
+
+def _our_name(key: str) -> str:
+    """Other gateways' guides call some settings otherwise: they are answered with the name here."""
+    ours = other_names.ours(key)
+    if ours != key:
+        warn(f"{key} is called {ours} here")
+    return ours
 
 
 def _refuse_no_value(key: str, value: str | None, *, from_stdin: bool) -> None:

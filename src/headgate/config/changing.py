@@ -14,6 +14,7 @@ from headgate.config import restart, table
 from headgate.config.complaints import Complaint, names_below
 from headgate.config.exposure import refuse_to_stand_open
 from headgate.config.loading import Loaded, Origin
+from headgate.config.other_names import ours
 from headgate.config.saving import Before, save_settings
 from headgate.config.shown import masked
 from headgate.errors import SettingsError
@@ -46,6 +47,7 @@ class Changed:
 def change(origin: Origin, path: Path, changes: Mapping[str, Any]) -> Changed:
     """Raises SettingsError for an unknown setting, a value that it cannot have, and for whatever else would
     be wrong with the settings then: nothing is written in that case."""
+    changes = {ours(key): value for key, value in changes.items()}
     for key in changes:
         check_settable(key)
     changes = {key: _default_for_none(key, value) for key, value in changes.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from headgate.config import env_file, environment, files, fingerprints, places
+from headgate.config import env_file, environment, files, fingerprints, other_names, places
 from headgate.config.complaints import Complaint, path_of, words_of
 from headgate.config.env_file import EnvFile
 from headgate.config.fingerprints import Fingerprint
@@ -73,6 +73,7 @@ class Origin:
         file = self._file(variables)
         seen |= fingerprints.of([file])
         found = files.read(file, {**below.variables, **self.environ})
+        translated = tuple(other_names.translate(found)) if found else ()
         merged = Merged(file, found or files.Parsed())
         for assignment in environment.assignments(variables):
             kind = "environment variable" if assignment.variable in real else f"file {below.path}: variable"
@@ -87,6 +88,7 @@ class Origin:
         warnings = (
             *environment.warnings(variables),
             *below.warnings,
+            *translated,
             *mode_warnings(file, merged.parsed),
             *not_yet,
             *(account_warnings(settings, merged) if settings is not None else ()),
