@@ -29,9 +29,9 @@ _TEXT_ENDINGS = frozenset({".py", ".md", ".toml", ".txt", ".sh", ".yaml", ".yml"
 
 def files_of(root: Path) -> list[Path]:
     """The files that are, or are about to be, part of the repository."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
-    return [file for name in sorted(set(names.splitlines())) if (file := root / name).is_file()]
+    return [file for name in sorted(set(names.split("\0"))) if name if (file := root / name).is_file()]
 
 
 def check_names(root: Path) -> Iterator[str]:

@@ -106,8 +106,8 @@ class Gateway:
         assert self._process is None, "The gateway runs already."
         self._process = subprocess.Popen(
             [*self._limits, *self._command()],
-            cwd=_ROOT,
-            env=self.environment,
+            cwd=self.folder,  # a relative path among the settings ends there
+            env={"PYTHONPATH": str(_ROOT), **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -50,6 +50,9 @@ def test_a_repository_in_order_has_no_complaints(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
+        ("odd name.txt", "x\n", "what every system can hold"),
+        ("\N{GRINNING FACE}", "x\n", "what every system can hold"),
+        ("a$b", "x\n", "what every system can hold"),
         ("src/headgate/pool/long.py", "x = 1\n" * 401, "401 lines"),
         ("tests/pool/test_gone.py", "", "no src/headgate/pool/gone.py"),
         ("tests/bench/test_gone.py", "", "no bench/gone.py"),

@@ -1,4 +1,5 @@
 import logging
+import os
 import stat
 import tempfile
 from pathlib import Path
@@ -7,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.config import saving
 from headgate.config.loading import load_settings
 from headgate.config.saving import Before, save_settings, write_default_file, written
 
@@ -167,15 +167,14 @@ def test_an_edit_at_the_same_moment_is_kept(tmp_path: Path, monkeypatch: pytest.
     """Saved between our reading and our writing: what is changed then is theirs."""
     path = tmp_path / "config.yaml"
     path.write_text("retry: {attempts: 2}\n")
-    text_of = saving._text_of
+    fsync, edits = os.fsync, iter(["retry: {attempts: 2, backoff: 3}\n"])
 
-    def edited_meanwhile(target: Path) -> str:
-        text = text_of(target)
-        if "backoff" not in text:
-            path.write_text("retry: {attempts: 2, backoff: 3}\n")
-        return text
+    def edited_meanwhile(descriptor: int) -> None:
+        fsync(descriptor)
+        for text in edits:  # once
+            path.write_text(text)
 
-    monkeypatch.setattr(saving, "_text_of", edited_meanwhile)
+    monkeypatch.setattr(os, "fsync", edited_meanwhile)
     assert save_settings(path, {"retry.attempts": 7})
     settings = load_settings({}, {}, path).settings
     assert (settings.retry.attempts, settings.retry.backoff) == (7, 3)

@@ -45,9 +45,8 @@ def save_settings(
             text = first_file.text() if found is None else _text_of(target)
             for key, value in changes.items():
                 text = _with(text, key.split("."), value if raw else _literal(value))
-            # Somebody may have saved the file meanwhile: then theirs is changed.
-            if _content_of(target) == found:
-                _replace(target, text.encode())
+            with suppress(_Changed):  # then theirs is changed
+                _replace(target, text.encode(), expected=found)
                 break
         else:
             _log.warning("%s could not be saved to %s: it changes all the time", ", ".join(changes), path)
@@ -86,12 +85,12 @@ class Before:
         """Raises nothing: an ERROR line says when it cannot be done. What somebody else has saved since
         stays."""
         try:
-            if _content_of(self._target) != self.written:
-                _log.warning("%s was changed by somebody else meanwhile and stays as it is", self._target)
-            elif self._content is None:
+            if self._content is not None:
+                _replace(self._target, self._content, expected=self.written)
+            elif _content_of(self._target) == self.written:
                 self._target.unlink(missing_ok=True)
-            else:
-                _replace(self._target, self._content)
+        except _Changed:
+            _log.warning("%s was changed by somebody else meanwhile and stays as it is", self._target)
         except OSError as error:
             _log.error("%s holds settings that are not in force: %s", self._target, error.strerror)
 
@@ -107,6 +106,8 @@ def write_default_file(path: Path) -> bool:
         return False
     try:
         _replace(path.resolve(), first_file.text().encode())
+    except _Changed:
+        return False
     except OSError as error:
         _log.warning("Running on defaults; no settings file could be made at %s: %s", path, error.strerror)
         return False
@@ -185,8 +186,15 @@ def _yaml_as_in(text: str) -> YAML:
     return yaml
 
 
-def _replace(target: Path, content: bytes) -> None:
-    """All or nothing: a new file of mode 0600 takes the old one's place, and keeps its owner."""
+class _Changed(Exception):
+    """Somebody saved the file meanwhile."""
+
+
+def _replace(target: Path, content: bytes, *, expected: bytes | None = None) -> None:
+    """All or nothing: a new file of mode 0600 takes the old one's place, and keeps its owner.
+
+    `expected` is what stands there; `_Changed` when that is something else by now. None: nothing does.
+    """
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".")
     try:
@@ -195,6 +203,9 @@ def _replace(target: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         _keep_owner(target, Path(name))
+        # Here, behind the slow part: no system has a rename that compares.
+        if _content_of(target) != expected:
+            raise _Changed
         Path(name).replace(target)
     except BaseException:
         with suppress(OSError):
