@@ -19,6 +19,7 @@ from headgate.testing.process import SimulatedProvider
 
 PROGRAM = Path(sys.executable).with_name("headgate")
 TIMEOUT_SECONDS = 60.0
+_PATIENCE_WITH_CTRL_C_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,15 @@ class OnTerminal:
     def type(self, text: str) -> None:
         os.write(self._screen, text.encode())
 
-    def interrupt(self) -> None:
-        """Ctrl+C: a terminal turns it into this signal."""
-        self.process.send_signal(signal.SIGINT)
+    async def interrupt(self) -> int:
+        """Ctrl+C, which a terminal turns into this signal; the exit code. Once more after a while: Python does
+        not see a signal that comes between its last look and the wait for input."""
+        async with asyncio.TaskGroup() as tasks:
+            ended = tasks.create_task(self.ended())
+            while not ended.done():
+                self.process.send_signal(signal.SIGINT)
+                await asyncio.wait({ended}, timeout=_PATIENCE_WITH_CTRL_C_SECONDS)
+        return ended.result()
 
     async def ended(self) -> int:
         """Its exit code; all that it still said is in `shown`."""
