@@ -50,8 +50,8 @@ class OnTerminal:
         os.write(self._screen, text.encode())
 
     async def interrupt(self) -> int:
-        """Ctrl+C, which a terminal turns into this signal; the exit code. Once more after a while: Python does
-        not see a signal that comes between its last look and the wait for input."""
+        """Ctrl+C, which a terminal turns into this signal; the exit code. Once more after a while: Python
+        does not see a signal that comes between its last look and the wait for input."""
         async with asyncio.TaskGroup() as tasks:
             ended = tasks.create_task(self.ended())
             while not ended.done():
