@@ -122,7 +122,8 @@ def test_r20_running_conversations_are_counted(tmp_path: Path, provider: Simulat
         assert gateway.admin("/status")["rotation"]["accounts"][0]["sessions"] == sessions
         listed = gateway.command("account", "list").stdout.splitlines()
         (row,) = [line.split() for line in listed if line.startswith("one ")]
-        assert (listed[0].split()[-2:], row[-2:]) == (["sessions", "share"], ["2", "1"])
+        assert listed[0].split()[-3:] == ["sessions", "share", "origin"]
+        assert row[-3:] == ["2", "1", "settings"]
         assert "2, the oldest since" in gateway.command("account", "show", "one").stdout
         clock.advance(3001)
         assert gateway.account("one")["sessions"]["count"] == 1

@@ -22,7 +22,7 @@ from tests.gateway import Gateway
 from tests.guides.signing_in import declared, settings_of
 from tests.journeys.wire import ask, connect, request
 
-SECONDS = float(os.environ.get("HEADGATE_TEST_SOAK_SECONDS", "60"))
+SECONDS = float(os.environ.get("HEADGATE_TEST_SOAK_SECONDS", "40"))
 CLIENTS = 200
 ACCOUNTS = 20
 MOST_LIMITED = 12
