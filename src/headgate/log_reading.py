@@ -25,6 +25,8 @@ _LONGEST_LINE = 1 << 20
 _MOST_BYTES = 64 << 20
 """Looked through for entries that a filter lets pass: half a second's work."""
 _MOST_TRIES = 8
+_MOST_WALKS = 20
+"""Along the names of a file that is rotated all the time; the rest waits for the next look."""
 _KEPT_OPEN = 5
 """Files that are still read after they were rotated: a writer may have opened one just before."""
 
@@ -125,25 +127,48 @@ class Follower:
 
         Several rotations may have happened since the last look: all files younger than ours are read.
         """
+        for _ in range(_MOST_WALKS):
+            if (younger := self._younger_files()) is not None:
+                break
+        else:
+            return  # at the next look
+        self._open_files += reversed(younger)
+        if not younger:
+            self._older = _identity(Path(f"{self._path}.1"))
+
+    def _younger_files(self) -> list[FileIO] | None:
+        """The youngest first; None: the names moved on while they were walked along."""
         present = self._open_files[-1] if self._open_files else None
         younger: list[FileIO] = []
-        for name in _names(self._path):
+        seen: set[tuple[int, int]] = set()
+        for number, name in enumerate(_names(self._path)):
             file = _opened(name)
             if file is None and name == self._path and present is not None:
                 continue  # between two names
             if file is None:
+                if number and Path(f"{self._path}.{number + 1}").exists():
+                    _close(younger)  # a rotation is under way, from the oldest name on
+                    return None
                 break
             found = os.fstat(file.fileno())
+            identity = found.st_dev, found.st_ino
             is_known = present is not None and os.path.samestat(found, os.fstat(present.fileno()))
-            if is_known or (found.st_dev, found.st_ino) == self._older:
+            if is_known or identity == self._older:
                 file.close()
                 break
             younger.append(file)
+            if identity in seen:
+                _close(younger)  # it has got the next name meanwhile
+                return None
+            seen.add(identity)
             if present is None:
                 break  # what is older is not to come
-        self._open_files += reversed(younger)
-        if not younger:
-            self._older = _identity(Path(f"{self._path}.1"))
+        return younger
+
+
+def _close(files: list[FileIO]) -> None:
+    for file in files:
+        file.close()
 
 
 def _opened(path: Path) -> FileIO | None:
