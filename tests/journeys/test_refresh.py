@@ -4,7 +4,6 @@ import asyncio
 import secrets
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -21,18 +20,6 @@ from tests.journeys.wire import ask, fetch, request
 from tests.serve_with_deaths import STEPS
 
 _REQUEST = request(body=ask("say 5 words"))
-
-
-@pytest.fixture(scope="module")
-def running_provider() -> Iterator[SimulatedProvider]:
-    with SimulatedProvider() as running:
-        yield running
-
-
-@pytest.fixture
-def provider(running_provider: SimulatedProvider) -> SimulatedProvider:
-    running_provider.reset()
-    return running_provider
 
 
 def _two_gateways(

@@ -1,10 +1,12 @@
 """Accounts, a clock that stands still, and a pool that remembers what it told."""
 
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from headgate.pool.accounts import Account, Credential, Kind
 from headgate.pool.living import LivingAccount
+from headgate.pool.policy import Quota
 from headgate.pool.pool import Pool, Switch
 from headgate.providers.anthropic import AnthropicProvider
 
@@ -28,6 +30,19 @@ class StillClock:
 def account(id: int, name: str | None = None, **fields: Any) -> Account:
     credential = fields.pop("credential", Credential(f"sk-ant-{id}"))
     return Account(id, name or f"a{id}", "anthropic", Kind.API_KEY, credential, **fields)
+
+
+@dataclass
+class One:
+    """An account as a strategy sees it."""
+
+    id: int
+    share: int = 1
+    in_flight: int = 0
+    request_count: int = 0
+    session_count: int = 0
+    head_start: float = 0.0
+    quotas: tuple[Quota, ...] = ()
 
 
 class Told:

@@ -1,24 +1,14 @@
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.pool.headroom import Headroom
 from headgate.pool.policy import Quota, Turn
+from tests.pool.sample import One
 
 HOUR, DAY = 3600.0, 86_400.0
-
-
-@dataclass
-class One:
-    id: int
-    share: int = 1
-    in_flight: int = 0
-    request_count: int = 0
-    session_count: int = 0
-    head_start: float = 0.0
-    quotas: tuple[Quota, ...] = ()
 
 
 def hours(used: float, left: float) -> Quota:

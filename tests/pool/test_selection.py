@@ -1,5 +1,5 @@
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -18,18 +18,7 @@ from headgate.pool.selection import (
     Weighted,
     policy_named,
 )
-
-
-@dataclass
-class One:
-    id: int
-    share: int = 1
-    in_flight: int = 0
-    request_count: int = 0
-    session_count: int = 0
-    head_start: float = 0.0
-    quotas: tuple[Quota, ...] = ()
-
+from tests.pool.sample import One
 
 quotas = st.builds(
     Quota,

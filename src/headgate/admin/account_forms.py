@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from headgate.config.fields import ACCOUNT_NAME_PATTERN, refuse_odd_address
 from headgate.config.proxies import read_proxy
 from headgate.pool.accounts import Credential, Kind
+from headgate.wire.headers import is_visible_ascii
 
 _NO_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._@+-]+")
 _MOST_NAME_CHARACTERS = 128
@@ -37,7 +38,7 @@ def _check_key(value: SecretStr) -> SecretStr:
         raise ValueError("must not be empty")
     if key.startswith(("file:", "${")):
         raise ValueError("must be the key itself, not where it is found")
-    if not all("!" <= character <= "~" for character in key):
+    if not is_visible_ascii(key):
         raise ValueError("must be printable ASCII without white space")
     return SecretStr(key)
 
@@ -84,12 +85,9 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class WholeAccount(Form):
-    """All that the owner says of an account."""
+class Options(Form):
+    """What may be said of an account besides who it is."""
 
-    name: Name
-    provider: str = "anthropic"
-    api_key: ApiKey | None = Field(default=None, description="Left out where secrets were not asked for.")
     base_url: BaseUrl | None = None
     proxy: ProxyUrl | None = None
     priority: Priority = 0
@@ -98,6 +96,14 @@ class WholeAccount(Form):
     models: list[Model] = Field(default_factory=list, max_length=1000)
     email: Label | None = None
     domain: Label | None = None
+
+
+class WholeAccount(Options):
+    """All that the owner says of an account."""
+
+    name: Name
+    provider: str = "anthropic"
+    api_key: ApiKey | None = Field(default=None, description="Left out where secrets were not asked for.")
 
 
 class NewAccount(WholeAccount):
@@ -106,33 +112,17 @@ class NewAccount(WholeAccount):
     api_key: ApiKey
 
 
-class SignInOptions(Form):
+class SignInOptions(Options):
     """What an account that signs in is to have besides its tokens."""
 
     provider: str = "anthropic"
-    base_url: BaseUrl | None = None
-    proxy: ProxyUrl | None = None
-    priority: Priority = 0
-    weight: Share = 1
-    tier: Share = 1
-    models: list[Model] = Field(default_factory=list, max_length=1000)
-    email: Label | None = None
-    domain: Label | None = None
 
 
-class AccountChange(Form):
+class AccountChange(Options):
     """Only the fields that are sent change; `null` empties one that may be empty."""
 
     name: Name = ""
     api_key: ApiKey = SecretStr("")
-    base_url: BaseUrl | None = None
-    proxy: ProxyUrl | None = None
-    priority: Priority = 0
-    weight: Share = 1
-    tier: Share = 1
-    models: list[Model] = Field(default_factory=list, max_length=1000)
-    email: Label | None = None
-    domain: Label | None = None
 
 
 class NewSecret(Form):

@@ -99,8 +99,7 @@ class RunningParts:
         if settings.accounts == self.settings.accounts:
             return None
         try:
-            await take_declared(self.stores.accounts, settings.accounts)
-            return await self.stores.accounts.list()
+            return await self._brought_in(settings)
         except HeadgateError:
             with suppress(HeadgateError):  # the start brings them in once more
                 await take_declared(self.stores.accounts, self.settings.accounts)
@@ -132,14 +131,14 @@ class RunningParts:
     async def _take_back(self, old: "_Made", *, accounts: bool, log_too: bool) -> None:
         """The old settings worked before. What fails even now is in the log, and the rest goes on by them."""
         try:
-            before = await self._declared_again() if accounts else None
+            before = await self._brought_in(self.settings) if accounts else None
             old_log = log.prepare(old.settings.log.model_dump()) if log_too else None
             self._hand_over(old, before, old_log)
         except Exception:  # whatever failed before may fail again
             _log.exception("The settings from before could not be put back whole: restart the gateway")
 
-    async def _declared_again(self) -> tuple[Account, ...]:
-        await take_declared(self.stores.accounts, self.settings.accounts)
+    async def _brought_in(self, settings: Settings) -> tuple[Account, ...]:
+        await take_declared(self.stores.accounts, settings.accounts)
         return await self.stores.accounts.list()
 
 

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from headgate.errors import ForeignDataUnreadable
+from headgate.wire.headers import is_visible_ascii
 
 MOST_BYTES = 16 << 20
 MOST_YAML_BYTES = 1 << 20
@@ -92,7 +93,7 @@ def words(value: object, most: int = 256) -> str | None:
 def secret(value: object) -> str | None:
     """Fit to travel in a header: printable ASCII without white space."""
     text = value.strip() if isinstance(value, str) else ""
-    is_fit = 0 < len(text) <= MOST_SECRET and all("!" <= character <= "~" for character in text)
+    is_fit = len(text) <= MOST_SECRET and is_visible_ascii(text)
     return text if is_fit else None
 
 

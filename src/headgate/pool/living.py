@@ -18,7 +18,7 @@ from headgate.pool.policy import Quota
 from headgate.pool.windows import Windows
 from headgate.providers.limits import Limits, Window
 from headgate.providers.provider import Provider
-from headgate.wire.headers import Headers
+from headgate.wire.headers import Headers, is_visible_ascii
 
 
 class Status(StrEnum):
@@ -118,7 +118,7 @@ class LivingAccount:
         if account.kind is Kind.OAUTH:
             if provider.sign_in is None:
                 self.unusable_because = f"provider {account.provider} takes no access tokens"
-            elif not is_header_value(secret):
+            elif not is_visible_ascii(secret):
                 self.unusable_because = "unusable credential: its access token is empty or holds white space"
             else:
                 self.credential_header = b"authorization", b"Bearer " + secret.encode("ascii")
@@ -310,8 +310,3 @@ def is_older(one: Account, other: Account) -> bool:
     if one.credential is None or other.credential is None or one.signed_in_at != other.signed_in_at:
         return False
     return one.signed_in_at is not None and one.credential.version < other.credential.version
-
-
-def is_header_value(secret: str) -> bool:
-    """Fit to stand behind `Bearer`: not empty, visible ASCII."""
-    return bool(secret) and all("!" <= character <= "~" for character in secret)

@@ -75,7 +75,7 @@ class Rest:
             case Fault.REFUSED:
                 return f"needs re-auth{about or ': the provider refused its credential'}"
             case Fault.TOKEN_ENDED:
-                return f"token expired{about}; asked for again{until.replace('until', 'after')}"
+                return f"token expired{about}; asked for again after {utc(self.until)}"
             case Fault.BILLING:
                 return f"billing{about or ': the provider asks for payment'}; rests{until}"
             case Fault.FORBIDDEN:

@@ -11,7 +11,7 @@ from headgate.providers.anthropic_limits import STATUS_HEADER, read_limits
 from headgate.providers.limits import Limits
 from headgate.providers.provider import ProviderError
 from headgate.providers.sign_in import SignIn
-from headgate.wire.headers import Headers
+from headgate.wire.headers import Headers, is_visible_ascii
 
 _VERSION_HEADER = b"anthropic-version"
 _REQUIRED: Headers = [(_VERSION_HEADER, b"2023-06-01")]
@@ -52,7 +52,7 @@ class AnthropicProvider:
 
     def credential_header(self, secret: str) -> tuple[bytes, bytes]:
         """`x-api-key`. The message of the error never shows the secret."""
-        if not secret or not all("!" <= character <= "~" for character in secret):
+        if not is_visible_ascii(secret):
             raise SettingsError(
                 "The API key is empty or holds a space, a line break or a character outside ASCII.",
                 hint="Copy the key again from the provider's console, without anything around it.",

@@ -140,7 +140,6 @@ class GatewayProtocol(TurnsProtocol):
         except httptools.HttpParserError as error:
             self._give_up_parsing(error)
         else:
-            self._reading = b""
             if self.is_discarding:
                 return
             if not self.head_is_complete and self._head_bytes > MAX_HEAD_BYTES:
@@ -151,6 +150,8 @@ class GatewayProtocol(TurnsProtocol):
                 self._framing_bytes = 0  # what came in one read with the head was bounded by that
             elif self._framing_bytes > MAX_FRAMING_BYTES:
                 self.give_up_reading(too_much_framing())
+        finally:
+            self._reading = b""
 
     def _give_up_parsing(self, error: httptools.HttpParserError) -> None:
         if self.is_discarding:

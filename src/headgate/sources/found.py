@@ -12,6 +12,7 @@ from headgate.config.fields import BaseUrl
 from headgate.config.proxies import DIRECT, read_proxy
 from headgate.pool.accounts import Credential, Kind
 from headgate.sources.json_text import JsonText, Malformed, Path
+from headgate.wire.headers import is_visible_ascii
 
 _MILLISECONDS = 100_000_000_000
 """From here on a moment is in milliseconds: in seconds it would be the year 5138."""
@@ -97,7 +98,7 @@ def secret_at(text: JsonText, path: Path) -> str:
     if not isinstance(value, str):
         raise text.malformed(path, f"{name} must be a text")
     stripped = value.strip()
-    if not stripped or not all("!" <= character <= "~" for character in stripped):
+    if not is_visible_ascii(stripped):
         raise text.malformed(path, f"{name} must be printable ASCII without white space")
     return stripped
 

@@ -22,6 +22,11 @@ _NO_FIELD_NAMES = frozenset({b"close", b"keep-alive", b"content-length"})
 """Connection options that take no field away: the length belongs to the message, whoever says otherwise."""
 
 
+def is_visible_ascii(text: str) -> bool:
+    """Whether a secret can stand in a header as it is: not empty, no white space, nothing outside ASCII."""
+    return bool(text) and all("!" <= character <= "~" for character in text)
+
+
 def find(headers: Headers, name: bytes) -> bytes | None:
     """The first value under `name` (lower case), or None."""
     for field, value in headers:
