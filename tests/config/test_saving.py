@@ -1,5 +1,6 @@
 import logging
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headgate.config import table
 from headgate.config.loading import load_settings
 from headgate.config.saving import Before, save_settings, write_default_file, written
 
@@ -178,3 +180,64 @@ def test_an_edit_at_the_same_moment_is_kept(tmp_path: Path, monkeypatch: pytest.
     assert save_settings(path, {"retry.attempts": 7})
     settings = load_settings({}, {}, path).settings
     assert (settings.retry.attempts, settings.retry.backoff) == (7, 3)
+
+
+SCALARS = [
+    row
+    for row in table.rows()
+    if row.variable
+    and "." in row.path
+    and table.ANY_NAME not in row.path
+    and not row.is_later
+    and not isinstance(row.default, list | dict)
+]
+
+
+@pytest.mark.parametrize("row", SCALARS, ids=lambda row: row.path)
+def test_a_setting_is_uncommented_where_the_first_file_shows_it(tmp_path: Path, row: table.Row) -> None:
+    """F8: beside its description, with the other lines as they were; not once more at the end."""
+    path = tmp_path / "config.yaml"
+    assert write_default_file(path)
+    before = path.read_text().splitlines()
+    assert save_settings(path, {row.path: "something"})
+    after = path.read_text().splitlines()
+    assert written(path, row.path) == "something"
+    groups = row.path.count(".")
+    differing = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert len(differing) == groups + 1
+    assert re.match(
+        rf"  +{row.path.rpartition('.')[2]}: something +# {re.escape(row.description)}", differing[-1]
+    )
+
+
+def test_the_second_setting_of_a_section_is_uncommented_too(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    assert write_default_file(path)
+    lines = len(path.read_text().splitlines())
+    assert save_settings(path, {"routing.strategy": "weighted"})
+    assert save_settings(path, {"routing.rotation": False, "server.port": 9000})
+    assert save_settings(path, {"routing.strategy": "session"})
+    assert len(path.read_text().splitlines()) == lines
+    loaded = load_settings({}, {}, path).settings
+    assert (loaded.routing.strategy, loaded.routing.rotation, loaded.server.port) == ("session", False, 9000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# routing:\n#   strategy: session\n\nrouting: {rotation: false}\n",
+        "routing:\n  rotation: false\n#   strategy: [session\n",
+        "# routing:\n#   strategy: session\n#     deeper: 1\nrouting:\n    rotation: false\n",
+        "routing:\n   rotation: false\n#   strategy: session\n",
+        "routing:\n  rotation: false\n# an essay\n# strategy: like this\n",
+        "text: |\n  a\n# routing:\n#   strategy: session\nrouting: {rotation: false}\n",
+    ],
+)
+def test_comments_that_are_no_settings_stay_comments(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    assert save_settings(path, {"routing.strategy": "weighted"})
+    for line in text.splitlines():
+        if line.startswith("#") and line != "#   strategy: session":
+            assert line in path.read_text().splitlines()
+    assert (written(path, "routing.strategy"), written(path, "routing.rotation")) == ("weighted", False)

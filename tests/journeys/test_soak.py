@@ -1,7 +1,8 @@
 """Two gateways on one PostgreSQL, half of their accounts signed in, for as long as `make soak` says.
 
 Tokens end every half minute, accounts are limited and revived at random, their owner pauses and changes them
-meanwhile. No client that an account could have served may notice, no token may be lost, memory stays flat.
+meanwhile and edits the file that two of them are kept in, into which both gateways write. No client that an
+account could have served may notice, no token may be lost, memory stays flat.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import psutil
 
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway
+from tests.guides.planting import by_name, put
 from tests.guides.signing_in import declared, settings_of
 from tests.journeys.wire import ask, connect, request
 
@@ -36,9 +38,11 @@ GROWTH = 1.2
 class Soak:
     """What the parts of the run share."""
 
-    def __init__(self, provider: SimulatedProvider, gateways: list[Gateway]) -> None:
+    def __init__(self, provider: SimulatedProvider, gateways: list[Gateway], kept: Path) -> None:
         self.provider = provider
         self.gateways = gateways
+        self.kept = kept
+        self.guest = provider.grant("guest", lifetime_seconds=86_400)
         self.ends_at = time.monotonic() + SECONDS
         self.statuses: Counter[str] = Counter()
         self.memory: list[dict[int, int]] = []
@@ -87,11 +91,17 @@ class Soak:
                 await asyncio.sleep(0.5)
             settings = json.loads(gateway.config.read_text())
             settings["routing"] = {"strategy": random.choice(["session", "least-requests", "round-robin"])}
-            draft = gateway.config.with_suffix(".new")
-            draft.touch(mode=0o600)
-            draft.write_text(json.dumps(settings))
-            draft.replace(gateway.config)
-            await asyncio.sleep(1)
+            put(gateway.config, settings)
+            await asyncio.sleep(0.5)
+            self.edit_kept()
+            await asyncio.sleep(0.5)
+
+    def edit_kept(self) -> None:
+        """One account comes and goes, while the tokens of the other may just be written."""
+        document = json.loads(self.kept.read_text())
+        if document["accounts"].pop("guest", None) is None:
+            document["accounts"] |= by_name(guest=self.guest)["accounts"]
+        put(self.kept, document)
 
     async def look_at_memory(self) -> None:
         """Once warm, and at the end."""
@@ -117,6 +127,8 @@ async def test_soak(tmp_path: Path, postgres_url: str) -> None:
             declared(f"person{n}", provider.grant(f"p{n}", lifetime_seconds=TOKEN_SECONDS), provider)
             for n in range(ACCOUNTS // 2)
         ]
+        kept = tmp_path / "accounts.json"
+        put(kept, by_name(kept=provider.grant("kept", lifetime_seconds=TOKEN_SECONDS)))
         gateways = []
         for name in ("one", "other"):
             (tmp_path / name).mkdir()
@@ -125,13 +137,13 @@ async def test_soak(tmp_path: Path, postgres_url: str) -> None:
                     tmp_path / name,
                     provider=provider.url,
                     accounts=[*accounts, *signed_in],
-                    settings=settings_of(provider),
+                    settings={**settings_of(provider), "sources": {"accounts_file": str(kept)}},
                     database=postgres_url,
                     environment=environment,
                 )
             )
             await open_ones.enter_async_context(gateways[-1])
-        soak = Soak(provider, gateways)
+        soak = Soak(provider, gateways, kept)
         async with asyncio.TaskGroup() as run:
             for number in range(CLIENTS):
                 run.create_task(soak.client(number))
@@ -159,11 +171,12 @@ def _nobody_noticed(soak: Soak) -> None:
 def _no_token_was_lost(soak: Soak) -> None:
     """No refresh was made twice, and every person's account can still be refreshed."""
     people = soak.provider.sign_ins()
-    for number in range(ACCOUNTS // 2):
-        counts = people[f"p{number}"]
+    accounts = {f"p{number}": f"person{number}" for number in range(ACCOUNTS // 2)} | {"kept": "kept"}
+    for number, (person, account) in enumerate(accounts.items()):
+        counts = people[person]
         assert counts["double_refreshes"] == 0, counts
         assert counts["refreshes_granted"] == counts["refreshes_asked"], counts
-        refreshed = soak.gateways[number % 2].admin(f"/api/accounts/person{number}/refresh", method="POST")
+        refreshed = soak.gateways[number % 2].admin(f"/api/accounts/{account}/refresh", method="POST")
         assert refreshed["expires_at"] > time.time(), refreshed
 
 

@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from headgate.config import first_file
+from headgate.config.commented import uncommented
 from headgate.config.files import REFERENCE
 from headgate.config.reading import SETTINGS_BYTES, read_bytes
 
@@ -123,6 +124,8 @@ def _text_of(target: Path) -> str:
 def _with(text: str, steps: list[str], value: Any) -> str:
     """The file's text with one value set. Raises YAMLError when the text is broken."""
     yaml = _yaml_as_in(text)
+    if not isinstance(value, list | dict):  # those would come to stand behind the comments that follow
+        text = uncommented(text, steps)
     tree = yaml.load(text)
     # In a file of comments only there is no value they could hang on to: the section goes below them.
     kept = "" if tree is not None else text.rstrip("\n") + "\n\n"
