@@ -13,6 +13,7 @@ from headgate.errors import Conflict, NotFound, SecretUnreadable
 from headgate.pool.accounts import Account, Credential, Kind
 from headgate.storage import credentials
 from headgate.storage.database import Database
+from headgate.storage.locks import Lock, lock_accounts
 from headgate.storage.news import tell
 from headgate.storage.schema import account_health, accounts, objects, refreshes
 from headgate.storage.secrets import SecretBox
@@ -134,7 +135,7 @@ class AccountStore:
 
     async def remove(self, name: str) -> Account:
         """Its health and objects go with it, its history stays. Answers what was removed."""
-        async with self._database.write(durable=True) as connection:
+        async with self.changing() as connection:
             row = await _row(connection, name)
             await delete_rows(connection, [row["id"]])
         return self.account_of(row)
@@ -161,8 +162,7 @@ class AccountStore:
     async def changing(self) -> AsyncIterator[AsyncConnection]:
         """What is checked inside still holds at the commit: SQLite has one writer anyway."""
         async with self._database.write(durable=True) as connection:
-            if self._database.dialect == "postgresql":
-                await connection.execute(sa.text("LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE"))
+            await lock_accounts(connection, Lock.CHANGE)
             yield connection
 
     async def _add(self, connection: AsyncConnection, draft: AccountDraft) -> Account:

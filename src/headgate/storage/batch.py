@@ -6,6 +6,7 @@ belt.
 """
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -99,12 +100,13 @@ async def _move_position(connection: AsyncConnection, step: Step) -> None:
 
 
 async def _insert_rows(connection: AsyncConnection, rows: Rows) -> None:
-    for table, values in ((requests, rows.requests), (attempts, rows.attempts), (objects, rows.objects)):
+    await add_counts(connection, rows.requests, rows.attempts)  # first, for the order of the locks
+    in_order = sorted(rows.objects, key=itemgetter("object_id"))
+    for table, values in ((requests, rows.requests), (attempts, rows.attempts), (objects, in_order)):
         if values:
             await connection.execute(insert(connection, table).on_conflict_do_nothing(), values)
     if rows.health:
         await save_health(connection, rows.health)
-    await add_counts(connection, rows.requests, rows.attempts)
 
 
 def _is_about_a_value(error: BaseException | None) -> bool:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.storage.database import Database
+from headgate.storage.locks import Lock, lock_accounts
 from headgate.storage.schema import accounts
 
 Row = dict[str, Any]
@@ -34,6 +35,7 @@ class CounterStore:
     async def reset(self) -> int:
         """To zero; of how many accounts. When it was used last is no count and stays."""
         async with self._database.write(durable=True) as connection:
+            await lock_accounts(connection, Lock.CHANGE)
             zeroed = await connection.execute(sa.update(accounts).values(request_count=0, error_count=0))
             return zeroed.rowcount
 

@@ -1,6 +1,7 @@
 """The last known health of every account, as its owner in `pool/` wrote it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,5 +42,6 @@ async def save_health(connection: AsyncConnection, rows: Sequence[dict[str, Any]
         set_={"at_ms": new.excluded.at_ms, "state": new.excluded.state},
         where=account_health.c.at_ms <= new.excluded.at_ms,
     )
-    await connection.execute(newest_wins, rows)
+    in_order = sorted(rows, key=itemgetter("account_id"))  # see storage/locks.py
+    await connection.execute(newest_wins, in_order)
     await tell(connection, "health", sorted({row["account_id"] for row in rows}))

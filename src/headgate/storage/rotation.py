@@ -16,6 +16,7 @@ from headgate.errors import SecretUnreadable
 from headgate.storage import credentials
 from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database
+from headgate.storage.locks import Lock, lock_accounts
 from headgate.storage.schema import accounts
 from headgate.storage.secrets import SecretBox
 
@@ -72,8 +73,7 @@ def _is_ours_alone(database: Database, box: SecretBox) -> bool:
 async def _alone(database: Database) -> AsyncIterator[AsyncConnection]:
     """Nobody seals meanwhile: who does has a lock on the row or the table first."""
     async with database.write(durable=True) as connection:
-        if database.dialect == "postgresql":
-            await connection.execute(sa.text("LOCK TABLE accounts IN EXCLUSIVE MODE"))
+        await lock_accounts(connection, Lock.ALONE)
         yield connection
 
 

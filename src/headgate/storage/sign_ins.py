@@ -15,6 +15,7 @@ from headgate.pool.accounts import Account, Credential, Kind
 from headgate.storage import credentials
 from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database, insert
+from headgate.storage.locks import Lock, lock_accounts
 from headgate.storage.news import tell
 from headgate.storage.schema import accounts, refreshes
 from headgate.storage.secrets import SecretBox
@@ -167,6 +168,7 @@ class SignInStore:
     # ---- inside ------------------------------------------------------------------------------------
 
     async def _locked(self, connection: AsyncConnection, account_id: int) -> sa.RowMapping | None:
+        await lock_accounts(connection, Lock.ROWS)
         query = sa.select(accounts).where(accounts.c.id == account_id).with_for_update()
         return (await connection.execute(query)).mappings().one_or_none()
 
