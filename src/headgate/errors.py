@@ -66,6 +66,17 @@ class UnknownPath(HeadgateError):
     blame, next_step = Blame.CALLER, NextStep.STOP
 
 
+class MethodNotAllowed(HeadgateError):
+    """The path is known, and not for this method; the answer carries `Allow`."""
+
+    code, status = "method_not_allowed", 405
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+    def __init__(self, message: str, *, allowed: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.allowed = allowed
+
+
 class HeadTooLarge(HeadgateError):
     """The head of a request has too many lines or bytes."""
 

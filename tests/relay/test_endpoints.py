@@ -2,6 +2,7 @@
 
 import pytest
 
+from headgate.errors import MethodNotAllowed
 from headgate.relay.endpoints import find_endpoint
 
 
@@ -15,12 +16,22 @@ from headgate.relay.endpoints import find_endpoint
     ],
 )
 def test_what_routing_has_to_read(path: bytes, upstream: bytes | None) -> None:
-    """Only these bodies are kept and read; and only when posted."""
+    """Only these bodies are kept and read."""
     endpoint = find_endpoint(b"POST", path)
     assert endpoint is not None
     assert (endpoint.reads_body, endpoint.upstream_path) == (True, upstream)
-    other = find_endpoint(b"GET", path)
-    assert other is None or not other.reads_body
+    endpoint.refuse_other_methods(b"POST", path)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"PUT", b"PROPFIND"])
+def test_what_is_read_is_posted(method: bytes) -> None:
+    """Whatever else comes is told so here, also a method that no provider's API has a use for."""
+    endpoint = find_endpoint(method, b"/v1/messages/count_tokens")
+    assert endpoint is not None
+    with pytest.raises(MethodNotAllowed) as refused:
+        endpoint.refuse_other_methods(method, b"/v1/messages/count_tokens")
+    assert refused.value.allowed == "POST"
+    assert refused.value.message == f"/v1/messages/count_tokens takes POST, not {method.decode()}"
 
 
 @pytest.mark.parametrize("path", [b"/v1/files", b"/v1/messages/batches/x/results", b"/v1/a..b", b"/v1/..."])

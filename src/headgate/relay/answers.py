@@ -12,7 +12,14 @@ from headgate.clock import Clock
 from headgate.config.settings import RoutingSettings
 from headgate.dialects.anthropic import IGNORED_EVENT, write_error, write_stream_error
 from headgate.dialects.anthropic_meter import StreamMeter
-from headgate.errors import Blame, ClientLeft, HeadgateError, UpstreamError, UpstreamTimedOut
+from headgate.errors import (
+    Blame,
+    ClientLeft,
+    HeadgateError,
+    MethodNotAllowed,
+    UpstreamError,
+    UpstreamTimedOut,
+)
 from headgate.record.journal import Journal
 from headgate.relay.addresses import FIELD, lead_back
 from headgate.relay.attempt import Opened
@@ -131,6 +138,8 @@ class Answers:
             (b"request-id", exchange.id.encode()),
             (b"x-headgate-error", error.code.encode()),
         ]
+        if isinstance(error, MethodNotAllowed):
+            headers.append((b"allow", error.allowed.encode()))
         if retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, round(retry_after + 0.5))))
         if not should_retry or error.blame in _MENDED_BY_NO_RETRY:

@@ -7,6 +7,8 @@ other `/v1/…` path passes through to the provider that the client's headers na
 import re
 from dataclasses import dataclass
 
+from headgate.errors import MethodNotAllowed
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -20,6 +22,19 @@ class Endpoint:
     """The provider's path where it differs from the client's."""
     tells_addresses: bool = False
     """Whether its answers may name an address that has to lead back to us (`addresses.py`)."""
+    only_method: bytes | None = None
+    """None: the provider judges."""
+
+    def refuse_other_methods(self, method: bytes, path: bytes) -> None:
+        """Raises MethodNotAllowed."""
+        if self.only_method is None or method == self.only_method:
+            return
+        asked, allowed = method.decode("ascii", "replace"), self.only_method.decode()
+        raise MethodNotAllowed(
+            f"{path.decode('latin-1')} takes {allowed}, not {asked}",
+            allowed=allowed,
+            hint=f"Send the request with {allowed}.",
+        )
 
     def target(self, path: bytes, query: bytes) -> bytes:
         """What the provider is asked for, below its base path."""
@@ -27,7 +42,10 @@ class Endpoint:
         return asked + b"?" + query if query else asked
 
 
-_MESSAGES = Endpoint("anthropic", "anthropic", reads_body=True, upstream_path=b"/v1/messages")
+_MESSAGES = Endpoint(
+    "anthropic", "anthropic", reads_body=True, upstream_path=b"/v1/messages", only_method=b"POST"
+)
+_POSTED = Endpoint("anthropic", "anthropic", reads_body=True, only_method=b"POST")
 _PASS_THROUGH = Endpoint("anthropic", "anthropic", reads_body=False)
 _BATCHES = Endpoint("anthropic", "anthropic", reads_body=False, tells_addresses=True)
 _BATCHES_PATH = b"/v1/messages/batches"
@@ -38,8 +56,8 @@ NOWHERE = Endpoint("anthropic", "anthropic", reads_body=True)
 _READ = {
     b"/v1/messages": _MESSAGES,
     b"/api/v1/messages": _MESSAGES,
-    b"/v1/messages/count_tokens": Endpoint("anthropic", "anthropic", reads_body=True),
-    b"/v1/complete": Endpoint("anthropic", "anthropic", reads_body=True),
+    b"/v1/messages/count_tokens": _POSTED,
+    b"/v1/complete": _POSTED,
 }
 
 _METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
@@ -49,8 +67,10 @@ _DOT_SEGMENT = re.compile(rb"(?:^|/|\\|%2f|%5c)(?:\.|%2e){1,2}(?:/|\\|%2f|%5c|$)
 
 
 def find_endpoint(method: bytes, path: bytes) -> Endpoint | None:
-    """The endpoint of a request; None for everything that is not a provider's."""
-    if method == b"POST" and (endpoint := _READ.get(path)) is not None:
+    """The endpoint of a request; None for everything that is not a provider's.
+
+    Those that are read are found for any method: see `refuse_other_methods`."""
+    if (endpoint := _READ.get(path)) is not None:
         return endpoint
     if not path.startswith(b"/v1/") or path.startswith(_GATEWAYS_OWN) or method not in _METHODS:
         return None

@@ -133,8 +133,11 @@ x-headgate-request-id: {request_id}
         return BodyBuffer(self._budget, _BUFFERED_UPLOAD)
 
     def admit(self, exchange: Exchange) -> None:
-        """Is what the caller announces small enough, and can it be read? Before a byte of the body is."""
+        """Is what the caller announces small enough, and can it be read? Before a byte of the body is.
+
+        Raises MethodNotAllowed as well: the provider is not asked what we know."""
         head = exchange.head
+        head.endpoint.refuse_other_methods(head.method, head.path)
         is_read = head.endpoint.reads_body
         limit = self._max_body_bytes if is_read else self.limits.max_upload_bytes
         if (head.content_length or 0) > limit:
