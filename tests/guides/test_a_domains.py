@@ -121,6 +121,34 @@ def test_a17_two_domains_may_share_an_account(tmp_path: Path, provider: Simulate
     assert provider.sign_ins()["shared"]["double_refreshes"] == 0
 
 
+def test_a17_one_wrong_file_leaves_the_others_of_an_account(
+    tmp_path: Path, provider: SimulatedProvider
+) -> None:
+    """While the first file of shared tokens is wrong the other domain is served on, renewals too."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    grant = provider.grant("shared")
+    one, two = folder / "one.example.com.credentials.json", folder / "two.example.com.credentials.json"
+    put(one, _oauth(grant))
+    put(two, _oauth(grant))
+    with gateway_with(tmp_path, provider, credentials_dir=folder) as gateway:
+        put(one, "{")
+        logged(gateway, "Failed to parse one.example.com.credentials.json")
+        assert _served(gateway, "two.example.com") == "one.example.com"
+        gateway.admin("/api/accounts/one.example.com/refresh", method="POST")
+        wait_until(lambda: grant["refresh_token"] not in two.read_text(), what="new tokens in the other")
+        put(folder / "three.example.com.credentials.json", _key("three"))
+        wait_until(lambda: len(names(gateway)) == 2, what="a look at the files")
+        assert _served(gateway, "two.example.com") == "one.example.com"
+        put(one, _oauth(grant))
+        wait_until(lambda: grant["refresh_token"] not in one.read_text(), what="new tokens in the mended one")
+        wait_until(lambda: gateway.admin("/health")["troubles"] == [], what="a look at what was written")
+        folder.rename(tmp_path / "away")
+        wait_until(lambda: gateway.admin("/health").get("code") == "source_unreadable", what="trouble")
+        assert _served(gateway, "two.example.com") == "one.example.com"
+    assert provider.sign_ins()["shared"]["refreshes_asked"] == 1
+
+
 def test_a17_an_auth_folder_serves(tmp_path: Path, provider: SimulatedProvider) -> None:
     """Sign-ins as cliproxyapi keeps them: those of Claude serve, those of others are passed over."""
     folder = tmp_path / "auths"

@@ -1,6 +1,7 @@
 """Guide rows A11 to A16: accounts that another program keeps in `accounts.json`."""
 
 import json
+import os
 import sqlite3
 import stat
 import subprocess
@@ -167,6 +168,25 @@ def test_a13_broken_while_running_changes_nothing(tmp_path: Path, provider: Simu
         assert logged(gateway, "accounts.json is right again")
         assert len(lines_of(gateway, _WORDS)) == 1
         assert file.read_text() == json.dumps(good, indent=2)
+
+
+def test_a13_a_name_that_is_no_text_is_told(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """A file whose name is no UTF-8 is not used, and the others are followed as before."""
+    folder = tmp_path / "auths"
+    folder.mkdir()
+
+    def sign_in(name: str) -> dict[str, Any]:
+        grant = provider.grant(name)
+        return {"type": "claude", "access_token": grant["access_token"]}
+
+    put(folder / "claude-one.json", sign_in("one"))
+    with gateway_with(tmp_path, provider, auth_dir=folder) as gateway:
+        Path(os.fsdecode(os.fsencode(folder) + b"/claude-\xff.json")).write_text(json.dumps(sign_in("odd")))
+        assert logged(gateway, r"claude-\\udcff.json: its name is no UTF-8 text")
+        assert gateway.admin("/health")["code"] == "source_unreadable"
+        put(folder / "claude-two.json", sign_in("two"))
+        wait_until(lambda: names(gateway) == ["claude-one", "claude-two"], what="a later file")
+        assert not lines_of(gateway, "ERROR.*failed")
 
 
 def test_a13_removed_and_restarted_begins_anew(tmp_path: Path, provider: SimulatedProvider) -> None:

@@ -92,6 +92,8 @@ def test_settings_beside_the_database(tmp_path: Path) -> None:
     assert list(left_out(found, SETTING)) == ["default_agent_model, stream_body_max_bytes"]
     (tmp_path / "ccflare.json").write_text('{"lb_strategy": "coin-toss"}')
     assert "coin-toss" in left_out(ccflare.read(tmp_path), SETTING)["lb_strategy"]
+    (tmp_path / "ccflare.json").write_text('{"retry_backoff": 1' + "0" * 400 + ', "port": 1}')
+    assert [one.path for one in ccflare.read(tmp_path).settings] == ["server.port"]
     (tmp_path / "ccflare.json").write_text('{"lb_strategy": ')
     broken = [one for one in ccflare.read(tmp_path).left_out if one.is_failure]
     assert "line 1, column 17" in broken[0].why

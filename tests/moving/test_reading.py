@@ -101,7 +101,10 @@ def test_words(value: Any, found: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("value", "found"),
-    [(5, 5), ("5", 5), (5.9, 5), (-5, 0), (10**30, 2**63 - 1), (True, None), ("x", None), (math.nan, None)],
+    [
+        *[(5, 5), ("5", 5), (5.9, 5), (-5, 0), (10**30, 2**63 - 1)],
+        *[(True, None), ("x", None), (math.nan, None), ("--5", None), ("-", None)],
+    ],
 )
 def test_an_integer(value: Any, found: int | None) -> None:
     """Out of bounds is the bound; a switch is no number."""

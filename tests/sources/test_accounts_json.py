@@ -1,4 +1,5 @@
 import json
+import time
 from typing import Any
 
 import pytest
@@ -55,6 +56,21 @@ def test_moments_are_read_as_they_are_written_about(moment: Any, seconds: float 
     assert found.credential.expires_at == seconds
 
 
+def test_a_scope_that_is_no_text_is_passed_over() -> None:
+    """Half of a surrogate pair can be written in JSON, and nowhere else."""
+    (found,) = _read({"accounts": {"w": {**TOKENS, "scopes": ["a:b", "\ud800", 7]}}}).found
+    assert found.credential.scopes == ("a:b",)
+
+
+def test_ten_thousand_entries_are_read_in_seconds() -> None:
+    """All want one name, and every second one is complained about; each used to look at all before it."""
+    began = time.process_time()
+    contents = _read({"accounts": [TOKENS, {"filler": "x" * 200}] * 5000})
+    assert (len(contents.found), len(contents.wrong)) == (5000, 5000)
+    assert contents.found[-1].name == "account-9999"
+    assert time.process_time() - began < 8
+
+
 def test_names_are_unique() -> None:
     contents = _read({"accounts": [{"email": "me", **TOKENS}, {"email": "me", **TOKENS}]})
     assert [one.name for one in contents.found] == ["me", "me-2"]
@@ -71,9 +87,11 @@ def test_names_are_unique() -> None:
         ({**TOKENS, "expiresAt": "soon"}, "expiresAt must be a moment"),
         ({**TOKENS, "expiresAt": 10**30}, "expiresAt must be a moment"),
         ({**TOKENS, "expiresAt": -5}, "expiresAt must be a moment"),
+        ({**TOKENS, "expiresAt": -(10**400)}, "expiresAt must be a moment"),
         ({**TOKENS, "provider": "else"}, "unknown provider"),
         ({**TOKENS, "priority": 1.5}, "priority must be a whole number"),
         ({**TOKENS, "email": "x" * 300}, "email must be a text"),
+        ({**TOKENS, "models": ["a", "\ud800"]}, "models must be a list of texts"),
     ],
 )
 def test_a_wrong_entry_is_told_and_the_others_are_read(entry: Any, words: str) -> None:

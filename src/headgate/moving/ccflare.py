@@ -34,6 +34,8 @@ _NUMBERS = {
     "port": "server.port",
     "request_retention_days": "storage.retention_days",
 }
+_MOST_BACKOFF = 10**6
+"""JSON has numbers that no float can hold."""
 _MOST_ROWS = 10_000
 """Accounts, or keys."""
 _UNCARRIED = ("model_mappings", "model_fallbacks", "billing_type", "cross_region_mode")
@@ -162,7 +164,7 @@ def _take_setting(found: Found, name: str, value: object) -> bool:
     number = integer(value, 0, 2**31)
     if name in _NUMBERS and number is not None:
         found.settings.append(FoundSetting(_NUMBERS[name], number, name))
-    elif name == "retry_backoff" and isinstance(value, int | float):
+    elif name == "retry_backoff" and isinstance(value, int | float) and 0 <= value < _MOST_BACKOFF:
         found.settings.append(FoundSetting("retry.backoff", float(value), name))
     elif name == "client_id" and (client_id := words(value)):
         found.settings.append(FoundSetting("providers.anthropic.oauth.client_id", client_id, name))

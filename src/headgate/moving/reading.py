@@ -3,6 +3,7 @@ in words that hold no secret."""
 
 import json
 import math
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ MOST_SECRET = 16_384
 _FIRST_MILLISECONDS = 10**11
 """A number above it is a time in milliseconds: as seconds it would be the year 5138."""
 _LAST_SECONDS = 10**11
+_WHOLE = re.compile(r"-?\d{1,18}")
 MEND = "Give the file as the other program wrote it; it is not changed by reading."
 
 
@@ -99,7 +101,7 @@ def secret(value: object) -> str | None:
 
 def integer(value: object, low: int = 0, high: int = 2**63 - 1) -> int | None:
     """Within the bounds, or the nearer of them; a text of digits is a number too."""
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal() and len(value.strip()) <= 18:
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         value = int(value.strip())
     if isinstance(value, float) and math.isfinite(value):
         value = int(value)

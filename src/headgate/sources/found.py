@@ -19,7 +19,7 @@ _MILLISECONDS = 100_000_000_000
 _LAST_MOMENT = 253_402_300_799
 """The end of the year 9999, in seconds."""
 _BEYOND = 10**18
-"""More than any moment, and still no number that is too large to be divided."""
+"""More than any moment, and still no number that is too large for a float."""
 _BASE_URL: TypeAdapter[str] = TypeAdapter(BaseUrl)
 _NUMBER = re.compile(r"\d{1,16}(\.\d+)?")
 
@@ -77,7 +77,7 @@ def tokens_of(
         secret_at(text, fields.access_token),
         secret_at(text, fields.refresh_token) if held.get(refresh_name) else None,
         moment_at(text, fields.expires_at),
-        tuple(one for one in scopes if isinstance(one, str)) if isinstance(scopes, list) else (),
+        tuple(one for one in scopes if _is_word(one)) if isinstance(scopes, list) else (),
     )
     return credential, fields
 
@@ -117,9 +117,14 @@ def texts_at(text: JsonText, path: Path) -> tuple[str, ...]:
     value = value_at(text, path)
     if value is None:
         return ()
-    if not isinstance(value, list) or not all(isinstance(one, str) and 0 < len(one) <= 256 for one in value):
-        raise text.malformed(path, f"{path[-1]} must be a list of texts")
+    if not isinstance(value, list) or not all(_is_word(one) for one in value):
+        raise text.malformed(path, f"{path[-1]} must be a list of texts of at most 256 printable characters")
     return tuple(value)
+
+
+def _is_word(value: object) -> bool:
+    """Half of a surrogate pair can neither be stored nor answered; it is not printable."""
+    return isinstance(value, str) and 0 < len(value) <= 256 and value.isprintable()
 
 
 def address_at(text: JsonText, path: Path) -> str | None:
@@ -168,7 +173,7 @@ def _seconds(value: Any) -> float | None:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        value = min(value, _BEYOND)
+        value = max(-_BEYOND, min(value, _BEYOND))
         return value / 1000 if value >= _MILLISECONDS else float(value)
     if isinstance(value, str):
         try:

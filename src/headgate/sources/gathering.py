@@ -1,6 +1,6 @@
 """From files to accounts: one name each, one account for the tokens that several domains share."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from headgate.sources.domain_files import SUFFIX, domain_of
 from headgate.sources.found import Found
 from headgate.sources.survey import DOMAINS, Reader, Reading, Survey
 from headgate.storage.accounts import FILES, AccountDraft
-from headgate.storage.from_files import FileAccount
+from headgate.storage.from_files import FileAccount, is_among
 
 
 @dataclass(slots=True)
@@ -32,12 +32,19 @@ class Gathered:
     """By name, of the accounts that sign in."""
     patterns: dict[str, str | None] = field(default_factory=dict)
     """Pattern of hosts -> name of the account; None: its file has none that can be used."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Name -> origin, of the accounts of domains."""
+    shared: dict[tuple[str, str], str] = field(default_factory=dict)
+    """What their tokens are known by -> name: who has the same ones has the same account."""
 
 
-def gather(survey: Survey, before: Gathered) -> Gathered:
+def gather(survey: Survey, before: Gathered, unread: Collection[str]) -> Gathered:
+    """`unread`: the origins of files that say nothing just now, as `FileAccounts.take` has them."""
     gathered = Gathered()
     names: dict[str, str] = {}
-    shared: dict[tuple[str, str], str] = {}
+    _keep_domains(gathered, before, unread)
+    names |= gathered.owners
+    shared = gathered.shared
     for reading in survey.readings.values():
         is_domain = reading.origin.startswith(DOMAINS)
         pattern = domain_of(reading.path) if is_domain else None
@@ -45,10 +52,10 @@ def gather(survey: Survey, before: Gathered) -> Gathered:
             word = reading.path.name.removesuffix(SUFFIX)
             gathered.left_out[word] = f"{reading.path.name} names no host that a client could call."
             continue
-        if pattern is not None and pattern not in gathered.patterns:
-            gathered.patterns[pattern] = before.patterns.get(pattern) if reading.contents is None else None
+        if pattern is not None:
+            gathered.patterns.setdefault(pattern, None)
         for found in _found_in(reading, gathered):
-            key = (found.provider, found.credential.refresh_token or found.credential.secret)
+            key = _key_of(found)
             if is_domain and key in shared:
                 _add_place(gathered, shared[key], reading, found)
             elif (other := names.get(found.name)) is not None:
@@ -58,12 +65,32 @@ def gather(survey: Survey, before: Gathered) -> Gathered:
                 continue
             else:
                 names[found.name] = reading.origin
-                shared.setdefault(key, found.name) if is_domain else None
+                if is_domain:
+                    shared[key], gathered.owners[found.name] = found.name, reading.origin
                 gathered.accounts.append(FileAccount(_draft(found, reading.origin), found.is_off))
                 _add_place(gathered, found.name, reading, found)
             if pattern is not None and gathered.patterns[pattern] is None:
                 gathered.patterns[pattern] = shared[key]
     return gathered
+
+
+def _keep_domains(gathered: Gathered, before: Gathered, unread: Collection[str]) -> None:
+    """A host whose file says nothing just now keeps its account, and an account whose own file is so goes on
+    serving the other domains that share it."""
+    gathered.owners = {name: origin for name, origin in before.owners.items() if is_among(origin, unread)}
+    gathered.shared = {key: name for key, name in before.shared.items() if name in gathered.owners}
+    for name in gathered.owners:
+        # As they were written meanwhile into the files of those others.
+        gathered.shared |= {_key_of(place.found): name for place in before.places.get(name, ())}
+    for origin in unread:
+        if origin == DOMAINS:
+            gathered.patterns |= before.patterns
+        elif origin.startswith(DOMAINS) and (pattern := domain_of(Path(origin))) in before.patterns:
+            gathered.patterns[pattern] = before.patterns[pattern]
+
+
+def _key_of(found: Found) -> tuple[str, str]:
+    return found.provider, found.credential.refresh_token or found.credential.secret
 
 
 def _found_in(reading: Reading, gathered: Gathered) -> Iterator[Found]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple, NoReturn
@@ -12,6 +13,7 @@ Path = tuple[str | int, ...]
 _DEEPEST = 64
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SPACE_BEFORE = re.compile(r"[ \t\r\n]*\Z")
+_LINE_END = re.compile(r"\n")
 _PLAIN = re.compile(r"[^,\]}\s]*")
 _BOM = b"\xef\xbb\xbf"
 
@@ -38,6 +40,7 @@ class JsonText:
         self._spans: dict[Path, _Span] = {}
         self._names: dict[Path, int] = {}
         """Where the name of a field stands."""
+        self._line_starts: list[int] | None = None
         try:
             self.value: Any = json.loads(self._text, parse_constant=_no_constant)
         except json.JSONDecodeError as error:
@@ -129,8 +132,10 @@ class JsonText:
         return found.end()
 
     def _place(self, at: int) -> tuple[int, int]:
-        before = self._text[:at]
-        return before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1
+        if self._line_starts is None:  # thousands of entries may be complained about
+            self._line_starts = [0, *(found.end() for found in _LINE_END.finditer(self._text))]
+        line = bisect_right(self._line_starts, at)
+        return line, at - self._line_starts[line - 1] + 1
 
 
 def _decoded(content: bytes) -> str:

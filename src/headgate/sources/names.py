@@ -17,13 +17,16 @@ class Names:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
+        self._last: dict[str, int] = {}
+        """The last number given out: thousands may want the same name."""
 
     def name_for(self, text: str, *, otherwise: str = "account") -> str:
         wanted = near_name(text) or near_name(otherwise)
-        name, number = wanted, 1
+        name, number = wanted, self._last.get(wanted, 1)
         while name in self._taken:
             number += 1
             tail = f"-{number}"
             name = wanted[: _MOST_CHARACTERS - len(tail)] + tail
+        self._last[wanted] = number
         self._taken.add(name)
         return name

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from headgate.clock import Clock
@@ -36,6 +37,7 @@ from headgate.storage.from_files import BUSY, FileAccounts, Taken
 _SETTLE_SECONDS = 1.0
 """A file counts as gone, or as wrong, when it still is after this time: others write in steps."""
 _SOON_SECONDS = 0.3
+_AFTER_FAILURE_SECONDS = 2.0
 
 _log = logging.getLogger("headgate.sources")
 
@@ -126,14 +128,22 @@ class Sources:
         """Look whenever a file may have changed, while `hot_reload` is on. Ends when cancelled."""
         while True:
             self._anew.clear()
-            if self.settings.hot_reload and self.settings.is_used:
-                async for is_told in moments(self._folders, self._is_ours, self._anew):
-                    await self.look(insists=is_told)
-                    while self._is_waiting and not self._anew.is_set():
-                        await asyncio.sleep(_SOON_SECONDS)
-                        await self.look()
-            else:
+            if not (self.settings.hot_reload and self.settings.is_used):
                 await self._anew.wait()
+                continue
+            try:
+                await self._follow_these()
+            except Exception:  # the edge of this task: one file must not end the looking for all others
+                _log.exception("A look at the files of accounts failed; there will be another one")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._anew.wait(), _AFTER_FAILURE_SECONDS)
+
+    async def _follow_these(self) -> None:
+        async for is_told in moments(self._folders, self._is_ours, self._anew):
+            await self.look(insists=is_told)
+            while self._is_waiting and not self._anew.is_set():
+                await asyncio.sleep(_SOON_SECONDS)
+                await self.look()
 
     async def look(self, *, insists: bool = False) -> None:
         """Take over what has changed in the files. What is wrong is in the log and among `problems`."""
@@ -183,9 +193,9 @@ class Sources:
     # ---- inside --------------------------------------------------------------------------------------
 
     async def _take(self, survey: Survey, unsettled: set[str]) -> None:
-        gathered = gather(survey, self._gathered)
         unread = {*survey.unread, *unsettled}
         unread |= {origin for origin, one in survey.readings.items() if one.contents is None}
+        gathered = gather(survey, self._gathered, unread)
         taken = await self._files.take(gathered.accounts, unread=unread, kept=gathered.kept)
         self._survey, self._gathered, self._taken = survey, gathered, taken
         self._is_waiting = bool(unsettled) or BUSY in taken.left_out.values()

@@ -134,6 +134,9 @@ def _auth_reader(file: Path) -> Reader:
 
 
 def _read(survey: Survey, file: Path, origin: str, known: Mapping[str, Reading], reader: Reader) -> None:
+    if not _is_text(file.name):
+        _refuse_name(survey, file, origin, reader)
+        return
     fingerprint = fingerprints.of([file])[file]
     before = known.get(origin)
     if before is not None and before.path == file and before.fingerprint == fingerprint:
@@ -153,6 +156,23 @@ def _read(survey: Survey, file: Path, origin: str, known: Mapping[str, Reading],
         )
     except OSError as error:
         reading.trouble = _unreadable(file, error)
+
+
+def _is_text(name: str) -> bool:
+    """Bytes of a name that are no UTF-8 come as halves of surrogate pairs."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse_name(survey: Survey, file: Path, origin: str, reader: Reader) -> None:
+    """A name stands in the database, in answers and in the log, which take nothing but text."""
+    shown = file.with_name(file.name.encode("utf-8", "backslashreplace").decode())
+    trouble = Trouble(f"Cannot use {shown}: its name is no UTF-8 text", "Rename it.", shown, is_wrong=False)
+    origin = origin[: -len(file.name)] + shown.name
+    survey.readings[origin] = Reading(shown, origin, (), reader, trouble=trouble)
 
 
 def _gone(folder: Path) -> Trouble:

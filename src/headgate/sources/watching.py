@@ -55,8 +55,11 @@ async def _told(
             ignore_permission_denied=True,
         ):
             yield bool(changes)
-    except (OSError, RuntimeError) as error:
-        # Too many watches on this system, or a folder that went away just now.
+    except (OSError, RuntimeError, ExceptionGroup) as error:
+        # Too many watches on this system, a folder that went away just now, or a name that is no UTF-8: the
+        # last comes wrapped in a group.
+        if isinstance(error, ExceptionGroup) and error.split((OSError, RuntimeError))[1] is not None:
+            raise
         _log.debug("Not told of changes, so looking for them: %s", error)
         yield False
         with suppress(TimeoutError):

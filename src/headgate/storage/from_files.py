@@ -83,8 +83,7 @@ class FileAccounts:
     ) -> Taken:
         """These are all the accounts that files keep, in one change; doing it twice changes nothing.
 
-        Accounts of the origins `unread` (one that ends in `/` stands for all that begin so), and those named
-        in `kept`, stay as they are.
+        Accounts of the origins `unread` (see `is_among`), and those named in `kept`, stay as they are.
         """
         taken = Taken()
         async with self._store.changing() as connection:
@@ -92,7 +91,7 @@ class FileAccounts:
             rows = {row["name"]: row for row in (await connection.execute(query)).mappings().all()}
             wanted = {one.draft.name for one in found}
             for name, row in list(rows.items()):
-                if _is_among(row["origin"], unread) or name in kept:
+                if is_among(row["origin"], unread) or name in kept:
                     del rows[name]
                 elif name not in wanted:
                     await delete_rows(connection, [row["id"]])
@@ -231,7 +230,8 @@ BUSY = "Its tokens are being renewed just now."
 """Among the words of `Taken.left_out`: look again in a moment."""
 
 
-def _is_among(origin: str, origins: Collection[str]) -> bool:
+def is_among(origin: str, origins: Collection[str]) -> bool:
+    """One of `origins` that ends in `/` stands for all that begin so."""
     return any(origin == one or (one.endswith("/") and origin.startswith(one)) for one in origins)
 
 
