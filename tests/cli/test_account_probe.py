@@ -1,7 +1,11 @@
 """`headgate account test`."""
 
+from pathlib import Path
+
 from headgate.testing.process import SimulatedProvider
 from tests.cli.conftest import Command
+from tests.guides import signing_in
+from tests.guides.signing_in import declared
 
 
 async def test_a_key_is_tried_and_the_answer_explained(
@@ -38,3 +42,24 @@ async def test_a_provider_that_cannot_be_reached_says_nothing_about_the_key(head
         "unreachable",
         "active",
     )
+
+
+def test_an_account_that_signed_in_is_tried_with_its_token(
+    tmp_path: Path, provider: SimulatedProvider
+) -> None:
+    """A token that has ended, or was refused before its time, is renewed first, as for a request."""
+    ended = declared("ended", provider.grant("ended", lifetime_seconds=-10), provider)
+    early = declared("early", provider.grant("early", lifetime_seconds=-10), provider)
+    early["oauth"]["expires_at"] = 4_000_000_000
+    good = declared("good", provider.grant("good"), provider)
+    with signing_in.gateway_with(tmp_path, provider, ended, early, good) as gateway:
+        for name in ("good", "ended", "early"):
+            tested = gateway.command("account", "test", name)
+            assert tested.returncode == 0, tested.stdout + tested.stderr
+            assert gateway.account(name)["status"] == "active"
+        assert provider.sign_ins()["early"]["refreshes_granted"] == 1
+        provider.revoke("good")
+        dead = gateway.command("account", "test", "good")
+        assert dead.returncode == 1
+        assert "mend: headgate account reauth good" in dead.stderr
+        assert gateway.account("good")["status"] == "needs_reauth"

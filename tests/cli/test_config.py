@@ -71,6 +71,18 @@ async def test_check_knows_a_key_that_opens_nothing(headgate: Command) -> None:
     assert (checked.code, "The encryption key is too short" in checked.out) == (2, True)
 
 
+async def test_check_reads_the_files_of_accounts(headgate: Command, tmp_path: Path) -> None:
+    """One that a start would refuse is named with line and column; what a start makes is not missed."""
+    file = tmp_path / "accounts.json"
+    sources = {"accounts_file": str(file), "credentials_dir": str(tmp_path / "later")}
+    headgate.config.write_text(json.dumps({"sources": sources}))
+    assert (await headgate("config", "check")).code == 0
+    assert not (tmp_path / "later").exists()
+    file.write_text('{"accounts": [}')
+    wrong = await headgate("config", "check")
+    assert (wrong.code, "Failed to parse accounts.json: line 1 column 15" in wrong.out) == (2, True)
+
+
 async def test_a_file_that_is_not_there_is_said(headgate: Command) -> None:
     """A reading command makes none."""
     missing = str(headgate.folder / "nmae.yaml")

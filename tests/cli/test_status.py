@@ -12,6 +12,8 @@ from headgate.cli.child import ChildGateway
 from headgate.testing.process import SimulatedProvider
 from tests.cli.conftest import Command
 from tests.gateway import CLIENT_KEY, Gateway, wait_until
+from tests.guides.planting import put
+from tests.guides.signing_in import declared, settings_of
 from tests.testing.wire import ask
 
 
@@ -97,3 +99,27 @@ def is_refused(url: str) -> bool:
     address = urlsplit(url)
     with socket.socket() as client:
         return client.connect_ex((address.hostname or "", address.port or 0)) != 0
+
+
+def test_the_mend_is_one_that_works_for_this_account(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """A key of the settings or of a file is changed there; an account that signed in signs in again."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    file = folder / "team.example.com.credentials.json"
+    put(file, {"type": "api_key", "accountId": "acc_1", "api_key": "sk-ant-unknown"})
+    signed_in = declared("person", provider.grant("person"), provider)
+    settings = {**settings_of(provider), "sources": {"credentials_dir": str(folder)}}
+    accounts = ({"name": "written", "api_key": "sk-ant-known-to-nobody"}, signed_in)
+    with Gateway(tmp_path, provider=provider.url, accounts=accounts, settings=settings) as gateway:
+        provider.revoke("person")
+        for name, mend in (
+            ("written", "mend: Put a new key into `accounts` in the settings file."),
+            ("person", "mend: headgate account reauth person"),
+            ("team.example.com", f"mend: Put a new key into {file}."),
+        ):
+            tested = gateway.command("account", "test", name)
+            assert (tested.returncode, mend in " ".join(tested.stderr.split())) == (1, True), tested.stderr
+        said = gateway.command("status").stdout
+        assert "    Put a new key into `accounts` in the settings file." in said
+        assert "    headgate account reauth person signs it in again." in said
+        assert f"    Put a new key into credentials/{file.name}." in said

@@ -158,9 +158,21 @@ def refuse_declared_key(owner: Owner, name: str) -> None:
 def _refuse_declared(owner: Owner, name: str, what: str, *, or_else: str = "") -> None:
     """A change that does not last is none."""
     if (where := kept_elsewhere(owner, name)) is not None:
-        file = where.removeprefix("kept in the file ")
-        change = f"Change {file}" if file != where else "Change `accounts` in the settings file"
-        raise Conflict(f"The account {name} is {where} and {what}", hint=f"{change}{or_else}.")
+        raise Conflict(f"The account {name} is {where} and {what}", hint=f"Change {_place(where)}{or_else}.")
+
+
+def mend_of_a_refusal(owner: Owner, name: str) -> str:
+    """What gives a refused account a credential again. A key that is kept elsewhere is changed there."""
+    where = kept_elsewhere(owner, name)
+    if where is None or find(owner, name).account.kind is not Kind.API_KEY:
+        return f"headgate account reauth {name}"
+    return f"Put a new key into {_place(where)}."
+
+
+def _place(where: str) -> str:
+    """What to open in an editor, by the words of `kept_elsewhere`."""
+    file = where.removeprefix("kept in the file ")
+    return file if file != where else "`accounts` in the settings file"
 
 
 def view_in_force(owner: Owner, account: Account) -> AccountView:

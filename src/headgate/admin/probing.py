@@ -5,8 +5,8 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from headgate.admin.accounts import ItsName, find, log
-from headgate.admin.owner import ItsOwner
+from headgate.admin.accounts import ItsName, find, log, mend_of_a_refusal
+from headgate.admin.owner import ItsOwner, Owner
 from headgate.errors import Conflict
 from headgate.pool.living import LivingAccount
 from headgate.providers.provider import Complaint
@@ -48,7 +48,7 @@ _WORDS: dict[Outcome, tuple[str, str]] = {
     "refused": (
         "The provider does not take the key: it is wrong, revoked or of another provider. "
         "No request goes to the account until it has a new one.",
-        "headgate account reauth {name}",
+        "",  # where it gets one: `mend_of_a_refusal`
     ),
     "limited": (
         "The key is good; the account is at a limit of its provider.",
@@ -78,23 +78,27 @@ _WORDS: dict[Outcome, tuple[str, str]] = {
 async def test_account(owner: ItsOwner, name: ItsName) -> AccountTest:
     """Asks the provider for its list of models with this account's credential, past pause and limits.
 
-    A refused credential takes the account out, an accepted one ends an earlier refusal; nothing else that is
-    answered changes the account's health.
+    An access token that has ended is renewed first; the answer is the failure where it cannot be. A refused
+    credential takes the account out, an accepted one ends an earlier refusal; nothing else that is answered
+    changes the account's health.
     """
     living = find(owner, name)
     if living.unusable_because is not None:
         raise Conflict(
             f"The account {name} cannot be tested: {living.unusable_because}",
-            hint=f"headgate account reauth {name}",
+            hint=mend_of_a_refusal(owner, name),
         )
     targets = Targets(owner.settings.providers, Proxies(owner.settings.upstream))
-    return _told(living, await probe(living, targets, owner.upstream, owner.clock))
+    probed = await probe(living, targets, owner.upstream, owner.sign_in.refresher, owner.clock)
+    return _told(owner, living, probed)
 
 
-def _told(living: LivingAccount, probed: Probed) -> AccountTest:
+def _told(owner: Owner, living: LivingAccount, probed: Probed) -> AccountTest:
     name, outcome = living.account.name, _outcome(probed)
     log.info("Account %s was tested: %s; it is %s", name, outcome, living.status)
     meaning, hint = _WORDS[outcome]
+    if outcome == "refused":
+        hint = mend_of_a_refusal(owner, name)
     failure, error = probed.failure, probed.error
     answer = failure.message if failure else f"{error.type or ''} {error.message}".strip() if error else None
     return AccountTest(
@@ -107,7 +111,7 @@ def _told(living: LivingAccount, probed: Probed) -> AccountTest:
         answer=living.without_secret(answer) if answer else None,
         reason=failure.reason if failure else None,
         meaning=meaning,
-        hint=(failure.hint if failure and failure.hint else hint).format(name=name),
+        hint=failure.hint if failure and failure.hint else hint.replace("{name}", name),
         account_status=str(living.status),
     )
 

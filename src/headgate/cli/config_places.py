@@ -9,6 +9,7 @@ from headgate.config.places import CONTROL_SOCKET
 from headgate.config.reading import refuse_other_kinds
 from headgate.errors import HeadgateError, SettingsError
 from headgate.log_output import why_not
+from headgate.sources.survey import Survey, take_survey
 from headgate.storage.location import locate, state_folder
 from headgate.storage.secrets import FILE_NAME, SecretBox
 
@@ -57,7 +58,17 @@ def found_wrong(loaded: Loaded) -> tuple[list[str], list[str]]:
         wrong.append(error.message)
     except OSError as error:
         wrong.append(f"The database {database} cannot be used: {error.strerror}")
+    sources = take_survey(loaded.settings.sources, Survey())
+    wrong += [one.what for one in sources.troubles() if not _is_made_by_a_start(one.path)]
     file = log.file_of(loaded.settings.log.file)
     if file is not None and (reason := why_not(file)) is not None:
         warnings.append(f"log.file: nothing can be written to {file}: {reason}")
     return wrong, warnings
+
+
+def _is_made_by_a_start(folder: Path) -> bool:
+    """Of the sources' folders: one that is not there. One that is a file, or closed to us, stays so."""
+    try:
+        return not folder.exists() and not folder.is_symlink()
+    except OSError:
+        return False

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 _MENDS = {
     "paused": "headgate account resume {name} ends it.",
-    "needs_reauth": "headgate account reauth {name} gives it a new key.",
     "disabled": "See the provider's console; headgate account resume {name} has it asked again.",
-    "expired": "headgate account reauth {name} gives it a new key.",
 }
 """What an account waits for, by its status."""
 
@@ -81,7 +79,7 @@ def _print_gateway(view: dict[str, Any]) -> None:
         word = Text("up, but not all is well", "yellow")
     out.print("Headgate", view["version"], "is", Text.assemble(word, ","), up)
     for trouble in view["troubles"]:
-        out.print(_indented(f"{trouble['reason']}. {trouble['hint']}", 2, "yellow"))
+        out.print(_indented(f"{trouble['reason'].rstrip('.')}. {trouble['hint']}", 2, "yellow"))
     turns = "on" if rotation["enabled"] else "off"
     switches = f"{rotation['switches']:,} switch{'' if rotation['switches'] == 1 else 'es'}"
     out.print(f"Strategy {rotation['strategy']}, rotation {turns}, {switches}")
@@ -106,11 +104,24 @@ def _print_who_serves(accounts: list[dict[str, Any]]) -> None:
     for one in others:
         returns_at = one["rate_limit_reset"]
         back = f"It returns by itself at {clock_time(returns_at)}." if returns_at is not None else ""
-        mend = _MENDS.get(one["status"], back).format(name=one["name"])
+        mend = _mend(one) or back
         # A line of its own for what is to be typed: it must not be lost in a provider's long words.
         out.print(_indented(f"{one['name']}: {printable(one['skipped_because'])}", 2, "yellow"))
         if mend:
             out.print(_indented(mend, 4))
+
+
+def _mend(one: dict[str, Any]) -> str:
+    """What its owner does; "": nothing."""
+    name, origin = one["name"], one["origin"]
+    if one["status"] not in ("needs_reauth", "expired"):
+        return _MENDS.get(one["status"], "").format(name=name)
+    if one["kind"] == "oauth":
+        return f"headgate account reauth {name} signs it in again."
+    if origin == "owner":
+        return f"headgate account reauth {name} gives it a new key."
+    place = origin.removeprefix("file:")
+    return f"Put a new key into {place if place != origin else '`accounts` in the settings file'}."
 
 
 def _indented(words: str, characters: int, style: str = "") -> Padding:

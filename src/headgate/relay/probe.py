@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from headgate.clock import Clock
 from headgate.errors import UpstreamError
+from headgate.oauth.refresh import Refresher
 from headgate.pool.faults import Fault
 from headgate.pool.living import LivingAccount
 from headgate.providers.provider import Complaint, ProviderError
@@ -38,17 +39,45 @@ class Probed:
     """Why there was no answer."""
 
 
-async def probe(living: LivingAccount, targets: Targets, upstream: UpstreamClient, clock: Clock) -> Probed:
+async def probe(
+    living: LivingAccount, targets: Targets, upstream: UpstreamClient, tokens: Refresher, clock: Clock
+) -> Probed:
     """Asks the provider for the list of its models, which costs nothing.
 
-    Only what is decisive reaches the account's health: a refused credential takes it out as a request would,
-    an accepted one ends an earlier refusal. Limits, bills, 403 and the network are said and left alone.
+    An access token that has ended, or that is refused before its time, is renewed first, as for a request:
+    raises TokenRefreshFailed where that fails, after the account's health was told. Otherwise only what is
+    decisive reaches it: a refused credential takes the account out as a request would, an accepted one ends
+    an earlier refusal. Limits, bills, 403 and the network are said and left alone.
     """
+    if living.can_renew and living.stale_at <= clock.now():
+        await tokens.renew(living, living.account.credential)
+    asked_with = living.account.credential
+    probed = await _ask(living, targets, upstream, clock)
+    if _is_refused(probed) and living.can_renew:
+        await tokens.renew(living, asked_with)
+        probed = await _ask(living, targets, upstream, clock)
+    if _is_refused(probed):
+        assert probed.error is not None
+        reason = f"{probed.status} {probed.error.type or ''} {probed.error.message}".strip()
+        living.health.apply(Fault.REFUSED, reason=living.without_secret(reason), now=clock.now())
+    elif probed.error is None and probed.failure is None:
+        living.health.accepted(clock.now())
+    return probed
+
+
+def _is_refused(probed: Probed) -> bool:
+    return probed.error is not None and probed.error.complaint is Complaint.REFUSED
+
+
+async def _ask(living: LivingAccount, targets: Targets, upstream: UpstreamClient, clock: Clock) -> Probed:
+    """One request, one answer. The account's health hears nothing of it."""
     provider = living.provider
     assert provider is not None, "an account of an unknown provider cannot be asked"
     target = targets.of(living)
     path = target.base_path + provider.probe_path
     lines = target.own_lines + write_lines(provider.required_headers([]))
+    if living.is_signed_in:
+        lines = provider.bearer_lines(lines)
     url = f"{target.origin.scheme}://{target.origin.authority}{path.decode()}"
     began = clock.monotonic()
     try:
@@ -59,15 +88,9 @@ async def probe(living: LivingAccount, targets: Targets, upstream: UpstreamClien
         return Probed(url, (clock.monotonic() - began) * 1000, failure=failure)
     duration_ms = (clock.monotonic() - began) * 1000
     if 200 <= answer.status < 300:
-        if body.lstrip().startswith(b"{"):
-            living.health.accepted(clock.now())
-            return Probed(url, duration_ms, answer.status)
-        return Probed(url, duration_ms, answer.status, _NO_PROVIDER)
-    error = provider.read_error(answer.status, body, clock.now())
-    if error.complaint is Complaint.REFUSED:
-        reason = living.without_secret(f"{answer.status} {error.type or ''} {error.message}".strip())
-        living.health.apply(Fault.REFUSED, reason=reason, now=clock.now())
-    return Probed(url, duration_ms, answer.status, error)
+        is_json = body.lstrip().startswith(b"{")
+        return Probed(url, duration_ms, answer.status, None if is_json else _NO_PROVIDER)
+    return Probed(url, duration_ms, answer.status, provider.read_error(answer.status, body, clock.now()))
 
 
 async def _read(answer: Answer) -> bytes:
