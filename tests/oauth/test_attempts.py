@@ -23,7 +23,7 @@ REGISTRATION = Registration(
 
 
 def begun(attempts: Attempts, account: str | None = "team") -> Attempt:
-    return attempts.begin(REGISTRATION, account=account, is_renewal=False, options={})
+    return attempts.begin(REGISTRATION, account=account, options={})
 
 
 def test_the_page_is_asked_as_the_standards_say() -> None:

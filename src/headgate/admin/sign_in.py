@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from headgate.admin.account_forms import Form, Name, SignInOptions
-from headgate.admin.accounts import check_provider, find, refuse_declared_key, view_in_force
+from headgate.admin.accounts import check_provider, find, refuse_declared_key, unknown, view_in_force
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.sign_in_pages import page
 from headgate.admin.views import AccountView
@@ -23,6 +23,7 @@ from headgate.oauth.exchange import DeviceCode, ask_for_device_code, exchange, w
 from headgate.oauth.pasted import read_pasted, refused_by_provider
 from headgate.oauth.token_endpoint import Granted, TokenEndpoint
 from headgate.pool.accounts import Account, Kind
+from headgate.pool.living import LivingAccount
 from headgate.storage.accounts import AccountDraft
 
 router = APIRouter(prefix="/oauth", tags=["sign-in"])
@@ -143,13 +144,14 @@ def _begin(owner: Owner, wanted: NewSignIn) -> Started:
 
 def _attempt(owner: Owner, wanted: NewSignIn) -> Attempt:
     """What is wrong is said before anybody signs in."""
-    provider, name = wanted.provider, wanted.account
+    provider, name, renews = wanted.provider, wanted.account, None
     if wanted.reauth:
         if name is None:
             raise Conflict(
                 "It is not said which account is to be re-authorised", hint="Name it: account=NAME."
             )
-        provider = find(owner, name).account.provider
+        living = find(owner, name)
+        provider, renews = living.account.provider, living.id
     elif name is not None and owner.pool.by_name(name) is not None:
         raise Conflict(
             f"An account is already called {name}",
@@ -158,7 +160,7 @@ def _attempt(owner: Owner, wanted: NewSignIn) -> Attempt:
     check_provider(owner, provider)
     registration = owner.sign_in.registrations.of(provider)
     fields = wanted.model_dump(exclude={"account", "reauth", "provider"}, exclude_unset=True)
-    return owner.sign_in.attempts.begin(registration, account=name, is_renewal=wanted.reauth, options=fields)
+    return owner.sign_in.attempts.begin(registration, account=name, renews=renews, options=fields)
 
 
 # ---- the end ---------------------------------------------------------------------------------------
@@ -208,9 +210,8 @@ async def _finish(owner: Owner, attempt: Attempt, code: str) -> AccountView:
 
 async def _finish_device(owner: Owner, attempt: Attempt, code: DeviceCode) -> None:
     try:
-        granted = await wait_for_device(_endpoint(owner, attempt), attempt.registration, code, owner.clock)
-        if attempt.progress is Progress.EXCHANGING:
-            await _take_in(owner, attempt, granted)
+        granted = await wait_for_device(_endpoint(owner, attempt), attempt, code, owner.clock)
+        await _take_in(owner, attempt, granted)
     except HeadgateError as error:
         attempt.fail(error.message, error.hint)
         _log.warning("oauth: sign-in of %s failed: %s", attempt.account or "a new account", error.message)
@@ -218,14 +219,23 @@ async def _finish_device(owner: Owner, attempt: Attempt, code: DeviceCode) -> No
 
 def _endpoint(owner: Owner, attempt: Attempt) -> TokenEndpoint:
     """By the way that the account goes, or will go."""
-    living = owner.pool.by_name(attempt.account) if attempt.is_renewal and attempt.account else None
-    proxy = attempt.options.get("proxy") if living is None else living.account.proxy
+    is_there = attempt.renews is not None
+    proxy = _renewed(owner, attempt).account.proxy if is_there else attempt.options.get("proxy")
     return owner.sign_in.endpoint.by(proxy)
+
+
+def _renewed(owner: Owner, attempt: Attempt) -> LivingAccount:
+    """The account that the sign-in began for, whatever it is called by now. Raises UnknownAccount."""
+    for living in owner.pool.living.values():
+        if living.id == attempt.renews:
+            return living
+    raise unknown(owner, attempt.account or "")
 
 
 async def _take_in(owner: Owner, attempt: Attempt, granted: Granted) -> AccountView:
     """The tokens are on the disk and in force when this returns."""
     async with owner.changing:
+        attempt.refuse_cancelled()
         account = await _saved(owner, attempt, granted)
         attempt.account, attempt.progress = account.name, Progress.DONE
         _log.info("oauth: account %s signed in at %s", account.name, account.provider)
@@ -236,14 +246,13 @@ async def _take_in(owner: Owner, attempt: Attempt, granted: Granted) -> AccountV
 
 
 async def _saved(owner: Owner, attempt: Attempt, granted: Granted) -> Account:
-    if attempt.is_renewal:
-        assert attempt.account is not None
-        find(owner, attempt.account)
-        refuse_declared_key(owner, attempt.account)
+    if attempt.renews is not None:
+        name = _renewed(owner, attempt).account.name
+        refuse_declared_key(owner, name)
         changes: dict[str, Any] = {"kind": Kind.OAUTH, "secret": granted.credential}
         if granted.email is not None:
             changes["email"] = granted.email
-        return await owner.accounts.update(attempt.account, changes)
+        return await owner.accounts.update(name, changes)
     options = dict(attempt.options)
     email = options.pop("email", None) or granted.email
     draft = AccountDraft(
@@ -283,7 +292,8 @@ async def status(owner: ItsOwner, state: State) -> AttemptView:
 @router.post("/cancel", operation_id="cancel_sign_in")
 async def cancel(owner: ItsOwner, state: State) -> AttemptView:
     """Nothing comes of it any more; one that has ended stays as it is."""
-    return _view(owner, owner.sign_in.attempts.cancel(state))
+    async with owner.changing:  # an account that is just being taken in is that first
+        return _view(owner, owner.sign_in.attempts.cancel(state))
 
 
 def _view(owner: Owner, attempt: Attempt | None) -> AttemptView:

@@ -41,8 +41,8 @@ class Attempt:
     registration: Registration
     account: str | None
     """The name that the account will have, or has; None: one is found when it is known whose it is."""
-    is_renewal: bool
-    """The account is there, and gets new tokens."""
+    renews: int | None
+    """The id of the account that is there and gets new tokens: its name may change meanwhile."""
     options: Mapping[str, Any]
     """Further fields of a new account."""
     expires_at: float
@@ -74,7 +74,14 @@ class Attempt:
         return f"{sign_in.authorize_url}{glue}{urlencode(parameters)}"
 
     def fail(self, error: str, hint: str = "") -> None:
-        self.progress, self.error, self.hint = Progress.FAILED, error, hint
+        """One that was cancelled stays so."""
+        if self.progress is not Progress.CANCELLED:
+            self.progress, self.error, self.hint = Progress.FAILED, error, hint
+
+    def refuse_cancelled(self) -> None:
+        """Raises SignInFailed."""
+        if self.progress is Progress.CANCELLED:
+            raise SignInFailed("The sign-in was cancelled", hint="Start it again; nothing was changed.")
 
 
 class Attempts:
@@ -89,7 +96,7 @@ class Attempts:
         registration: Registration,
         *,
         account: str | None,
-        is_renewal: bool,
+        renews: int | None = None,
         options: Mapping[str, Any],
         seconds: float = LIFE_SECONDS,
     ) -> Attempt:
@@ -99,7 +106,7 @@ class Attempts:
             state=secrets.token_urlsafe(32),
             registration=registration,
             account=account,
-            is_renewal=is_renewal,
+            renews=renews,
             options=options,
             expires_at=now + seconds,
             verifier=new_verifier(),
@@ -129,14 +136,13 @@ class Attempts:
             raise SignInFailed(
                 f"{INVALID}: {what}", hint="Paste all of it, as code#state, or start the sign-in again."
             )
+        attempt.refuse_cancelled()
         match attempt.at(self._clock.now()):
             case Progress.EXPIRED:
                 raise SignInFailed(
                     f"The sign-in was not finished within {LIFE_SECONDS / 60:g} minutes",
                     hint="Start it again; nothing was changed.",
                 )
-            case Progress.CANCELLED:
-                raise SignInFailed("The sign-in was cancelled", hint="Start it again; nothing was changed.")
             case Progress.DONE | Progress.EXCHANGING:
                 raise SignInFailed(
                     f"{INVALID}: it was used already", hint="headgate account list shows the account."
@@ -149,7 +155,7 @@ class Attempts:
     def cancel(self, state: str) -> Attempt | None:
         """None: there is none. One that has ended stays as it is."""
         attempt = self.find(state)
-        if attempt is not None and attempt.at(self._clock.now()) is Progress.WAITING:
+        if attempt is not None and attempt.at(self._clock.now()) in (Progress.WAITING, Progress.EXCHANGING):
             attempt.progress = Progress.CANCELLED
         return attempt
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -11,7 +10,7 @@ from headgate.errors import SettingsError, SignInFailed, UpstreamError
 from headgate.oauth.attempts import Attempt
 from headgate.oauth.pasted import INVALID
 from headgate.oauth.registration import Registration
-from headgate.oauth.token_endpoint import Granted, TokenEndpoint, TokenRefused, unreachable
+from headgate.oauth.token_endpoint import Granted, TokenEndpoint, TokenRefused, read_refusal, unreachable
 
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _SLOWER_SECONDS = 5.0
@@ -73,6 +72,11 @@ class DeviceCode:
         return f"DeviceCode({self.verification_uri})"
 
 
+def _is_page(url: str) -> bool:
+    """It is opened by a person, and printed on a terminal."""
+    return url.isprintable() and url.startswith(("http://", "https://"))
+
+
 class _DeviceReply(msgspec.Struct):
     device_code: str
     user_code: str
@@ -98,14 +102,19 @@ async def ask_for_device_code(endpoint: TokenEndpoint, registration: Registratio
     except UpstreamError as error:
         raise _failed(unreachable(error), registration) from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        refused = TokenRefused(f"HTTP {status}: the answer holds no device code", status=status)
+        refused = read_refusal(status, body)
+        if not refused.error:
+            refused = TokenRefused(f"HTTP {status}: the answer holds no device code", status=status)
         raise _failed(refused, registration) from error
-    if urlsplit(reply.verification_uri).scheme not in ("http", "https"):
+    if not _is_page(reply.verification_uri):
         raise _failed(TokenRefused("the page to open is no web address", status=status), registration)
+    if not reply.user_code.isprintable():
+        raise _failed(TokenRefused("the code to enter cannot be shown", status=status), registration)
+    complete = reply.verification_uri_complete
     return DeviceCode(
         reply.user_code,
         reply.verification_uri,
-        reply.verification_uri_complete,
+        complete if complete and _is_page(complete) else None,
         min(max(reply.expires_in, 1.0), _LONGEST_CODE_LIFE),
         min(max(reply.interval, 0.1), 60.0),
         reply.device_code,
@@ -113,13 +122,16 @@ async def ask_for_device_code(endpoint: TokenEndpoint, registration: Registratio
 
 
 async def wait_for_device(
-    endpoint: TokenEndpoint, registration: Registration, code: DeviceCode, clock: Clock
+    endpoint: TokenEndpoint, attempt: Attempt, code: DeviceCode, clock: Clock
 ) -> Granted:
-    """Asks at the provider's pace until the person has agreed. Raises SignInFailed."""
+    """Asks at the provider's pace until the person has agreed, or the owner has cancelled. Raises
+    SignInFailed."""
+    registration = attempt.registration
     ends_at, interval = clock.monotonic() + code.expires_in, code.interval
     parameters = {"grant_type": _DEVICE_GRANT, "device_code": code.device_code}
     while clock.monotonic() < ends_at:
         await asyncio.sleep(interval)
+        attempt.refuse_cancelled()
         try:
             return await endpoint.grant(registration, parameters)
         except UpstreamError:

@@ -6,8 +6,9 @@ want the parameters as JSON, and wrap errors as in their API; both are read.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -21,6 +22,7 @@ from headgate.upstream.client import UpstreamClient
 from headgate.upstream.origin import Origin
 from headgate.upstream.proxies import Proxies
 from headgate.upstream.timeouts import Timeouts
+from headgate.wire.headers import is_visible_ascii
 
 _TIMEOUTS = Timeouts(connect=10.0, first_byte=30.0, idle=10.0, total=40.0)
 _SECRET_PARAMETERS = frozenset({"code", "code_verifier", "state", "refresh_token", "device_code"})
@@ -52,28 +54,60 @@ class TokenRefused(Exception):
         return self.error == "invalid_grant"
 
 
-class _Person(msgspec.Struct):
-    email_address: str | None = None
-    email: str | None = None
+class _Reply:
+    """An answer, read field by field: one that is odd must not cost the tokens beside it, which after a
+    refresh are all there is."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = fields
+        self.access_token = _text(fields.get("access_token"))
+        self.refresh_token = _text(fields.get("refresh_token"))
+
+    @property
+    def expires_in(self) -> float | None:
+        """Seconds; None for what cannot be."""
+        value = self._fields.get("expires_in")
+        try:
+            life = float(value) if isinstance(value, int | float | str) and value is not True else 0.0
+        except (ValueError, OverflowError):
+            return None
+        return life if math.isfinite(life) and 0 < life < _LONGEST_LIFE else None
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        value = self._fields.get("scope")
+        names = value if isinstance(value, list) else [value]
+        return tuple(scope for name in names if isinstance(name, str) for scope in name.split())
+
+    @property
+    def email(self) -> str | None:
+        """It is shown to people, so it must be something that can be."""
+        person = _object(self._fields.get("account"))
+        for value in (self._fields.get("email"), person.get("email_address"), person.get("email")):
+            if (email := _text(value)) is not None and email.isprintable():
+                return email[:256]
+        return None
+
+    @property
+    def error(self) -> str:
+        value = self._fields.get("error")
+        return _text(value) or _text(_object(value).get("type")) or ""
+
+    @property
+    def said(self) -> str:
+        wrapped = _object(self._fields.get("error")).get("message")
+        return _text(self._fields.get("error_description")) or _text(wrapped) or ""
 
 
-class _Detail(msgspec.Struct):
-    type: str | None = None
-    message: str | None = None
+def _text(value: object) -> str | None:
+    return (value.strip() or None) if isinstance(value, str) else None
 
 
-class _Reply(msgspec.Struct):
-    access_token: str | None = None
-    refresh_token: str | None = None
-    expires_in: float | None = None
-    scope: str | None = None
-    account: _Person | None = None
-    email: str | None = None
-    error: str | _Detail | None = None
-    error_description: str | None = None
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
-_decoder = msgspec.json.Decoder(_Reply, strict=False)
+_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 class TokenEndpoint:
@@ -103,9 +137,13 @@ class TokenEndpoint:
         status, body = await self.ask(registration, registration.sign_in.token_url, asked)
         hidden = [value for name, value in parameters.items() if name in _SECRET_PARAMETERS]
         reply = _read(status, body)
-        if reply.access_token is None or not 200 <= status < 300:
+        token = reply.access_token
+        if token is None or not 200 <= status < 300:
             raise _refusal(status, reply, hidden)
-        return Granted(self._credential(reply, before), _email(reply))
+        if not is_visible_ascii(token):
+            words = f"HTTP {status}, and an access token with characters that no header takes"
+            raise TokenRefused(words, status=status)
+        return Granted(self._credential(token, reply, before), reply.email)
 
     async def ask(
         self, registration: Registration, url: str, parameters: Mapping[str, str]
@@ -131,40 +169,36 @@ class TokenEndpoint:
             answer.close()
         return answer.status, body
 
-    def _credential(self, reply: _Reply, before: Credential | None) -> Credential:
-        assert reply.access_token is not None
+    def _credential(self, access_token: str, reply: _Reply, before: Credential | None) -> Credential:
         life = reply.expires_in
-        is_sane = life is not None and math.isfinite(life) and 0 < life < _LONGEST_LIFE
-        scopes = tuple(reply.scope.split()) if reply.scope else before.scopes if before else ()
         return Credential(
-            secret=reply.access_token,
+            secret=access_token,
             refresh_token=reply.refresh_token or (before.refresh_token if before else None),
-            expires_at=self._clock.now() + life if is_sane and life is not None else None,
-            scopes=scopes,
+            expires_at=None if life is None else self._clock.now() + life,
+            scopes=reply.scopes or (before.scopes if before else ()),
             version=before.version + 1 if before else 0,
         )
 
 
 def _read(status: int, body: bytes) -> _Reply:
     try:
-        return _decoder.decode(body)
+        return _Reply(_decoder.decode(body))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         words = f"HTTP {status}, and no JSON that reads as an answer"
         raise TokenRefused(words, status=status) from None
 
 
-def _refusal(status: int, reply: _Reply, hidden: list[str]) -> TokenRefused:
-    detail = reply.error
-    error = detail.type if isinstance(detail, _Detail) else detail
-    said = reply.error_description or (detail.message if isinstance(detail, _Detail) else None)
-    words = ": ".join(part for part in (error, said) if part) or f"HTTP {status} without a token"
-    return TokenRefused(redact(blank(words, hidden))[:_LONGEST_WORDS], error=error or "", status=status)
+def read_refusal(status: int, body: bytes, hidden: Iterable[str] = ()) -> TokenRefused:
+    """What an answer without the thing asked for says."""
+    try:
+        return _refusal(status, _read(status, body), hidden)
+    except TokenRefused as refused:
+        return refused
 
 
-def _email(reply: _Reply) -> str | None:
-    person = reply.account
-    found = reply.email or (person and (person.email_address or person.email)) or None
-    return found[:256] if found else None
+def _refusal(status: int, reply: _Reply, hidden: Iterable[str]) -> TokenRefused:
+    words = ": ".join(part for part in (reply.error, reply.said) if part) or f"HTTP {status} without a token"
+    return TokenRefused(redact(blank(words, hidden))[:_LONGEST_WORDS], error=reply.error, status=status)
 
 
 def unreachable(error: UpstreamError) -> TokenRefused:
