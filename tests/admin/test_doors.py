@@ -142,6 +142,16 @@ async def test_a_link_on_another_page_may_lead_here() -> None:
         assert (await client.get(CLOSED, headers=link | {"sec-fetch-dest": "iframe"})).status_code == 401
 
 
+async def test_a_link_on_another_page_begins_no_sign_in() -> None:
+    """A provider that knows its person asks no more: the link alone would change an account. Whoever typed
+    the address, or follows a link of ours, begins one."""
+    visit = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    async with served(doors(None)) as client:
+        for site, status in (("cross-site", 401), ("same-site", 401), ("none", 200), ("same-origin", 200)):
+            answer = await client.get("/oauth/authorize", headers={**visit, "sec-fetch-site": site})
+            assert answer.status_code == status
+
+
 async def through(peer: tuple[str, int] | None, **more: Any) -> int:
     """The status for a request whose connection came from `peer`."""
     sent: list[Message] = []

@@ -23,6 +23,8 @@ from headgate.tasks import TaskGroup
 
 OPEN_PATHS = frozenset({"/health", "/healthz", "/ready", "/oauth/callback"})
 
+_BEGINS_A_SIGN_IN = "/oauth/authorize"
+
 IS_OWNER = "headgate.owner"
 """In the scope of every request behind the door; open paths tell the owner more than others."""
 
@@ -210,7 +212,12 @@ def _admit_this_machine(scope: Scope, headers: Headers) -> None:
 
 
 def _is_visit(scope: Scope, headers: Headers) -> bool:
-    """Somebody followed a link to here: nothing is changed, and the page with the link reads nothing."""
+    """Somebody followed a link to here: nothing is changed, and the page with the link reads nothing.
+
+    But for a sign-in: where its person agreed once, a provider asks no more, and the link alone would have
+    brought an account in, or other tokens for one that is there.
+    """
     modes, targets = headers.getlist("sec-fetch-mode"), headers.getlist("sec-fetch-dest")
     is_top = modes == ["navigate"] and targets == ["document"]
-    return is_top and scope["method"] in ("GET", "HEAD") and "origin" not in headers
+    is_look = scope["method"] in ("GET", "HEAD") and scope["path"] != _BEGINS_A_SIGN_IN
+    return is_top and is_look and "origin" not in headers
