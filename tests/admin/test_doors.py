@@ -73,11 +73,12 @@ async def test_open_paths_need_no_key_and_nothing_like_them_does_either() -> Non
                 assert (await client.get(other)).status_code == 401
 
 
-async def test_a_key_with_other_letters_than_ascii_opens_as_utf8() -> None:
-    """Header values arrive as bytes; the setting is text."""
-    async with served(doors("schlüssel")) as client:
-        sent = {b"x-dashboard-key": "schlüssel".encode()}
-        assert (await client.get(CLOSED, headers=sent)).text == "inside"
+@pytest.mark.parametrize("key", ["schlüssel", "voilà", "Å"])
+async def test_a_key_with_other_letters_than_ascii_opens_as_utf8(key: str) -> None:
+    """Header values arrive as bytes, the last of which may look like a space; the setting is text."""
+    async with served(doors(key)) as client:
+        for sent in ({b"x-dashboard-key": key.encode()}, {b"authorization": b"Bearer " + key.encode()}):
+            assert (await client.get(CLOSED, headers=sent)).text == "inside"
 
 
 async def test_without_a_key_this_machine_comes_in() -> None:

@@ -1,6 +1,7 @@
 """The admin key as a hash: what is verified, in which order, and that a guesser keeps nobody out."""
 
 import asyncio
+import gc
 import itertools
 from collections.abc import Coroutine
 from typing import Any
@@ -229,6 +230,22 @@ async def test_who_is_refused_hears_when_to_come_again(monkeypatch: pytest.Monke
     busy = next(one for one in answers if one.status_code == 429)
     assert busy.headers["retry-after"] == "2"
     assert busy.json()["code"] == "too_many_guesses"
+
+
+async def test_who_is_refused_leaves_no_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector comes seldom: a refusal that led back to itself would keep its body until then."""
+    monkeypatch.setattr("headgate.admin.key_lock.LONGEST_WAIT_SECONDS", 0.0)
+    gc.collect()
+    gc.disable()
+    try:
+        async with served(Doors(inside, admin_key=lambda: SLOW)) as client:
+            guesses = [client.post(CLOSED, headers=own(str(n)), content=b"x" * 10_000) for n in range(5)]
+            answers = await asyncio.gather(*guesses)
+        left = [one for one in gc.get_objects() if isinstance(one, TooManyGuesses)]
+    finally:
+        gc.enable()
+    assert 429 in {answer.status_code for answer in answers}
+    assert not left
 
 
 async def test_an_owner_who_had_to_wait_keeps_the_body() -> None:

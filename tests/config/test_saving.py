@@ -241,3 +241,32 @@ def test_comments_that_are_no_settings_stay_comments(tmp_path: Path, text: str) 
         if line.startswith("#") and line != "#   strategy: session":
             assert line in path.read_text().splitlines()
     assert (written(path, "routing.strategy"), written(path, "routing.rotation")) == ("weighted", False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "server: &same {port: 1}\nx-other: *same\n",
+        "x-base: &base\n  port: 1\nserver: *base\n",
+        "server: &same\n  port: 1\nx-other:\n  <<: *same\n  host: a\n",
+        "---\n...\n",
+    ],
+)
+def test_no_other_setting_changes_with_it(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    assert not save_settings(path, {"server.port": 9000})
+    assert path.read_text() == text
+    assert "server.port could not be saved" in caplog.text
+
+
+def test_what_is_merged_in_can_be_set(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "x-base: &base {port: 1}\nserver:\n  <<: *base\n  host: a\nlog:\nnan: .nan\nodd: !odd 5\n"
+    )
+    assert save_settings(path, {"server.port": 9000, "log.level": "debug"})
+    assert (written_text := path.read_text()).startswith("x-base: &base {port: 1}\n")
+    assert "port: 9000" in written_text and "level: debug" in written_text

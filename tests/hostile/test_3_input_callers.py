@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,6 +112,18 @@ async def test_floods_of_admin_keys(tmp_path: Path, addresses: int) -> None:
             assert answers[-1] == 200
             assert await ask(owner, "mine") == 200
         await tasks.cancel()
+
+
+async def test_guessers_that_left(tmp_path: Path) -> None:
+    """Guessers that wait for `100 Continue`, and leave, one after the other → the owner comes next"""
+    key = PasswordHasher(time_cost=10, memory_cost=65_536, parallelism=1).hash("mine")
+    guess = b"GET /status HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\nx-dashboard-key: %d\r\n\r\n"
+    with Gateway(tmp_path, accounts=(), settings={"admin": {"key": key}}) as gateway:
+        for number in range(300):
+            with socket.create_connection(gateway.address) as connection:
+                connection.sendall(guess % number)
+        status, _ = gateway.ask("GET", "/status", headers={"x-dashboard-key": "mine"})
+        assert status == 200
 
 
 async def test_floods_of_wrong_keys(provider: SimulatedProvider, tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ _BEGINS_A_SIGN_IN = "/oauth/authorize"
 IS_OWNER = "headgate.owner"
 """In the scope of every request behind the door; open paths tell the owner more than others."""
 
+LEFT = "headgate.left"
+"""In the scope of a request that waits for `100 Continue`: an event, set when its client has gone. Who
+listened to it would ask for its body with that."""
+
 # A proxy on this machine makes every caller look local: then only the key tells who calls.
 FORWARDING_HEADERS = (
     *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "via"),
@@ -70,6 +74,8 @@ class Doors:
         except ClientLeft:
             return
         except (AdminKeyRequired, TooManyGuesses) as refusal:
+            # Its frames lead back to it, and to the body: without them the memory is free at once.
+            refusal.with_traceback(None)
             if scope["path"] in OPEN_PATHS:
                 await self._guarded({**scope, IS_OWNER: False}, heard.receive, send)
                 return
@@ -92,8 +98,8 @@ class Doors:
         while key is not None and (is_open := self.key_lock.answer(key, offered)) is None:
             address = scope["client"][0] if scope.get("client") else ""
             verifying = self.key_lock.verify(key, offered or "", address)
-            # Who listens to a client that waits for `100 Continue` asks for its body with that.
-            is_open = await (verifying if "expect" in headers else heard.unless_gone(verifying))
+            left = scope.get(LEFT) or (asyncio.Event() if "expect" in headers else None)
+            is_open = await heard.unless_gone(verifying, left)
             if key == self._admin_key():
                 break
             key = self._admin_key()  # it was changed meanwhile: only the one in force opens
@@ -141,11 +147,15 @@ class _Heard:
     async def receive(self) -> Message:
         return self._kept.pop(0) if self._kept else await self._receive()
 
-    async def unless_gone(self, work: Coroutine[Any, Any, bool]) -> bool:
-        """What `work` finds out. Raises ClientLeft, and gives the work up, when nobody waits for it."""
+    async def unless_gone(self, work: Coroutine[Any, Any, bool], left: asyncio.Event | None) -> bool:
+        """What `work` finds out. Raises ClientLeft, and gives the work up, when nobody waits for it.
+
+        `left`: what tells so where the body must not be asked for.
+        """
         tasks = TaskGroup()
         working = tasks.spawn(_outcome(work), name="a key at the door")
-        watching = tasks.spawn(self._is_gone(), name="a client at the door")
+        going = left.wait() if left is not None else self._is_gone()
+        watching = tasks.spawn(going, name="a client at the door")
         try:
             await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done() and watching.result():

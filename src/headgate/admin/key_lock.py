@@ -13,6 +13,7 @@ import hmac
 import ipaddress
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -34,6 +35,9 @@ _MOST_DOUBLED = 6
 _MOST_ADDRESSES = 4096
 """Whose wrong keys are counted; the one that guessed longest ago is forgotten."""
 
+_SPACES = " \t"
+"""Those of HTTP alone: among what a plain `strip` takes away are two bytes that end letters in UTF-8."""
+
 _LOT = secrets.SystemRandom()
 
 _MOST_REFUSED = 256
@@ -43,10 +47,10 @@ _MOST_REFUSED = 256
 def offered_key(headers: Headers) -> str | None:
     """The one key that counts: the first that is there of the three headers, the more telling names first."""
     for name in ("x-dashboard-key", "x-management-key"):
-        if key := headers.get(name, "").strip():
+        if key := headers.get(name, "").strip(_SPACES):
             return key
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    return (token.strip() or None) if scheme.lower() == "bearer" else None
+    return (token.strip(_SPACES) or None) if scheme.lower() == "bearer" else None
 
 
 class KeyLock:
@@ -96,11 +100,11 @@ class KeyLock:
             self._is_verifying = True
             return
         turn = self.line.join(_neighbourhood(address))
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_WAIT_SECONDS):
                 await self._wait_for(turn)
-        except TimeoutError:
-            raise _too_many_guesses() from None
+                return
+        raise _too_many_guesses()  # with no other error as its context, whose frames would lead back to it
 
     async def _wait_for(self, turn: "asyncio.Future[None]") -> None:
         try:

@@ -23,6 +23,7 @@ from headgate.config.reading import SETTINGS_BYTES, read_bytes
 _log = logging.getLogger("headgate.config")
 
 _MOST_TRIES = 5
+_NOT_AS_IT_SHOULD = "it is not what it should be"
 
 _SKIPPED = r"(?:[ \t]*(?:#[^\n]*)?\n)*"
 """Blank lines and comments between a key and what it holds."""
@@ -46,6 +47,8 @@ def save_settings(
             text = first_file.text() if found is None else _text_of(target)
             for key, value in changes.items():
                 text = _with(text, key.split("."), value if raw else _literal(value))
+            if found is not None:
+                _refuse_other_changes(_text_of(target), text, changes)
             with suppress(_Changed):  # then theirs is changed
                 _replace(target, text.encode(), expected=found)
                 break
@@ -55,7 +58,8 @@ def save_settings(
         if before is not None:
             before.written = text.encode()
     except (OSError, UnicodeError, YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not what it should be"
+        is_told = isinstance(error, OSError | _OtherChanges)
+        reason = (error.strerror if isinstance(error, OSError) else error) if is_told else _NOT_AS_IT_SHOULD
         _log.warning("%s could not be saved to %s: %s", ", ".join(changes), path, reason)
         return False
     return True
@@ -187,6 +191,49 @@ def _yaml_as_in(text: str) -> YAML:
     offset = len(listed[2]) - len(listed[1]) if listed else 0
     yaml.indent(mapping=mapping, sequence=offset + 1 + len(listed[3]) if listed else 2, offset=offset)
     return yaml
+
+
+class _OtherChanges(YAMLError):
+    """More than the settings in question would be others."""
+
+
+def _refuse_other_changes(before: str, after: str, changes: Mapping[str, Any]) -> None:
+    """An anchor makes two sections one; and what the writer makes of odd files is not always read again."""
+    paths = [key.split(".") for key in changes]
+    if _without(_plain(_loaded(before)), paths) != _without(_plain(_loaded(after)), paths):
+        raise _OtherChanges("other settings would change with it; do sections share an anchor (&)?")
+
+
+def _loaded(text: str) -> Any:
+    return YAML(typ="rt").load(text)
+
+
+def _plain(node: Any) -> Any:
+    """To compare: scalars as the words that they are."""
+    try:
+        if isinstance(node, CommentedMap):
+            return {str(name): _plain(value) for name, value in node.items()}
+        if isinstance(node, CommentedSeq):
+            return [_plain(item) for item in node]
+    except RecursionError:
+        raise YAMLError("it holds itself") from None
+    return f"{type(node).__name__} {node}"
+
+
+def _without(tree: Any, paths: list[list[str]]) -> Any:
+    """The rest; a section in which nothing else stands counts as none."""
+    for steps in paths:
+        groups = [tree]
+        for step in steps[:-1]:
+            groups.append(groups[-1].get(step) if isinstance(groups[-1], dict) else None)
+        for group, step in zip(reversed(groups), reversed(steps), strict=True):
+            if isinstance(group, dict) and (step == steps[-1] or _is_nothing(group.get(step))):
+                group.pop(step, None)
+    return {} if _is_nothing(tree) else tree
+
+
+def _is_nothing(section: Any) -> bool:
+    return section in (None, {}, "NoneType None")
 
 
 class _Changed(Exception):

@@ -6,13 +6,14 @@ uvicorn keeps its request cycle, so that pipelined requests of both kinds answer
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from headgate.access.callers import ANONYMOUS, without_key
+from headgate.admin.doors import LEFT
 from headgate.errors import HeadgateError, MalformedRequest
 from headgate.relay.endpoints import NOWHERE, Endpoint, find_endpoint
 from headgate.relay.exchange import Exchange, RequestHead
@@ -351,5 +352,7 @@ class GatewayProtocol(TurnsProtocol):
         if self.cycle is not before:
             self.cycle.keep_alive = self.cycle.keep_alive and not self.parser.should_upgrade()
             self.turns.append(self.cycle)
+            if self.cycle.waiting_for_100_continue:
+                cast(dict[str, Any], self.cycle.scope)[LEFT] = asyncio.Event()
         if len(self.turns) <= MAX_WAITING:
             self.flow.resume_reading()  # uvicorn pauses behind any request that is not answered yet

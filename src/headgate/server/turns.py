@@ -12,6 +12,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from headgate.admin.doors import LEFT
 from headgate.config.settings import ServerSettings
 from headgate.errors import HeadgateError
 from headgate.relay.body import BodyStream
@@ -123,6 +124,8 @@ class TurnsProtocol(HttpToolsProtocol):
             else:
                 turn.disconnected = True
                 turn.message_event.set()
+                if isinstance(left := turn.scope.get(LEFT), asyncio.Event):
+                    left.set()
         self.turns.clear()
         self.cycle = None  # type: ignore[assignment]
         super().connection_lost(exc)
