@@ -85,6 +85,10 @@ async def test_several_files_are_one_import(headgate: Command, tmp_path: Path) -
         (b'[{"name": "a", "key": "sk"}]', 2, "accounts.0.key: "),
         (b'[{"name": "a", "api_key": "s k-very-secret"}]', 2, "accounts.0.api_key: "),
         (b"[" * 100_000, 1, "Failed to parse"),
+        (b"accounts:\n  - {name: 2020-01-01, api_key: sk}\n", 1, "is a date: put it into quotes"),
+        (b"accounts:\n  - {name: a, priority: .nan}\n", 1, "infinite, or none"),
+        (b"accounts: &all\n  - {name: a, api_key: sk, models: *all}\n", 1, "refers to itself"),
+        (b'[{"name": "a", "api_key": "sk", "models": ["\\ud800"]}]', 1, "half of a surrogate pair"),
         (None, 1, "No such file"),
     ],
 )

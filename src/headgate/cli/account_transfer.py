@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import sys
 from collections.abc import Iterable
@@ -28,6 +29,7 @@ from headgate.cli.terminal import (
 _EXPORTING = "Cannot export the accounts"
 _IMPORTING = "Cannot import the accounts"
 _MOST_BYTES = 16 << 20
+_MOST_VALUES = 1_000_000
 
 
 def export(
@@ -213,6 +215,7 @@ def _read(file: str, opened: _Opened) -> list[Any]:
         accounts = found["accounts"] if isinstance(found, dict) and "accounts" in found else found
         if not isinstance(accounts, list):
             raise ValueError("it has no list `accounts`")
+        _refuse_what_cannot_be_sent(accounts)
     except OSError as error:
         mend = "headgate account export writes such a file."
         raise CommandFailed(_IMPORTING, f"{where}: {error.strerror}", mend) from error
@@ -224,6 +227,28 @@ def _read(file: str, opened: _Opened) -> list[Any]:
         )
         raise CommandFailed(_IMPORTING, f"Failed to parse {where}: {error}", mend) from error
     return accounts
+
+
+def _refuse_what_cannot_be_sent(accounts: list[Any]) -> None:
+    """YAML has dates, sets, keys that are lists, and ways to say little and mean a lot; both forms have numbers
+    and halves of characters that are none. Raises ValueError, whose words hold no value."""
+    waiting: list[Any] = [accounts]
+    for _ in range(_MOST_VALUES):
+        if not waiting:
+            return
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str):
+            if not one.isascii() and any("\ud800" <= character <= "\udfff" for character in one):
+                raise ValueError("a text in it holds half of a surrogate pair")
+        elif isinstance(one, float) and not math.isfinite(one):
+            raise ValueError("a number in it is infinite, or none")
+        elif not isinstance(one, int | float | None):
+            raise ValueError(f"a value in it is a {type(one).__name__}: put it into quotes to make it a text")
+    raise ValueError("it holds too many values, or refers to itself")
 
 
 def _bytes_of(file: str) -> bytes:
