@@ -80,3 +80,13 @@ def test_what_could_not_be_done_is_named_but_for_settings() -> None:
     assert (failed.value.mend, failed.value.exit_code) == ("Make room.", 1)
     with pytest.raises(SettingsError), terminal.failing_as("Cannot list"):
         raise SettingsError("No such strategy")
+
+
+def test_a_failure_does_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a provider said of a sign-in is quoted there; lines of our own stay lines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(terminal, "err", Console(stderr=True, highlight=False))
+        terminal.print_failure(terminal.CommandFailed("No\nsign-in", "he said \x1b[2J\r\x9b31m", "again\x07"))
+    said = capsys.readouterr().err
+    assert "No\nsign-in" in said and "he said" in said
+    assert said.replace("\n", "").isprintable()

@@ -95,10 +95,15 @@ def confirm(question: str, *, doing: str, why: str = _NOBODY_TO_ASK, mend: str) 
 
 
 def print_failure(failure: CommandFailed) -> None:
-    err.print(Text.assemble(("error: ", "bold red"), failure.what), soft_wrap=True)
-    err.print(Text.assemble(("  why: ", "bold"), failure.why), soft_wrap=True)
+    err.print(Text.assemble(("error: ", "bold red"), _lines(failure.what)), soft_wrap=True)
+    err.print(Text.assemble(("  why: ", "bold"), _lines(failure.why)), soft_wrap=True)
     if failure.mend:
-        err.print(Text.assemble((" mend: ", "bold"), failure.mend), soft_wrap=True)
+        err.print(Text.assemble((" mend: ", "bold"), _lines(failure.mend)), soft_wrap=True)
+
+
+def _lines(words: str) -> str:
+    """A failure may quote a provider, or a page that led somebody here."""
+    return "\n".join(printable(line) for line in words.split("\n"))
 
 
 def print_json(data: Any) -> None:
