@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, wait_until
 from tests.guides.asking import message
@@ -106,3 +108,19 @@ def test_a_renamed_account_gets_the_tokens_of_its_sign_in(
         status, account = _exchange(gateway, code)
         assert (status, account["name"]) == (201, "crew"), account
         assert gateway.account("team")["expires_at"] == before["expires_at"]
+
+
+def test_a_strangers_words_do_not_come_onto_the_callbacks_page(
+    tmp_path: Path, provider: SimulatedProvider
+) -> None:
+    """A made-up address of the callback with words in it → 400 without them, and nothing in the log"""
+    words = "call-me-at-555"
+    with gateway_with(tmp_path, provider) as gateway:
+        for fields in (
+            {"error": words, "error_description": words, "state": "made-up"},
+            {"code": f"https://id.example/?error={words}&error_description={words}", "state": "made-up"},
+            {"code": f"?error={words}", "state": words},
+        ):
+            answer = httpx.get(f"{gateway.url}/oauth/callback", params=fields)
+            assert (answer.status_code, words in answer.text) == (400, False), fields
+        assert words not in gateway.log_file.read_text()

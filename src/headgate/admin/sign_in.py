@@ -20,7 +20,7 @@ from headgate.admin.views import AccountView
 from headgate.errors import Conflict, HeadgateError, NotFound
 from headgate.oauth.attempts import Attempt, Progress
 from headgate.oauth.exchange import DeviceCode, ask_for_device_code, exchange, wait_for_device
-from headgate.oauth.pasted import read_pasted, refused_by_provider
+from headgate.oauth.pasted import read_code, read_pasted, refused_by_provider
 from headgate.oauth.token_endpoint import Granted, TokenEndpoint
 from headgate.pool.accounts import Account, Kind
 from headgate.pool.living import LivingAccount
@@ -188,7 +188,7 @@ async def callback(owner: ItsOwner, request: Request) -> Response:
                 "oauth: sign-in of %s failed: %s", attempt.account or "a new account", failure.message
             )
             raise failure
-        code = read_pasted(fields.get("code", "")).code
+        code = read_code(fields.get("code", ""))
         view = await _finish(owner, owner.sign_in.attempts.take(state), code)
     except HeadgateError as error:
         return page(error.status, "The sign-in failed", error.message, error.hint)

@@ -20,15 +20,26 @@ class Pasted:
 
 def read_pasted(text: str) -> Pasted:
     """Raises SignInFailed for what can be no code, in words that say what to paste."""
-    text = "".join(text.split())  # terminals and mails break lines
-    if not text or len(text) > _LONGEST or not text.isascii() or not text.isprintable():
-        raise _invalid("it is empty, too long, or holds characters that no code has")
+    text = _plain(text)
     if "://" in text or text.startswith(("code=", "?")):
         return _from_address(text)
     code, hash_sign, state = text.partition("#")
     if hash_sign and not state:
         raise _invalid("nothing stands behind the #: the end of it was cut off")
     return Pasted(_checked(code), state or None)
+
+
+def read_code(text: str) -> str:
+    """The code alone, as it comes back with a browser: whoever made up an address gets no words of his own
+    onto the page that answers it. Raises SignInFailed."""
+    return _checked(_plain(text).partition("#")[0])
+
+
+def _plain(text: str) -> str:
+    text = "".join(text.split())  # terminals and mails break lines
+    if not text or len(text) > _LONGEST or not text.isascii() or not text.isprintable():
+        raise _invalid("it is empty, too long, or holds characters that no code has")
+    return text
 
 
 def _from_address(text: str) -> Pasted:
