@@ -230,8 +230,8 @@ def _read(file: str, opened: _Opened) -> list[Any]:
 
 
 def _refuse_what_cannot_be_sent(accounts: list[Any]) -> None:
-    """YAML has dates, sets, keys that are lists, and ways to say little and mean a lot; both forms have numbers
-    and halves of characters that are none. Raises ValueError, whose words hold no value."""
+    """YAML has dates, sets, keys that are lists, and ways to say little and mean a lot; both forms have
+    numbers and halves of characters that are none. Raises ValueError, whose words hold no value."""
     waiting: list[Any] = [accounts]
     for _ in range(_MOST_VALUES):
         if not waiting:
