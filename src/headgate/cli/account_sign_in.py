@@ -15,7 +15,7 @@ from headgate.cli.control import Control
 from headgate.cli.terminal import CommandFailed, clock_time, err, failing_as
 
 _LOOK_SECONDS = 0.5
-_ENDS = {"expired": "the sign-in was not finished in time"}
+_ENDS = {"expired": "the sign-in was not finished within 10 minutes"}
 _LEFT = "the sign-in was left before its end"
 
 
