@@ -87,7 +87,7 @@ class Relay:
                 self._answers.fail(exchange, trail, shutting_down())
             raise
         except HeadgateError as error:
-            self._answers.fail(exchange, trail, error)
+            self._answers.fail(exchange, trail, error.with_traceback(None))
         except Exception:
             # The edge: nothing a request does may take the gateway down or leave a client waiting.
             _log.exception("Unexpected error", extra={"request_id": exchange.id})
@@ -145,7 +145,8 @@ class Relay:
                 trail.waited_seconds += self._clock.monotonic() - began
             except UpstreamError as error:
                 trail.waited_seconds += self._clock.monotonic() - began
-                trail.last_error = error
+                # Without its frames, which hold the body and lead back to it: the collector comes seldom.
+                trail.last_error = error.with_traceback(None)
                 self._note_failure(
                     trail,
                     plan,

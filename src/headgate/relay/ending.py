@@ -114,7 +114,7 @@ class Ending:
             raise ForwardFailed(
                 f"Failed to forward unauthenticated request: {in_words(error)}",
                 hint="Is the provider reachable from this machine?",
-            ) from error
+            ) from error.with_traceback(None)  # its frames hold the body
         try:
             trail.note_attempt(0, "own-credential", began=began, status=opened.answer.status)
             trail.meter = opened.meter
