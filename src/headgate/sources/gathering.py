@@ -69,8 +69,14 @@ def gather(survey: Survey, before: Gathered, unread: Collection[str]) -> Gathere
                     shared[key], gathered.owners[found.name] = found.name, reading.origin
                 gathered.accounts.append(FileAccount(_draft(found, reading.origin), found.is_off))
                 _add_place(gathered, found.name, reading, found)
-            if pattern is not None and gathered.patterns[pattern] is None:
+            if pattern is None:
+                continue
+            if gathered.patterns[pattern] is None:
                 gathered.patterns[pattern] = shared[key]
+            elif (serving := gathered.patterns[pattern]) != shared[key]:
+                gathered.notes.append(
+                    f"{reading.path.name}: the host {pattern} is served by account {serving}, of another file"
+                )
     return gathered
 
 
