@@ -4,9 +4,9 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 FUZZ_CASES := 100000
 SOAK_SECONDS := 600
-# On all cores; the tests of one file stay together, since they share what they start. Files in their own order: by
-# default those with few tests come last, and the longest tests stand alone in theirs.
-SIDE_BY_SIDE := -n logical --dist loadfile --no-loadscope-reorder
+# On all cores and one more (tests/conftest.py); the tests of one file stay together, since they share what they
+# start. Files in their own order: by default those with few tests come last, and the longest tests stand alone in theirs.
+SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run test clients test-all soak lint format docs bench bench-strategies

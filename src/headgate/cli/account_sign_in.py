@@ -6,13 +6,15 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from headgate.cli import on_demand
-from headgate.cli.control import Control
 from headgate.cli.terminal import CommandFailed, clock_time, err, failing_as
+
+if TYPE_CHECKING:
+    from headgate.cli.control import Control
 
 _LOOK_SECONDS = 0.5
 _ENDS = {"expired": "the sign-in was not finished within 10 minutes"}
@@ -47,7 +49,7 @@ async def _sign_in(config: Path | None, wanted: dict[str, Any], *, doing: str, b
                 raise
 
 
-async def _awaited(control: Control, state: str, *, doing: str) -> Any:
+async def _awaited(control: "Control", state: str, *, doing: str) -> Any:
     while True:
         found = await control.ask("GET", "/oauth/status", doing=doing, params={"state": state})
         if found["status"] == "done":
@@ -80,7 +82,7 @@ def _show_device(started: dict[str, Any]) -> None:
     err.print(f"This command waits for it until {clock_time(started['expires_at'])}.")
 
 
-async def _code_pasted(control: Control, state: str, *, doing: str) -> str | None:
+async def _code_pasted(control: "Control", state: str, *, doing: str) -> str | None:
     """One line, from a terminal or from whoever drives it. None: the sign-in has gone on without one. The
     page may lead back to the gateway by a name that the gateway does not know to be its own."""
     line = _line_typed()

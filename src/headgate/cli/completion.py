@@ -3,7 +3,6 @@
 Nothing is made, nothing is changed; whoever does not answer at once is not waited for.
 """
 
-import http.client
 import json
 import socket
 import sqlite3
@@ -34,22 +33,16 @@ def strategies(incomplete: str) -> list[str]:
     return [name for name in on_demand.strategies() if name.startswith(incomplete)]
 
 
-class _OverSocket(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_PATIENCE_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(_PATIENCE_SECONDS)
-        self.sock.connect(self._path)
-
-
 def _of_gateway(folder: Path) -> list[str] | None:
     """None when nobody answers."""
+    import http.client  # with all of TLS: every command would load it for the few that a shell asks
+
     with on_demand.control_address(folder) as address:
-        asked = _OverSocket(address)
+        asked = http.client.HTTPConnection("localhost")
+        asked.sock = socket.socket(socket.AF_UNIX)
         try:
+            asked.sock.settimeout(_PATIENCE_SECONDS)
+            asked.sock.connect(address)
             asked.request("GET", "/api/accounts")
             return [one["name"] for one in json.load(asked.getresponse())["accounts"]]
         except OSError:

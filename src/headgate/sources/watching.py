@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing, suppress
 from pathlib import Path
 
-from watchfiles import awatch
-
 from headgate.config import fingerprints
 
 LOOK_SECONDS = 2.0
@@ -42,6 +40,8 @@ async def moments(
 async def _told(
     there: dict[Path, int], is_ours: Callable[[str], bool], anew: asyncio.Event
 ) -> AsyncGenerator[bool, None]:
+    from watchfiles import awatch  # a twentieth of a start, and most gateways watch no files
+
     try:
         async for changes in awatch(
             *there,

@@ -24,7 +24,6 @@ from headgate.upstream.failures import (
     proxy_unreachable,
 )
 from headgate.upstream.origin import Origin
-from headgate.upstream.socks import open_way
 from headgate.upstream.tunnel import Tunnel
 
 _NEXT_ADDRESS_SECONDS = 0.25
@@ -105,6 +104,8 @@ class Dialer:
         stage: "_Stage",
     ) -> None:
         if proxy.is_socks:
+            from headgate.upstream.socks import open_way  # few need it, and every start would load it
+
             sock = await open_way(proxy, origin, lambda: self._socket_to_proxy(proxy, origin, stage))
             await _speak_to(origin, make_protocol, tls, stage, sock)
             return
