@@ -49,6 +49,14 @@ def test_a_forecast_in_words(forecast: dict[str, Any], words: str) -> None:
     assert re.fullmatch(words, said), said
 
 
+def test_a_full_window_is_not_foretold_to_be_full() -> None:
+    """Its moment would be the one at which it was looked at."""
+    full = {"full_at": NOW, "full_at_earliest": NOW, "full_at_latest": NOW, "at_reset": 1.0}
+    said = in_words("windows", [window("5h", 1.0, **full)])
+    assert said is not None
+    assert re.fullmatch(rf"5h: 100% used, resets {CLOCK}", said), said
+
+
 def test_rests_and_conversations_in_words() -> None:
     rest = {"kind": "model_limited", "model": "m", "since": NOW, "until": NOW + 60, "source": "estimate"}
     said = in_words("rests", [rest, {**rest, "kind": "refused", "model": None, "until": None}])

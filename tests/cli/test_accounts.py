@@ -227,7 +227,7 @@ async def test_resuming_a_limited_account_says_when_it_returns(
         assert (await client.post("/v1/messages", json=ask())).status_code == 429
     running = await headgate("account", "resume", "work")
     reset = (await headgate("account", "show", "work", "--json")).json()["rate_limit_reset"]
-    said = "Account work is not paused, but still rate_limited; it returns by itself at "
+    said = "Account work resumed, but still rate_limited; it returns by itself at "
     assert (running.code, running.out) == (0, f"{said}{clock_time(reset)}\n")
     await gateway.stop()
     assert (await headgate("account", "resume", "work")).out == running.out

@@ -103,7 +103,9 @@ def test_r17_the_distribution_can_be_inspected(tmp_path: Path, provider: Simulat
             assert why == {"small": None, "large": None, "spare": "worse priority than large"}
         listed = gateway.command("account", "list").stdout.splitlines()
         assert {"requests", "share", "sessions"} <= set(listed[0].split())
-        assert "spare: worse priority than large" in gateway.command("status").stdout
+        status = gateway.command("status").stdout
+        assert "3 of 3 accounts can serve now, 1 of them in reserve:" in status
+        assert "spare: worse priority than large" in status
 
 
 def test_r20_running_conversations_are_counted(tmp_path: Path, provider: SimulatedProvider) -> None:

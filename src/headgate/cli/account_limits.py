@@ -47,6 +47,8 @@ def _window(window: Window) -> str:
         expected = f"about {forecast['at_reset']:.0%} used by then"
         early = forecast["full_at_earliest"]
         return f"{words}, {expected}" + (f", full at {clock_time(early)} at the earliest" if early else "")
+    if used is not None and used >= 1:
+        return words  # full already: a time for that would be the one of looking
     first, last = forecast["full_at_earliest"], forecast["full_at_latest"]
     later = f"to {clock_time(last)}" if last else "or later"
     return f"{words}, full at about {clock_time(forecast['full_at'])} ({clock_time(first)} {later})"

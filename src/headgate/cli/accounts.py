@@ -242,7 +242,7 @@ def _resumed(account: dict[str, Any]) -> str:
     returns_at = account["rate_limit_reset"]
     until = f"; it returns by itself at {clock_time(returns_at)}" if returns_at is not None else ""
     why = f" ({account['skipped_because']})" if account["skipped_because"] and not until else ""
-    return f"Account {name} is not paused, but still {status}{why}{until}"
+    return f"Account {name} resumed, but still {status}{why}{until}"
 
 
 app.command("set", epilog="Example: headgate account set work --priority 1 --model claude-sonnet-5")(

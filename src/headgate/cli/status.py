@@ -40,7 +40,7 @@ def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
     _print_gateway(view)
     if accounts:
         print_accounts(accounts, more="A wider terminal, or headgate account list --json,")
-        _print_who_serves(accounts)
+        _print_who_serves(accounts, rotates=view["rotation"]["enabled"])
     else:
         out.print("No accounts yet. Put one in: headgate account add NAME --api-key-stdin", markup=False)
 
@@ -95,11 +95,15 @@ def _print_gateway(view: dict[str, Any]) -> None:
     out.print(f"Recorder {alive}, {behind} behind, {counted(dropped, 'record')} lost")
 
 
-def _print_who_serves(accounts: list[dict[str, Any]]) -> None:
-    """How many can, and of each of the others why not and what mends it."""
+def _print_who_serves(accounts: list[dict[str, Any]], *, rotates: bool) -> None:
+    """How many can, and of each that is passed by why, and what mends it."""
     others = [one for one in accounts if one["skipped_because"] is not None]
-    serving = len(accounts) - len(others)
+    # An active one is passed by for its priority alone: it takes over when the better ones cannot.
+    reserve = sum(one["is_active"] for one in others) if rotates else 0
+    serving = len(accounts) - len(others) + reserve
     count = f"{serving} of {len(accounts)} accounts can serve now"
+    if reserve:
+        count += f", {reserve} of them in reserve"
     out.print(count + (":" if others else ""), style="green" if not others else "red" if not serving else "")
     for one in others:
         returns_at = one["rate_limit_reset"]
