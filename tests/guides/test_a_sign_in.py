@@ -302,8 +302,25 @@ def test_a7_a_provider_in_trouble_is_asked_again_later(tmp_path: Path, provider:
         answer = message(gateway)
         assert (answer.status_code, error_of(answer)["code"]) == (503, "no_account_available")
         assert "token expired" in error_of(answer)["hint"]
+        assert "`headgate status` says what mends it" in error_of(answer)["hint"]
         refreshed = gateway.command("account", "refresh", "team")
         assert refreshed.returncode == 0, refreshed.stderr
+        assert message(gateway).status_code == 200
+
+
+def test_a7_a_refresh_that_failed_says_whether_the_account_still_serves(
+    tmp_path: Path, provider: SimulatedProvider
+) -> None:
+    """Asked for before the token's end: nothing is lost. After it: it is tried again, or signed in anew."""
+    provider.sign_in(faults=[{"fault": "status", "status": 500}])
+    good, ended = provider.grant("ann"), provider.grant("bea", lifetime_seconds=-10)
+    accounts = (declared("good", good, provider), declared("ended", ended, provider))
+    with gateway_with(tmp_path, provider, *accounts) as gateway:
+        early = gateway.command("account", "refresh", "good")
+        late = gateway.command("account", "refresh", "ended")
+        assert (early.returncode, late.returncode) == (1, 1)
+        assert "mend: It serves with its present token until 20" in early.stderr
+        assert "headgate account reauth ended signs it in anew" in " ".join(late.stderr.split())
         assert message(gateway).status_code == 200
 
 

@@ -159,6 +159,8 @@ def test_r8_a_wrong_key_beside_a_limit_is_not_the_clients(
             hint = answer.json()["error"]["hint"]
             assert "a: needs re-auth" in hint
             assert "b: rate limited until" in hint
+            assert "1 of 2 is rate limited, the others are out" in answer.json()["error"]["message"]
+            assert hint.endswith("or mend the others: `headgate status` says how.")
 
 
 def test_r8_an_empty_purse_is_not_tried_for_hours(tmp_path: Path, provider: SimulatedProvider) -> None:

@@ -67,6 +67,11 @@ def test_a_limit_met_by_many_requests_is_said_once(lines: pytest.LogCaptureFixtu
     assert sum("rate limited until" in text for _, text in texts(lines)) == 2
 
 
+def test_an_account_that_waits_for_its_owner_leads_on(lines: pytest.LogCaptureFixture) -> None:
+    RequestLog().write([request("r", attempts=(attempt("a", status=401, error="x", until_at=float("inf")),))])
+    assert ("WARNING", "Account a out until its owner acts: headgate status says how") in texts(lines)
+
+
 @pytest.mark.parametrize("until", [float("inf"), 1e18, float("nan")])
 def test_a_rest_without_a_sensible_end_is_still_a_line(lines: pytest.LogCaptureFixture, until: float) -> None:
     RequestLog().write([request("r", attempts=(attempt("a", status=402, error="x", until_at=until),))])

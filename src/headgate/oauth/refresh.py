@@ -9,6 +9,7 @@ the gateway's stop.
 
 import asyncio
 import logging
+import math
 from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +23,7 @@ from headgate.pool.accounts import Account, Credential
 from headgate.pool.faults import Fault
 from headgate.pool.living import LivingAccount
 from headgate.pool.pool import Pool
+from headgate.pool.rests import utc
 from headgate.storage.sign_ins import Failed, Gone, Held, Renewed, SignInStore, Taken
 from headgate.tasks import TaskGroup
 
@@ -250,4 +252,8 @@ class Refresher:
         elif living.stale_at <= now:
             until = None if retry_seconds is None else now + retry_seconds
             living.health.apply(Fault.TOKEN_ENDED, until=until, reason=reason, now=now)
+            hint = hint or f"It is tried again by itself; headgate account reauth {name} signs it in anew."
+        else:
+            until_then = "" if math.isinf(living.stale_at) else f" until {utc(living.stale_at)}"
+            hint = hint or f"It serves with its present token{until_then}, and is tried again by itself."
         return TokenRefreshFailed(words, needs_owner=needs_owner, hint=hint)

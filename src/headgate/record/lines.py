@@ -128,7 +128,7 @@ def _reason(attempt: Attempt) -> str:
 
 def _moment(seconds: float) -> str:
     if not math.isfinite(seconds):
-        return "somebody acts"
+        return "its owner acts: headgate status says how"
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (OverflowError, ValueError, OSError):

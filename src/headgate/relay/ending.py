@@ -83,9 +83,16 @@ class Ending:
         returns_at = self._returns_at(trail, plan) or now
         seconds = max(0.0, returns_at - now)
         moment = datetime.fromtimestamp(returns_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        limited, out = _limited_and_out(self._pool, plan, now)
+        # A client's owner must not wait for hours for what `account resume` ends at once.
+        who, instead = "all are rate limited", "add an account"
+        if limited and out:
+            verb = "is" if limited == 1 else "are"
+            who = f"{limited} of {limited + out} {verb} rate limited, the others are out"
+            instead = "mend the others: `headgate status` says how"
         error = AllAccountsLimited(
-            f"No active accounts available: all are rate limited. The first returns at {moment}.",
-            hint=f"{_reasons(self._pool, plan)}. Wait until then, or add an account.",
+            f"No active accounts available: {who}. The first returns at {moment}.",
+            hint=f"{_reasons(self._pool, plan)}. Wait until then, or {instead}.",
         )
         should_retry = seconds <= _WORTH_WAITING_SECONDS
         self._answers.fail(exchange, trail, error, retry_after=seconds, should_retry=should_retry)
@@ -159,16 +166,35 @@ def _no_account(pool: Pool, plan: Plan) -> NoAccountAvailable:
             hint="Add one: `headgate account add NAME --provider anthropic --api-key-stdin`.",
         )
     return NoAccountAvailable(
-        "No active accounts available", hint=f"{_reasons(pool, plan)}. `headgate account list` shows all."
+        "No active accounts available", hint=f"{_reasons(pool, plan)}. `headgate status` says what mends it."
     )
+
+
+def _skipped(pool: Pool, plan: Plan) -> list[tuple[str, str]]:
+    """The accounts that the request asked for and cannot have, each with the reason."""
+    skipped = list(pool.explain(plan.wanted.provider, plan.model).items())
+    if plan.wanted.pinned_id is None:
+        return skipped
+    return [one for one in skipped if (living := pool.by_name(one[0])) and living.id == plan.wanted.pinned_id]
+
+
+def _limited_and_out(pool: Pool, plan: Plan, now: float) -> tuple[int, int]:
+    """How many accounts wait for a limit, and how many for something else, of those with the model."""
+    limited = out = 0
+    for name, _ in _skipped(pool, plan):
+        living = pool.by_name(name)
+        if living is None or not living.serves(plan.model):
+            continue
+        rest = living.health.open_rest(plan.model, now) if living.is_open else None
+        if rest is not None and rest.is_limit:
+            limited += 1
+        else:
+            out += 1
+    return limited, out
 
 
 def _reasons(pool: Pool, plan: Plan) -> str:
     """Why each account is passed by, in one line; of many the first few."""
-    skipped = list(pool.explain(plan.wanted.provider, plan.model).items())
-    if plan.wanted.pinned_id is not None:
-        skipped = [
-            one for one in skipped if (living := pool.by_name(one[0])) and living.id == plan.wanted.pinned_id
-        ]
+    skipped = _skipped(pool, plan)
     more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
     return "; ".join(f"{name}: {why}" for name, why in skipped[:5]) + more
