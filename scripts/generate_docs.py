@@ -50,8 +50,9 @@ about.
 
 Accounts' secrets are stored sealed. The key that opens them is in `HEADGATE_SECRET_KEY`, or else in the file
 `secret.key` beside the database, which is made at the first start. Any text of 16 characters or more is a
-key (`openssl rand -base64 32`). To change it put the new one in front and keep the old one behind: separated
-by commas in the variable, one to a line in the file. The first seals, all open.
+key (`openssl rand -base64 32`). `headgate db rotate-key` changes it and seals everything anew.
+By hand: put the new one in front and keep the old one behind, separated by commas in the variable, one to a
+line in the file. The first seals, all open.
 
 Back it up, but not with the database: who has both has the secrets. Without the key the gateway starts with a
 warning, an account that it sealed is `needs_reauth`, and the others serve. Put the key back, or give the
