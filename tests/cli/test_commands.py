@@ -1,5 +1,6 @@
 """The tree of commands: every one explains itself, and none is forgotten on the page for users."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -75,3 +76,19 @@ async def test_a_command_that_is_nearly_right_is_named(headgate: Command) -> Non
     assert "Did you mean 'list'" in command.err
     assert "--json" in option.err
     assert " mend: headgate account --help shows what there is." in command.err
+
+
+_PAGE = Path(__file__).parents[2] / "docs" / "from-other-guides.md"
+NAMED = sorted(set(re.findall(r"`headgate ([^`]+)`", _PAGE.read_text(encoding="utf-8"))))
+
+
+@pytest.mark.parametrize("written", NAMED)
+def test_every_command_on_the_page_of_the_guides_is_there(written: str) -> None:
+    """docs/from-other-guides.md: whoever comes from another gateway can type what stands there."""
+    words = shlex.split(written)
+    path = max((one for one in TREE if tuple(words[: len(one)]) == one), key=len)
+    assert path, f"headgate {written}: there is no such command"
+    if path in GROUPS:
+        assert list(path) == words
+    else:
+        TREE[path].make_context(" ".join(path), words[len(path) :])

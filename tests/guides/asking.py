@@ -47,3 +47,11 @@ def logged(gateway: Gateway, pattern: str) -> str:
 
 def lines_of(gateway: Gateway, pattern: str) -> list[str]:
     return [line for line in gateway.log_text().splitlines() if re.search(pattern, line)]
+
+
+def run(gateway: Gateway, *arguments: str, code: int = 0, stdin: str = "") -> str:
+    """`headgate …`, which has to end with that exit code: what it said, with every gap a single space."""
+    done = gateway.command(*arguments, stdin=stdin)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == code, (arguments, said)
+    return said

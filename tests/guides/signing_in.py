@@ -1,5 +1,7 @@
 """A gateway whose accounts sign in at the simulated provider, and the person who does it."""
 
+import subprocess
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from re import search
@@ -8,7 +10,7 @@ from typing import Any
 import httpx
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import Gateway
+from tests.gateway import PROGRAM, Gateway
 
 CLIENT_ID = "client-of-the-owner"
 
@@ -44,3 +46,29 @@ def code_shown(url: str) -> str:
     found = search(r'<code id="code">([^<]+)</code>', page.text)
     assert found is not None, page.text
     return unescape(found[1])
+
+
+def sign_in_by_command(
+    gateway: Gateway,
+    provider: SimulatedProvider,
+    *arguments: str,
+    paste: Callable[[str], str] = lambda shown: shown,
+) -> tuple[int, str]:
+    """`headgate account …` with a person who reads the page and pastes what it shows, or what `paste` makes
+    of it. Exit code, and all that was said after the page's address."""
+    with subprocess.Popen(
+        [str(PROGRAM), "account", *arguments, "--config", str(gateway.config)],
+        env=gateway.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stdin and command.stdout and command.stderr
+        for line in command.stderr:
+            if line.startswith(provider.url):
+                command.stdin.write(paste(code_shown(line.strip())) + "\n")
+                command.stdin.close()
+                break
+        said = command.stdout.read() + command.stderr.read()
+        return command.wait(30), said

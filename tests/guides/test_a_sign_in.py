@@ -13,7 +13,14 @@ import pytest
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import PROGRAM, Gateway, wait_until
 from tests.guides.asking import error_of, lines_of, logged, message
-from tests.guides.signing_in import CLIENT_ID, code_shown, declared, gateway_with, settings_of
+from tests.guides.signing_in import (
+    CLIENT_ID,
+    code_shown,
+    declared,
+    gateway_with,
+    settings_of,
+    sign_in_by_command,
+)
 
 
 def _exchange(gateway: Gateway, code: str) -> tuple[int, dict[str, object]]:
@@ -142,26 +149,6 @@ def test_a9_the_client_id_is_the_owners(tmp_path: Path, provider: SimulatedProvi
         assert "client_id=from-outside" in started["url"]
 
 
-def _sign_in_by_command(gateway: Gateway, provider: SimulatedProvider, *arguments: str) -> "tuple[int, str]":
-    """`headgate account …` with a person who reads the page and pastes what it shows."""
-    with subprocess.Popen(
-        [str(PROGRAM), "account", *arguments, "--config", str(gateway.config)],
-        env=gateway.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as command:
-        assert command.stdin and command.stdout and command.stderr
-        for line in command.stderr:
-            if line.startswith(provider.url):
-                command.stdin.write(code_shown(line.strip()) + "\n")
-                command.stdin.close()
-                break
-        said = command.stdout.read() + command.stderr.read()
-        return command.wait(30), said
-
-
 @pytest.mark.parametrize("is_running", [True, False], ids=["running", "stopped"])
 def test_a1_an_account_signs_in_from_the_command_line(
     tmp_path: Path, provider: SimulatedProvider, is_running: bool
@@ -171,7 +158,7 @@ def test_a1_an_account_signs_in_from_the_command_line(
     gateway.start()
     if not is_running:
         gateway.stop()
-    code, said = _sign_in_by_command(gateway, provider, "add", "team", "--oauth", "--tier", "5")
+    code, said = sign_in_by_command(gateway, provider, "add", "team", "--oauth", "--tier", "5")
     assert code == 0, said
     assert "Account team added" in said
     if not is_running:
@@ -208,12 +195,12 @@ def test_a18_a_new_sign_in_keeps_name_history_and_settings(
 ) -> None:
     """`account reauth`: other tokens, the same account."""
     with gateway_with(tmp_path, provider) as gateway:
-        _sign_in_by_command(gateway, provider, "add", "team", "--oauth", "--priority", "3")
+        sign_in_by_command(gateway, provider, "add", "team", "--oauth", "--priority", "3")
         assert message(gateway).status_code == 200
         provider.revoke("person@example.test")
         assert message(gateway).status_code == 403  # the provider's own answer: nobody else is there
         wait_until(lambda: gateway.account("team")["status"] == "needs_reauth", what="needs_reauth")
-        code, said = _sign_in_by_command(gateway, provider, "reauth", "team")
+        code, said = sign_in_by_command(gateway, provider, "reauth", "team")
         assert code == 0, said
         account = gateway.account("team")
         assert (account["status"], account["priority"]) == ("active", 3)

@@ -121,7 +121,9 @@ def _mend(one: dict[str, Any]) -> str:
     if one["status"] not in ("needs_reauth", "expired"):
         return _MENDS.get(one["status"], "").format(name=name)
     if one["kind"] == "oauth":
-        return f"headgate account reauth {name} signs it in again."
+        again = f"headgate account reauth {name} signs it in again."
+        is_over = one["status"] == "needs_reauth"
+        return again if is_over else f"headgate account refresh {name} asks for a token now, {again}"
     if origin == "owner":
         return f"headgate account reauth {name} gives it a new key."
     place = origin.removeprefix("file:")

@@ -217,6 +217,11 @@ class Refresher:
         reason = f"Token refresh failed: {refused.words}"
         if refused.is_final and turn.was_cut_off:
             reason += " (an earlier refresh was cut off, and with it the token that it brought)"
+        hint = ""
+        if refused.error == "invalid_client":
+            setting = f"providers.{living.account.provider}.oauth.client_id"
+            reason += f" (see the setting {setting})"  # stands wherever the account's state is shown
+            hint = f"headgate config set {setting} with the client id that its tokens were given out to."
         retry_seconds = None if refused.is_final else self._retry_seconds(living.id)
         with suppress(StorageError):  # the turn then ends by itself
             await self._store.fail(
@@ -226,7 +231,9 @@ class Refresher:
                 reason=reason,
                 retry_seconds=retry_seconds,
             )
-        return self._failed(living, reason, needs_owner=refused.is_final, retry_seconds=retry_seconds)
+        return self._failed(
+            living, reason, needs_owner=refused.is_final, retry_seconds=retry_seconds, hint=hint
+        )
 
     def _retry_seconds(self, account_id: int) -> float:
         failures = self._failures[account_id] = self._failures.get(account_id, 0) + 1
