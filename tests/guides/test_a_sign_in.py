@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -309,6 +310,22 @@ def test_a7_a_refresh_that_failed_says_whether_the_account_still_serves(
         assert "mend: It serves with its present token until 20" in early.stderr
         assert "headgate account reauth ended signs it in anew" in " ".join(late.stderr.split())
         assert message(gateway).status_code == 200
+
+
+def test_a7_a_refresh_that_hangs_holds_up_nobody_whom_another_account_can_serve(
+    tmp_path: Path, provider: SimulatedProvider
+) -> None:
+    """It goes on meanwhile, and its account serves once it is done."""
+    provider.sign_in(delay_ms=6000)
+    grant = provider.grant("ann", lifetime_seconds=-10)
+    spare = {"name": "spare", "api_key": "sk-ant-sim-spare", "priority": 5}
+    with gateway_with(tmp_path, provider, declared("team", grant, provider), spare) as gateway:
+        assert message(gateway).status_code == 200
+        wait_until(lambda: gateway.account("team")["expires_at"] > time.time(), what="the new token")
+        assert message(gateway).status_code == 200
+        served = [gateway.account(name)["request_count"] for name in ("team", "spare")]
+        assert served == [2, 1]
+        assert provider.sign_ins()["ann"]["refreshes_asked"] == 1
 
 
 def test_a8_nothing_to_refresh_with(tmp_path: Path, provider: SimulatedProvider) -> None:

@@ -248,6 +248,12 @@ class Pool:
             return current
         return self._choose(group, wanted, tried, current, now)
 
+    def has_others(self, wanted: Wanted, tried: Collection[int]) -> bool:
+        """Whether an account that was not tried could serve now."""
+        if wanted.pinned_id is not None or not self.rotation or wanted.provider not in self._groups:
+            return False
+        return bool(self._groups[wanted.provider].candidates(wanted.model, tried, self._clock.now()))
+
     def _only(self, group: Group, wanted: Wanted, tried: Collection[int], now: float) -> LivingAccount | None:
         """The one account that may serve, unless it was tried or is banned."""
         pinned = wanted.pinned_id

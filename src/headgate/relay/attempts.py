@@ -32,6 +32,8 @@ from headgate.relay.targets import Targets
 from headgate.relay.trail import Trail
 from headgate.upstream.client import UpstreamClient
 
+LONGEST_REFRESH_SECONDS = 3.0
+
 _log = logging.getLogger("headgate.proxy")
 
 
@@ -136,7 +138,7 @@ class Relay:
                 lines = plan.lines
                 if living.is_signed_in:
                     if living.stale_at <= now:
-                        await self._tokens.renew(living, living.account.credential)
+                        await self._renew(trail, plan, living)
                     trail.trying, lines = living.account, plan.provider.bearer_lines(lines)
                 timeouts = self._patience.timeouts(exchange)
                 opened = await open_answer(
@@ -176,6 +178,19 @@ class Relay:
             living.in_flight -= 1
             if probed:
                 health.end_probe(probed)
+
+    async def _renew(self, trail: Trail, plan: Plan, living: LivingAccount) -> None:
+        """Waits for a new token: while others could serve not for long, for the provider may be hanging. The
+        refresh goes on meanwhile."""
+        stale = living.account.credential
+        try:
+            async with asyncio.timeout(LONGEST_REFRESH_SECONDS):
+                await self._tokens.renew(living, stale)
+        except TimeoutError as error:
+            if self._pool.has_others(plan.wanted, trail.tried):
+                words = f"The refresh of its token takes longer than {LONGEST_REFRESH_SECONDS:.0f} s"
+                raise TokenRefreshFailed(words, needs_owner=False) from error
+            await self._tokens.renew(living, stale)
 
     async def _attempt_anew(
         self, exchange: Exchange, trail: Trail, plan: Plan, living: LivingAccount
