@@ -10,7 +10,7 @@ import pytest
 
 from headgate.admin.owner import Owner
 from headgate.dialects.usage import Usage
-from headgate.record.events import Attempt, RequestRecord
+from headgate.record.events import Attempt, RequestRecord, Skipped
 from headgate.record.rows import to_rows
 from headgate.storage.batch import Step, write_batch
 from tests.admin.conftest import Relaying
@@ -128,6 +128,46 @@ async def test_one_request_shows_usage_and_every_attempt(client: httpx.AsyncClie
         ("work", 200, None),
     ]
     assert (await client.get("/api/requests/req-002")).json()["usage"] is None
+
+
+async def test_an_account_is_found_where_it_only_failed(client: httpx.AsyncClient, history: History) -> None:
+    """On pages and on the live view, past and to come; who served is said beside it."""
+    failed = Attempt(2, "team", 0.2, 8.0, 429, "rate_limit_error", "slow down", 1_750_000_300.0)
+    served = Attempt(1, "work", 8.5, 20.0, 200)
+    nobody = {"account": None, "account_id": None, "status": 429, "error": "all_accounts_limited"}
+    await history.write(
+        record(1, attempts=(failed, failed, served)),
+        record(2),
+        record(3, account="team", account_id=2, attempts=(Attempt(2, "team", 0.1, 9.0, 200),)),
+        record(4, attempts=(failed,), **nobody),
+    )
+    expected = [("req-004", None, "team"), ("req-003", "team", None), ("req-001", "work", "team")]
+    page = (await client.get("/api/requests", params={"account": "team"})).json()
+    assert [shown(one) for one in page["requests"]] == expected
+    errors = (await client.get("/api/requests", params={"account": "team", "status": "error"})).json()
+    assert [one["id"] for one in errors["requests"]] == ["req-004"]
+    async with events(client, {"account": "team", "backlog": 10}) as live, asyncio.timeout(10):
+        await history.write(record(5), record(6, attempts=(failed, served)))
+        seen = [shown(await anext(live)) for _ in range(4)]
+    assert seen == [*reversed(expected), ("req-006", "work", "team")]
+
+
+def shown(one: dict[str, Any]) -> tuple[Any, ...]:
+    return one["id"], one["account"], one["failed_account"]
+
+
+async def test_one_request_says_why_nobody_was_asked(client: httpx.AsyncClient, history: History) -> None:
+    """Null where that is not the question; an empty list: there was no account."""
+    nobody = {"account": None, "account_id": None, "status": 503, "attempts": ()}
+    skipped = Skipped((("work", "paused"), ("team", "rate limited")), more=2)
+    await history.write(record(1, skipped=skipped, **nobody), record(2, skipped=Skipped(()), **nobody))
+    await history.write(record(3))
+    found = [(await client.get(f"/api/requests/req-00{number}")).json() for number in (1, 2, 3)]
+    assert [(one["skipped"], one["skipped_more"]) for one in found] == [
+        ([{"account": "work", "reason": "paused"}, {"account": "team", "reason": "rate limited"}], 2),
+        ([], 0),
+        (None, 0),
+    ]
 
 
 async def test_an_unknown_request_is_a_404(client: httpx.AsyncClient) -> None:

@@ -31,6 +31,25 @@ async def test_accounts_are_kept_without_a_running_gateway(headgate: Command) ->
     assert "No accounts yet" in (await headgate("account", "list")).out
 
 
+async def test_what_mends_an_account_is_said_where_it_is_shown(
+    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+) -> None:
+    """In the words of `headgate status`; of one that serves nothing is said."""
+    await headgate.add("work", "--base-url", provider.url)
+    assert "\n\n" not in (await headgate("account", "show", "work")).out
+    await headgate("account", "pause", "work")
+    shown = (await headgate("account", "show", "work")).out
+    assert shown.endswith("\n\nwork: paused\n  headgate account resume work ends it.\n")
+    await headgate("account", "resume", "work")
+    provider.script("*", rules=[{"fault": "status", "status": 401}])
+    assert (await headgate("account", "test", "work")).code == 1
+    shown = (await headgate("account", "show", "work", COLUMNS="200")).out
+    assert "\n\nwork: needs re-auth: 401" in shown
+    assert shown.splitlines()[-1] == "  headgate account reauth work gives it a new key."
+    assert shown.splitlines()[-1].strip() in (await headgate("status", COLUMNS="200")).out
+    assert (await headgate("account", "show", "work", "--json")).json()["name"] == "work"
+
+
 async def test_data_and_key_are_the_owners_alone(headgate: Command) -> None:
     """Folder 0700, files 0600, whatever the umask was."""
     old = os.umask(0)

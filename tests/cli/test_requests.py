@@ -79,6 +79,53 @@ async def test_one_request_is_shown_with_its_attempts(
     assert max(map(len, narrow.out.splitlines())) <= 80
 
 
+async def test_an_account_is_found_where_another_took_over(
+    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+) -> None:
+    """The list names who served and marks that the account asked for failed; so do followed lines."""
+    await headgate.add("work", "--base-url", provider.url)
+    await headgate.add("spare", "--base-url", provider.url, "--priority", "1")
+    provider.script("sk-ant-sim-work", rules=[{"fault": "429", "limit": "unified", "seconds": 900}])
+    request_id = await send(gateway)
+    await until(partial(is_recorded, gateway, request_id), what="the record")
+    listed = (await headgate("requests", "--account", "work", COLUMNS="200")).out.splitlines()
+    assert "spare (work failed)" in listed[2]
+    assert request_id in listed[2]
+    by_spare = (await headgate("requests", "--account", "spare", COLUMNS="200")).out
+    assert request_id in by_spare
+    assert "failed" not in by_spare
+    assert (
+        "No requests that match" in (await headgate("requests", "--account", "work", "--status", "error")).out
+    )
+    following = await headgate.start("requests", "--follow", "--account", "work")
+    assert following.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            assert b"spare (work failed)" in await following.stdout.readline()
+    finally:
+        following.terminate()
+        await following.wait()
+
+
+async def test_a_request_says_why_nobody_could_serve(
+    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+) -> None:
+    """As it was then; the accounts may be mended by now."""
+    asked = {"json": BODY, "headers": {"content-type": "application/json"}}
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False, timeout=30) as client:
+        none = (await client.post("/v1/messages", **asked)).headers["x-headgate-request-id"]
+        for number in range(7):
+            await headgate.add(f"work-{number}", "--base-url", provider.url)
+            await headgate("account", "pause", f"work-{number}")
+        paused = (await client.post("/v1/messages", **asked)).headers["x-headgate-request-id"]
+    await headgate("account", "resume", "work-0")
+    await until(partial(is_recorded, gateway, paused), what="the record")
+    assert "There was no account that could be asked" in (await headgate("requests", none)).out
+    said = (await headgate("requests", paused)).out
+    assert "Passed by at that time:\n  work-0: paused\n" in said
+    assert said.splitlines()[-1] == "  and 2 more"
+
+
 async def is_recorded(gateway: ChildGateway, request_id: str) -> bool:
     async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
         return (await client.get(f"/api/requests/{request_id}")).status_code == 200

@@ -33,9 +33,11 @@ def test_r9_no_active_account_is_a_503(
         error = error_of(answer)
         assert (answer.status_code, error["code"]) == (503, "no_account_available")
         assert "No active accounts available" in error["message"]
-        assert "headgate account" in error["hint"]
+        assert ("headgate status" if accounts else "headgate account add") in error["hint"]
         assert answer.headers["x-should-retry"] == "false"
-        assert record_of(gateway, answer)["error"] == "no_account_available"
+        record = record_of(gateway, answer)
+        assert (record["error"], record["attempts"]) == ("no_account_available", [])
+        assert record["skipped"] == [{"account": name, "reason": "paused"} for name in accounts]
 
 
 def test_r9_a_callers_own_credential_is_forwarded(tmp_path: Path, provider: SimulatedProvider) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import CLIENT_KEY, Gateway, wait_until
-from tests.guides.asking import logged, message
+from tests.guides.asking import logged, message, record_of
 from tests.testing.wire import ask, events
 
 STRATEGIES = ("session", "round-robin", "weighted", "least-requests", "fill-first", "headroom")
@@ -143,6 +143,10 @@ def test_r8_all_limited_says_when_to_come_back(tmp_path: Path, provider: Simulat
             assert 800 < int(answer.headers["retry-after"]) <= 902
             assert answer.headers["x-should-retry"] == "false"
         assert _served(provider) == {"a": 1, "b": 1}  # nobody was asked again
+        record = record_of(gateway, answer)
+        assert record["attempts"] == []
+        reasons = {one["account"]: one["reason"] for one in record["skipped"]}
+        assert all(reasons[name].startswith("rate limited until") for name in ("a", "b"))
 
 
 def test_r8_a_wrong_key_beside_a_limit_is_not_the_clients(

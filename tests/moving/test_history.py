@@ -13,7 +13,8 @@ from headgate.moving.history import Accounts, Moved, add_history
 from headgate.pool.accounts import Credential
 from headgate.storage.accounts import AccountDraft, AccountStore
 from headgate.storage.database import Database
-from headgate.storage.requests import RequestFilter, RequestStore
+from headgate.storage.request_filter import RequestFilter
+from headgate.storage.requests import RequestStore
 from headgate.storage.schema import requests
 from headgate.storage.secrets import SecretBox
 from headgate.storage.usage import usage

@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from headgate.record.events import HealthRecord, ObjectRecord, Record, decode, encode
+from headgate.record.events import HealthRecord, ObjectRecord, Record, Skipped, decode, encode
 from tests.record.samples import attempt, request
 
 
@@ -12,6 +12,7 @@ from tests.record.samples import attempt, request
     [
         request("a", attempts=(attempt("x", until_at=1.5), attempt("y", status=None, error="e"))),
         request("b", usage=None, account=None, account_id=None, attempts=()),
+        request("c", attempts=(), skipped=Skipped((("work", "paused"), ("team", "billing")), more=4)),
         HealthRecord(1, "work", 5, {"until": float("inf"), "models": {"m": [1, None]}}),
         ObjectRecord("file_1", 1, 5),
     ],
@@ -20,15 +21,19 @@ def test_a_record_reads_as_it_was_written(record: Record) -> None:
     assert decode(encode(record)) == record
 
 
-def test_a_journal_of_an_older_version_still_reads() -> None:
+@pytest.mark.parametrize("newer", [1, 2], ids=["skipped", "provider_request_id"])
+def test_a_journal_of_an_older_version_still_reads(newer: int) -> None:
     """Fields with a default were added at the end: an array without them is whole."""
     fields: list[Any] = msgspec.msgpack.decode(encode(request("a", provider_request_id=None)))
-    assert decode(msgspec.msgpack.encode(fields[:-1])) == request("a")
+    assert decode(msgspec.msgpack.encode(fields[:-newer])) == request("a")
 
 
 def test_a_journal_of_a_newer_version_reads_what_we_know() -> None:
     fields: list[Any] = msgspec.msgpack.decode(encode(request("a")))
     assert decode(msgspec.msgpack.encode([*fields, "new", 1])) == request("a")
+    fields = msgspec.msgpack.decode(encode(request("a", skipped=Skipped((("work", "paused"),)))))
+    fields[-1].append({"new": 1})
+    assert decode(msgspec.msgpack.encode(fields)) == request("a", skipped=Skipped((("work", "paused"),)))
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x91\xa6future", msgspec.msgpack.encode(["request", "a"])])

@@ -1,5 +1,7 @@
+from typing import Any
+
 from headgate.dialects.usage import Usage
-from headgate.record.events import HealthRecord, ObjectRecord
+from headgate.record.events import HealthRecord, ObjectRecord, RequestRecord, Skipped
 from headgate.record.rows import to_rows
 from headgate.storage.batch import Step, write_batch
 from headgate.storage.database import Database
@@ -42,3 +44,50 @@ async def test_what_a_client_may_send_does_not_cost_its_record(database: Databas
 def test_a_request_without_usage_says_nothing_about_tokens() -> None:
     row = to_rows([request("r", usage=None)]).requests[0]
     assert {row[name] for name in row if name.endswith("_tokens")} == {None}
+
+
+def marks(record: RequestRecord) -> list[tuple[Any, ...]]:
+    rows = to_rows([record]).attempts
+    return [(row["account"], row["request_at"], row["request_failed"]) for row in rows]
+
+
+def test_an_attempt_in_vain_bears_its_requests_time_and_outcome() -> None:
+    """Once for each account that did not serve; those that did are found by the request itself."""
+    bad = {"status": 429, "error": "rate_limit_error"}
+    served = request(
+        "a",
+        at_ms=7,
+        account="b",
+        account_id=2,
+        attempts=(
+            *(attempt("a", **bad), attempt("a", **bad), attempt("b", account_id=2, **bad)),
+            attempt("b", account_id=2),
+        ),
+    )
+    assert marks(served) == [("a", 7, False), ("a", None, None), ("b", None, None), ("b", None, None)]
+    nobody = request(
+        "b", at_ms=8, account=None, account_id=None, status=429, error="x", attempts=(attempt("a", **bad),)
+    )
+    assert marks(nobody) == [("a", 8, True)]
+    cut = request("c", at_ms=9, account="b", account_id=2, error="answer_cut", attempts=served.attempts[1:])
+    assert marks(cut)[0] == ("a", 9, True)
+    alone = request("d", attempts=(attempt("work"),))
+    assert marks(alone) == [("work", None, None)]
+
+
+async def test_the_reasons_why_nobody_served_come_back(database: Database) -> None:
+    skipped = Skipped((("work", "paused"), ("team\0", "rate limited")), more=3)
+    record = request("r", account=None, account_id=None, attempts=(), status=503, skipped=skipped)
+    await write_batch(database, Step("j", "s", 0, 1), to_rows([record, request("other")]))
+    row = await RequestStore(database).get("r")
+    assert row is not None
+    assert row["skipped"] == {
+        "accounts": [
+            {"account": "work", "reason": "paused"},
+            {"account": "team\0", "reason": "rate limited"},
+        ],
+        "more": 3,
+    }
+    other = await RequestStore(database).get("other")
+    assert other is not None
+    assert other["skipped"] is None

@@ -34,6 +34,7 @@ def request_row(request_id: str, **changes: Any) -> dict[str, Any]:
         "cache_write_5m_tokens": 4,
         "cache_write_1h_tokens": None,
         "provider_request_id": None,
+        "skipped": None,
     }
     return row | changes
 
@@ -50,6 +51,8 @@ def attempt_row(request_id: str, position: int, **changes: Any) -> dict[str, Any
         "error": None,
         "reason": None,
         "until_at": None,
+        "request_at": None,
+        "request_failed": None,
     }
     return row | changes
 

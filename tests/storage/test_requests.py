@@ -3,7 +3,8 @@ import pytest
 from headgate.errors import InvalidRequest
 from headgate.storage.batch import Step, write_batch
 from headgate.storage.database import Database
-from headgate.storage.requests import RequestFilter, RequestStore
+from headgate.storage.request_filter import RequestFilter
+from headgate.storage.requests import RequestStore
 from tests.storage.rows import request_row, rows_of
 
 

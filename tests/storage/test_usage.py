@@ -6,7 +6,8 @@ import pytest
 
 from headgate.storage.batch import Step, write_batch
 from headgate.storage.database import Database
-from headgate.storage.requests import RequestFilter, RequestStore
+from headgate.storage.request_filter import RequestFilter
+from headgate.storage.requests import RequestStore
 from headgate.storage.usage import Grouping, usage
 from tests.storage.rows import request_row, rows_of
 

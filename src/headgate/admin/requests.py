@@ -13,7 +13,8 @@ from starlette.responses import StreamingResponse
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.views import RequestDetail, RequestView, request_detail, request_view
 from headgate.errors import NotFound
-from headgate.storage.requests import RequestFilter
+from headgate.storage.account_history import is_of
+from headgate.storage.request_filter import RequestFilter
 
 POLL_SECONDS = 0.25
 """How soon a live view sees a request after the recorder has written it."""
@@ -32,6 +33,9 @@ class RequestPage(BaseModel):
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 Status = Annotated[str | None, Query(description="`error`, `success`, or an HTTP status such as 429.")]
 OfAccount = Annotated[str | None, Query(description="The account that answered.")]
+AskedAccount = Annotated[
+    str | None, Query(description="The account that answered, or failed an attempt (`failed_account`).")
+]
 OfModel = Annotated[str | None, Query(description="The model asked for.")]
 Since = Annotated[int | None, Query(ge=0, le=10**15, description="Unix milliseconds.")]
 Cursor = Annotated[str | None, Query(max_length=256)]
@@ -45,7 +49,7 @@ async def list_requests(
     limit: Limit = 50,
     cursor: Cursor = None,
     status: Status = None,
-    account: OfAccount = None,
+    account: AskedAccount = None,
     model: OfModel = None,
     since: Since = None,
 ) -> RequestPage:
@@ -62,7 +66,7 @@ async def stream_requests(
     owner: ItsOwner,
     backlog: Backlog = 0,
     status: Status = None,
-    account: OfAccount = None,
+    account: AskedAccount = None,
     model: OfModel = None,
     since: Since = None,
     last_event_id: LastSeen = None,
@@ -110,7 +114,7 @@ async def _events(
         yield _event(row)
     silent_since = owner.clock.monotonic()
     while not (owner.process and owner.process.is_draining):
-        rows = await owner.requests.after(place)
+        rows = await owner.requests.after(place, marking=wanted)
         for row in rows:
             place = row["seq"]
             if _matches(row, wanted):
@@ -143,8 +147,7 @@ def _matches(row: dict[str, Any], wanted: RequestFilter) -> bool:
     else:
         fits = wanted.status is None or row["status"] == int(wanted.status)
     is_from_account = wanted.account is None or (
-        row["account"] == wanted.account
-        or (row["account"] in wanted.former_names and row["account_id"] == wanted.account_id)
+        is_of(wanted, row["account"], row["account_id"]) or row["failed_account"] is not None
     )
     is_recent = wanted.since_ms is None or row["timestamp"] >= wanted.since_ms
     return fits and is_from_account and is_recent and (wanted.model is None or row["model"] == wanted.model)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.requests import OfAccount, OfModel, Since, Status, of_account
-from headgate.storage.requests import RequestFilter
+from headgate.storage.request_filter import RequestFilter
 from headgate.storage.usage import COUNTS, Grouping, usage
 
 router = APIRouter(prefix="/api/usage", tags=["requests"])

@@ -76,7 +76,11 @@ class RequestView(BaseModel):
     session: str | None
     model: str | None
     stream: bool
-    account: str | None
+    account: str | None = Field(description="That served; null: none did.")
+    failed_account: str | None = Field(
+        default=None,
+        description="Asked for with `account`: it failed an attempt under this name and did not serve.",
+    )
     status: int = Field(description="What the client saw; 499: it left before the end.")
     error: str | None
     first_byte_ms: float | None
@@ -98,8 +102,18 @@ class AttemptView(BaseModel):
     rests_until: float | None = Field(description="Unix seconds until which the account rests since.")
 
 
+class SkippedView(BaseModel):
+    account: str
+    reason: str
+
+
 class RequestDetail(RequestView):
     attempts: list[AttemptView]
+    skipped: list[SkippedView] | None = Field(
+        description="Where nobody could be asked, or all that could be are limited: why, of the first few "
+        "accounts; empty: there was none. null: otherwise."
+    )
+    skipped_more: int = Field(description="How many accounts `skipped` leaves out.")
 
 
 def account_view(
@@ -148,7 +162,13 @@ def request_view(row: dict[str, Any]) -> RequestView:
 def request_detail(row: dict[str, Any]) -> RequestDetail:
     """From a row of `RequestStore.get`."""
     attempts = [AttemptView(**{**one, "rests_until": one["until_at"]}) for one in row["attempts"]]
-    return RequestDetail(**_request_fields(row), attempts=attempts)
+    skipped = row["skipped"] or {"accounts": None, "more": 0}
+    return RequestDetail(
+        **_request_fields(row),
+        attempts=attempts,
+        skipped=skipped["accounts"],
+        skipped_more=skipped["more"],
+    )
 
 
 def _request_fields(row: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from headgate.cli.account_changes import (
 from headgate.cli.account_sign_in import sign_in
 from headgate.cli.fitting import print_fitting
 from headgate.cli.options import AccountName, AsJson, ConfigPath, NewAccountName
+from headgate.cli.passed_by import print_passed_by
 from headgate.cli.reach import account_path, change, look
 from headgate.cli.terminal import (
     CommandFailed,
@@ -124,12 +125,15 @@ def list_accounts(
 
 @app.command("show", epilog="Example: headgate account show work")
 def show(name: AccountName, config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """Show everything about one account, but for its secret."""
+    """Show everything about one account, but for its secret; why it does not serve and what mends it."""
     account = look(config, account_path(name), doing=f"Cannot show the account {name}")
     if as_json:
         print_json(account)
         return
     out.print(table(("field", "value"), ((field, Text(_value(field, account[field]))) for field in account)))
+    if account["skipped_because"] is not None:
+        out.print()
+        print_passed_by(account, indent=0)
 
 
 @app.command("pause", epilog="Example: headgate account pause work")

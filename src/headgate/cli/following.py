@@ -116,12 +116,18 @@ def _words(one: dict[str, Any]) -> Iterator[str]:
     yield clock_time(one["created_at"] / 1000)
     yield str(one["status"])
     yield f"{span(one['duration_ms']):>6}"
-    yield one["account"] or ""
+    yield account_words(one)
     yield printable(f"{one['method']} {one['path']}")
     yield printable(one["model"] or "")
     yield _usage(one["usage"] or {})
     yield one["error"] or ""
     yield one["id"]
+
+
+def account_words(one: dict[str, Any]) -> str:
+    """Who served, and that the account asked for did not."""
+    served = one["account"] or ""
+    return f"{served or 'none'} ({one['failed_account']} failed)" if one["failed_account"] else served
 
 
 def _usage(usage: dict[str, Any]) -> str:

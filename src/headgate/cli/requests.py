@@ -11,11 +11,22 @@ from rich.text import Text
 
 from headgate.cli import completion, on_demand
 from headgate.cli.fitting import print_fitting
-from headgate.cli.following import follow_requests, status_style, warn_of_unknown
+from headgate.cli.following import account_words, follow_requests, status_style, warn_of_unknown
 from headgate.cli.moments import SINCE_HELP, read_since
 from headgate.cli.options import AsJson, ConfigPath
 from headgate.cli.reach import look
-from headgate.cli.terminal import CommandFailed, clock_time, counted, failing_as, out, print_json, span, table
+from headgate.cli.terminal import (
+    CommandFailed,
+    clock_time,
+    counted,
+    failing_as,
+    indented,
+    out,
+    print_json,
+    printable,
+    span,
+    table,
+)
 
 COLUMNS = ("=time", "account", "model", "=status", "=id", "error", "#duration", "#in", "#out")
 """What says least comes last: a narrow terminal does not show it."""
@@ -36,7 +47,9 @@ def requests(
     account: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Only those of one account.", autocompletion=completion.account_names
+            metavar="NAME",
+            help="Only those that one account served or failed in.",
+            autocompletion=completion.account_names,
         ),
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="M", help="Only those for one model.")] = None,
@@ -87,6 +100,20 @@ def _show(config: Path | None, request_id: str, *, as_json: bool) -> None:
         print_fitting(ATTEMPT_COLUMNS, [_attempt_row(attempt) for attempt in one["attempts"]])
     else:
         out.print("No attempts: it was answered without asking a provider")
+    if one["skipped"] is not None:
+        _print_skipped(one["skipped"], one["skipped_more"])
+
+
+def _print_skipped(skipped: list[dict[str, str]], more: int) -> None:
+    """Why nobody could be asked: as it was then."""
+    if not skipped:
+        out.print("There was no account that could be asked")
+        return
+    out.print("Passed by at that time:")
+    for one in skipped:
+        out.print(indented(f"{one['account']}: {printable(one['reason'])}", 2, "yellow"))
+    if more:
+        out.print(indented(f"and {more:,} more", 2))
 
 
 async def _list(config: Path | None, limit: int, filters: dict[str, Any], *, as_json: bool) -> None:
@@ -112,7 +139,7 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
     usage = one["usage"] or {}
     return (
         clock_time(one["created_at"] / 1000),
-        one["account"] or "-",
+        account_words(one) or "-",
         one["model"] or one["path"],
         _status(one),
         one["id"],

@@ -4,16 +4,17 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.padding import Padding
 from rich.text import Text
 
 from headgate.cli import on_demand
 from headgate.cli.accounts import print_accounts
 from headgate.cli.options import AsJson, ConfigPath, load, origin, warn_beside_gateway
+from headgate.cli.passed_by import print_passed_by
 from headgate.cli.terminal import (
     CommandFailed,
     clock_time,
     counted,
+    indented,
     out,
     print_json,
     printable,
@@ -23,12 +24,6 @@ from headgate.cli.terminal import (
 
 if TYPE_CHECKING:
     from headgate.config.loading import Loaded
-
-_MENDS = {
-    "paused": "headgate account resume {name} ends it.",
-    "disabled": "See the provider's console; headgate account resume {name} has it asked again.",
-}
-"""What an account waits for, by its status."""
 
 
 def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
@@ -79,13 +74,13 @@ def _print_gateway(view: dict[str, Any]) -> None:
         word = Text("up, but not all is well", "yellow")
     out.print("Headgate", view["version"], "is", Text.assemble(word, ","), up)
     for trouble in view["troubles"]:
-        out.print(_indented(f"{trouble['reason'].rstrip('.')}. {trouble['hint']}", 2, "yellow"))
+        out.print(indented(f"{trouble['reason'].rstrip('.')}. {trouble['hint']}", 2, "yellow"))
     turns = "on" if rotation["enabled"] else "off"
     switches = f"{rotation['switches']:,} switch{'' if rotation['switches'] == 1 else 'es'}"
     out.print(f"Strategy {rotation['strategy']}, rotation {turns}, {switches}")
     if switch := rotation["last_switch"]:
         moved = f"{switch['from_account']} -> {switch['to_account']}: {printable(switch['why'])}"
-        out.print(_indented(f"The last one at {clock_time(switch['at'])}: {moved}", 2))
+        out.print(indented(f"The last one at {clock_time(switch['at'])}: {moved}", 2))
     streams = counted(view["open_streams"], "stream")
     out.print(f"{counted(view['in_flight'], 'request')} in flight, {streams} among them")
     recorder = view["recorder"]
@@ -106,30 +101,4 @@ def _print_who_serves(accounts: list[dict[str, Any]], *, rotates: bool) -> None:
         count += f", {reserve} of them in reserve"
     out.print(count + (":" if others else ""), style="green" if not others else "red" if not serving else "")
     for one in others:
-        returns_at = one["rate_limit_reset"]
-        back = f"It returns by itself at {clock_time(returns_at)}." if returns_at is not None else ""
-        mend = _mend(one) or back
-        # A line of its own for what is to be typed: it must not be lost in a provider's long words.
-        out.print(_indented(f"{one['name']}: {printable(one['skipped_because'])}", 2, "yellow"))
-        if mend:
-            out.print(_indented(mend, 4))
-
-
-def _mend(one: dict[str, Any]) -> str:
-    """What its owner does; "": nothing."""
-    name, origin = one["name"], one["origin"]
-    if one["status"] not in ("needs_reauth", "expired"):
-        return _MENDS.get(one["status"], "").format(name=name)
-    if one["kind"] == "oauth":
-        again = f"headgate account reauth {name} signs it in again."
-        is_over = one["status"] == "needs_reauth"
-        return again if is_over else f"headgate account refresh {name} asks for a token now, {again}"
-    if origin == "owner":
-        return f"headgate account reauth {name} gives it a new key."
-    place = origin.removeprefix("file:")
-    return f"Put a new key into {place if place != origin else '`accounts` in the settings file'}."
-
-
-def _indented(words: str, characters: int, style: str = "") -> Padding:
-    """What is folded stays below its beginning."""
-    return Padding(Text(words, style), (0, 0, 0, characters), expand=False)
+        print_passed_by(one, indent=2)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -141,6 +142,11 @@ def printable(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 request`, `2 requests`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def indented(words: str, characters: int, style: str = "") -> Padding:
+    """What is folded stays below its beginning."""
+    return Padding(Text(words, style), (0, 0, 0, characters), expand=False)
 
 
 def state(word: str) -> Text:

@@ -31,6 +31,15 @@ class Attempt(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Unix seconds until which the account now rests."""
 
 
+class Skipped(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Why nobody could be asked: as much of it as the client was told."""
+
+    accounts: tuple[tuple[str, str], ...]
+    """Name and reason of the first few; empty: there was no account."""
+    more: int = 0
+    """How many others were passed by."""
+
+
 class RequestRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="request"):
     """One request of a client, from its first byte to just before the last byte of its answer."""
 
@@ -65,6 +74,8 @@ class RequestRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=
     response_bytes: int
     usage: Usage | None
     provider_request_id: str | None = None
+    skipped: Skipped | None = None
+    """Where no account could be asked, or all that could be are limited."""
 
 
 class HealthRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="health"):

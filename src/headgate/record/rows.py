@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from headgate.dialects.usage import Usage
-from headgate.record.events import Attempt, HealthRecord, ObjectRecord, Record, RequestRecord
+from headgate.record.events import Attempt, HealthRecord, ObjectRecord, Record, RequestRecord, Skipped
 from headgate.storage.batch import Rows
 
 _MAX_INTEGER = 2**63 - 1
@@ -45,9 +45,23 @@ def _add_request(record: RequestRecord, rows: Rows) -> None:
     row["timestamp"] = row.pop("at_ms")
     del row["attempts"], row["usage"]
     row |= _token_columns(record.usage or _UNSAID)
+    if record.skipped is not None:
+        row["skipped"] = _skipped(record.skipped)
     rows.requests.append(row)
+    left = {record.account_id}
     for position, attempt in enumerate(record.attempts):
-        rows.attempts.append({"request_id": row["id"], "position": position, **_columns(attempt)})
+        columns = {"request_id": row["id"], "position": position, **_columns(attempt)}
+        columns["request_at"] = columns["request_failed"] = None
+        if attempt.error is not None and attempt.account_id not in left:
+            left.add(attempt.account_id)
+            columns["request_at"] = record.at_ms
+            columns["request_failed"] = record.status >= 400 or record.error is not None
+        rows.attempts.append(columns)
+
+
+def _skipped(skipped: Skipped) -> dict[str, Any]:
+    accounts = [{"account": account, "reason": reason} for account, reason in skipped.accounts]
+    return {"accounts": accounts, "more": skipped.more}
 
 
 def _columns(struct: msgspec.Struct) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from headgate.errors import (
     UpstreamTimedOut,
 )
 from headgate.pool.pool import Pool
+from headgate.record.events import Skipped
 from headgate.relay.answers import Answers, in_words
 from headgate.relay.attempt import open_answer
 from headgate.relay.exchange import Exchange
@@ -31,6 +32,10 @@ _log = logging.getLogger("headgate.proxy")
 _ABOUT_THE_ACCOUNT = frozenset({401, 402, 429})
 _WORTH_WAITING_SECONDS = 60.0
 """Official clients sleep out a Retry-After in silence; beyond this we tell them not to."""
+
+_MOST_NAMED = 5
+_LONGEST_REASON = 500
+"""A provider's words may be long; `headgate account list` has the whole of them."""
 
 
 class Ending:
@@ -64,7 +69,7 @@ class Ending:
         elif trail.attempts and not _only_lacked_tokens(trail):
             raise _nobody_answered(trail)
         else:
-            raise _no_account(self._pool, plan)
+            raise self._no_account(trail, plan)
 
     # ---- limited -------------------------------------------------------------------------------
 
@@ -92,10 +97,30 @@ class Ending:
             instead = "mend the others: `headgate status` says how"
         error = AllAccountsLimited(
             f"No active accounts available: {who}. The first returns at {moment}.",
-            hint=f"{_reasons(self._pool, plan)}. Wait until then, or {instead}.",
+            hint=f"{_in_words(self._note_skipped(trail, plan))}. Wait until then, or {instead}.",
         )
         should_retry = seconds <= _WORTH_WAITING_SECONDS
         self._answers.fail(exchange, trail, error, retry_after=seconds, should_retry=should_retry)
+
+    # ---- nobody ----------------------------------------------------------------------------------
+
+    def _no_account(self, trail: Trail, plan: Plan) -> NoAccountAvailable:
+        skipped = self._note_skipped(trail, plan)
+        if not self._pool.explain(plan.wanted.provider, plan.model):
+            return NoAccountAvailable(
+                "No active accounts available: none is configured.",
+                hint="Add one: `headgate account add NAME --provider anthropic --api-key-stdin`.",
+            )
+        return NoAccountAvailable(
+            "No active accounts available",
+            hint=f"{_in_words(skipped)}. `headgate status` says what mends it.",
+        )
+
+    def _note_skipped(self, trail: Trail, plan: Plan) -> Skipped:
+        """Why each account is passed by, of many the first few: for the client, and for the record."""
+        named = [(name, why[:_LONGEST_REASON]) for name, why in _skipped(self._pool, plan)]
+        trail.skipped = Skipped(tuple(named[:_MOST_NAMED]), max(0, len(named) - _MOST_NAMED))
+        return trail.skipped
 
     # ---- the caller's own credential -------------------------------------------------------------
 
@@ -159,17 +184,6 @@ def _nobody_answered(trail: Trail) -> Exception:
     )
 
 
-def _no_account(pool: Pool, plan: Plan) -> NoAccountAvailable:
-    if not pool.explain(plan.wanted.provider, plan.model):
-        return NoAccountAvailable(
-            "No active accounts available: none is configured.",
-            hint="Add one: `headgate account add NAME --provider anthropic --api-key-stdin`.",
-        )
-    return NoAccountAvailable(
-        "No active accounts available", hint=f"{_reasons(pool, plan)}. `headgate status` says what mends it."
-    )
-
-
 def _skipped(pool: Pool, plan: Plan) -> list[tuple[str, str]]:
     """The accounts that the request asked for and cannot have, each with the reason."""
     skipped = list(pool.explain(plan.wanted.provider, plan.model).items())
@@ -193,8 +207,6 @@ def _limited_and_out(pool: Pool, plan: Plan, now: float) -> tuple[int, int]:
     return limited, out
 
 
-def _reasons(pool: Pool, plan: Plan) -> str:
-    """Why each account is passed by, in one line; of many the first few."""
-    skipped = _skipped(pool, plan)
-    more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
-    return "; ".join(f"{name}: {why}" for name, why in skipped[:5]) + more
+def _in_words(skipped: Skipped) -> str:
+    more = f"; and {skipped.more} more" if skipped.more else ""
+    return "; ".join(f"{name}: {why}" for name, why in skipped.accounts) + more

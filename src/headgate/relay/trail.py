@@ -14,7 +14,7 @@ from headgate.dialects.anthropic_meter import Meter
 from headgate.errors import UpstreamError
 from headgate.pool.accounts import Account, Credential
 from headgate.pool.living import LivingAccount
-from headgate.record.events import Attempt, RequestRecord
+from headgate.record.events import Attempt, RequestRecord, Skipped
 from headgate.relay.exchange import Exchange
 from headgate.wire.headers import Headers
 
@@ -59,6 +59,8 @@ class Trail(msgspec.Struct, eq=False):
     renewed: list[int] = []
     """Ids of the accounts whose token was refused once: a second time it is not the token's age."""
     provider_request_id: str | None = None
+    skipped: Skipped | None = None
+    """Why nobody could be asked."""
     waited_seconds: float = 0.0
     """What was spent waiting for providers and between attempts: not our own time."""
     is_recorded: bool = False
@@ -156,6 +158,7 @@ class Trail(msgspec.Struct, eq=False):
             exchange.response_bytes + last_bytes,
             usage,
             self.provider_request_id,
+            self.skipped,
         )
 
 

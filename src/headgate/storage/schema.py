@@ -122,6 +122,8 @@ requests = sa.Table(
     sa.Column("cache_write_5m_tokens", sa.BigInteger),
     sa.Column("cache_write_1h_tokens", sa.BigInteger),
     sa.Column("provider_request_id", sa.Text),
+    # Why each account was passed by, where none could be asked.
+    sa.Column("skipped", Json),
     sa.UniqueConstraint("id", name="requests_id"),
 )
 
@@ -132,6 +134,13 @@ sa.Index("requests_newest", requests.c.timestamp, requests.c.id)
 sa.Index("requests_status", requests.c.status, requests.c.timestamp)
 sa.Index("requests_account", requests.c.account, requests.c.timestamp)
 sa.Index("requests_failed", requests.c.timestamp, requests.c.id, sqlite_where=FAILED, postgresql_where=FAILED)
+_FAILED_ON_ONE = FAILED & requests.c.account.is_not(None)
+sa.Index(
+    "requests_account_failed",
+    *(requests.c.account, requests.c.timestamp, requests.c.id),
+    sqlite_where=_FAILED_ON_ONE,
+    postgresql_where=_FAILED_ON_ONE,
+)
 
 attempts = sa.Table(
     "attempts",
@@ -152,6 +161,20 @@ attempts = sa.Table(
     sa.Column("reason", sa.Text),
     # Seconds, as the record has them; not a time column of ours but a provider's statement.
     sa.Column("until_at", sa.Double),
+    # When its request began and whether that went wrong: of the first failed attempt of each account that
+    # did not serve in the end. NULL in all others, which the index below then leaves out.
+    sa.Column("request_at", sa.BigInteger),
+    sa.Column("request_failed", sa.Boolean),
+)
+
+LEFT = attempts.c.request_at.is_not(None)
+"""An account that was asked in vain; the others in a request's attempts served it."""
+
+sa.Index(
+    "attempts_left",
+    *(attempts.c.account, attempts.c.request_failed, attempts.c.request_at, attempts.c.request_id),
+    sqlite_where=LEFT,
+    postgresql_where=LEFT,
 )
 
 objects = sa.Table(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from headgate.storage.database import Database
-from headgate.storage.requests import RequestFilter, conditions
+from headgate.storage.request_filter import RequestFilter, conditions, served_by
 from headgate.storage.schema import FAILED, requests
 
 Grouping = Literal["account", "model", "key", "hour", "day"]
@@ -49,7 +49,7 @@ async def usage(database: Database, wanted: RequestFilter, by: Grouping) -> list
             sa.func.sum(is_failed).label("errors"),
             *(sa.func.coalesce(sa.func.sum(column), 0).label(sums) for sums, column in _SUMMED.items()),
         )
-        .where(*conditions(wanted))
+        .where(*served_by(wanted), *conditions(wanted))
         .group_by(key)
     )
     async with database.read() as connection:

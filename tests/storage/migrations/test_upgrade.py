@@ -15,14 +15,16 @@ from cryptography.fernet import Fernet
 from headgate.clock import SystemClock
 from headgate.errors import StorageError
 from headgate.pool.accounts import Credential
+from headgate.record.rows import to_rows
 from headgate.storage.accounts import AccountDraft, AccountStore
 from headgate.storage.batch import Rows, Step, write_batch
 from headgate.storage.counters import CounterStore
 from headgate.storage.database import Database, open_database
 from headgate.storage.migrations import revision
 from headgate.storage.migrations import upgrade as migrations
-from headgate.storage.schema import metadata
+from headgate.storage.schema import attempts, metadata
 from headgate.storage.secrets import SecretBox
+from tests.record.samples import attempt, request
 from tests.storage.rows import attempt_row, request_row
 
 ALL = ["0001", "0002", "0003"]
@@ -150,3 +152,35 @@ async def test_counters_begin_with_the_history(database: Database) -> None:
     await database.upgrade()
     counts = (await CounterStore(database).load())[account.id]
     assert (counts.requests, counts.errors) == (2, 1)
+
+
+async def test_failed_attempts_of_the_past_are_found_by_their_account(database: Database) -> None:
+    """They get the marks that the recorder now writes; a second time changes nothing."""
+    tries = (attempt("a", status=429, error="x"), attempt("a", status=429, error="x"))
+    records = [
+        request("r1", at_ms=5, account="b", account_id=2, attempts=(*tries, attempt("b", account_id=2))),
+        request("r2", at_ms=6, account=None, account_id=None, status=503, error="x", attempts=tries),
+        request("r3", at_ms=7, account="a", attempts=(tries[0], attempt("a"))),
+    ]
+    await write_batch(database, Step("g", "s", 0, 1), to_rows(records))
+    marks = sa.select(
+        attempts.c.request_id, attempts.c.position, attempts.c.request_at, attempts.c.request_failed
+    )
+    marks = marks.order_by(attempts.c.request_id, attempts.c.position)
+    async with database.write() as connection:
+        as_recorded = (await connection.execute(marks)).all()
+        for statement in (
+            "DROP INDEX attempts_left",
+            "DROP INDEX requests_account_failed",
+            "ALTER TABLE attempts DROP COLUMN request_at",
+            "ALTER TABLE attempts DROP COLUMN request_failed",
+            "ALTER TABLE requests DROP COLUMN skipped",
+            "UPDATE alembic_version SET version_num = '0002'",
+        ):
+            await connection.execute(sa.text(statement))
+    for _ in range(2):
+        assert await database.upgrade() == ["0003"]
+        async with database.write() as connection:
+            assert (await connection.execute(marks)).all() == as_recorded
+            await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
+    assert [tuple(row)[2:] for row in as_recorded if row.request_at] == [(5, False), (6, True)]
