@@ -76,6 +76,9 @@ async def test_without_a_terminal_it_stays_too(headgate: Command) -> None:
             shown += line
     url = shown.partition("ANTHROPIC_BASE_URL=")[2].split()[0]
     assert not await is_gone(url)
+    data, _, words = shown.partition("HEADGATE_DATA_DIR=")[2].partition(" headgate ")
+    asked = await headgate(*words.split()[:1], HEADGATE_DATA_DIR=data)
+    assert url in asked.out, asked
     process.terminate()
     await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0

@@ -17,6 +17,8 @@ class Forwarder:
         """`url` may hold `{port}`: it is what clients of the forwarder are given."""
         self._target = target
         self._open: list[socket.socket] = []
+        self._flows = threading.Event()
+        self._flows.set()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
         self.url = url.format(port=self.port)
@@ -44,6 +46,13 @@ class Forwarder:
             end.close()
         self._open.clear()
 
+    def stall(self) -> None:
+        """Everything stays connected, and nothing comes through until `flow`."""
+        self._flows.clear()
+
+    def flow(self) -> None:
+        self._flows.set()
+
     def mend(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", self.port))
         self._listen()
@@ -58,8 +67,16 @@ class Forwarder:
                 far = socket.socket(socket.AF_UNIX)
                 far.connect(self._target)
                 self._open += [near, far]
-                self._spawn(_pump, near, far)
-                self._spawn(_pump, far, near)
+                self._spawn(self._pump, near, far)
+                self._spawn(self._pump, far, near)
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := source.recv(_PIECE):
+                self._flows.wait()
+                sink.sendall(piece)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
 
     def _spawn(self, work: Callable[..., None], *arguments: socket.socket) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
@@ -70,14 +87,7 @@ class Forwarder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.flow()
         self.cut()
         for thread in self._threads:
             thread.join(10)
-
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := source.recv(_PIECE):
-            sink.sendall(piece)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)

@@ -54,6 +54,23 @@ def test_h1_health_is_degraded_with_a_reason(
         wait_until(lambda: gateway.admin("/health")["status"] == "ok")
 
 
+def test_h1_a_database_that_hangs_does_not_hang_the_answer(
+    tmp_path: Path, provider: SimulatedProvider, postgres_url: str
+) -> None:
+    """It has two seconds, and is not waited for once more while its connection is closed."""
+    with (
+        Forwarder.to_postgres(postgres_url) as line,
+        Gateway(tmp_path, provider=provider.url, database=line.url) as gateway,
+    ):
+        assert gateway.ask("GET", "/ready")[0] == 200
+        line.stall()
+        began = time.monotonic()
+        assert gateway.ask("GET", "/ready")[0] == 503
+        assert time.monotonic() - began < 3.5
+        line.flow()
+        wait_until(lambda: gateway.ask("GET", "/ready")[0] == 200)
+
+
 def test_h2_status_shows_the_rotation(tmp_path: Path, provider: SimulatedProvider) -> None:
     """`/status` has a `rotation`: strategy, on or off, each account's state, the next reset."""
     provider.script("sk-ant-sim-one", rules=[{"fault": "429", "limit": "unified", "seconds": 900}])

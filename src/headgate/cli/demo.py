@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import signal
 import tempfile
 from contextlib import suppress
@@ -17,6 +18,7 @@ from headgate.cli.child import ChildGateway
 from headgate.cli.control import running_gateway
 from headgate.cli.options import ConfigPath
 from headgate.cli.terminal import CommandFailed, out
+from headgate.config import places
 from headgate.testing.process import SimulatedProvider
 
 REQUEST_TIMEOUT_SECONDS = 30.0
@@ -50,7 +52,7 @@ async def _show(folder: Path, port: int, *, once: bool) -> None:
                 markup=False,
             )
             return
-        _print_what_to_try(gateway.url)
+        _print_what_to_try(gateway.url, folder / "data")
         out.print("\nRunning until Ctrl+C.", style="dim")
         out.file.flush()  # whoever reads it from a pipe has all of it now
         code = await gateway.ended()
@@ -103,11 +105,12 @@ async def _show_stream(client: httpx.AsyncClient) -> None:
     out.print("\n")
 
 
-def _print_what_to_try(url: str) -> None:
+def _print_what_to_try(url: str, data: Path) -> None:
     body = json.dumps(demo_traffic.message("Hello"))
-    out.print("Two things to try in another terminal:")
+    out.print("Three things to try in another terminal:")
     for line in (
         f"  curl {url}/v1/messages -H 'content-type: application/json' -d '{body}'",
         f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=demo claude",
+        f"  {places.DATA_VARIABLE}={shlex.quote(str(data))} headgate status",
     ):
         out.print(line, style="bold", markup=False, soft_wrap=True)
