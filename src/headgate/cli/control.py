@@ -10,9 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from headgate.cli import on_demand
+from headgate.cli.http import httpx
 from headgate.cli.options import load, origin, warn_beside_gateway
 from headgate.cli.terminal import CommandFailed
 from headgate.config.places import CONTROL_SOCKET, short_path

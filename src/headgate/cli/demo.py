@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 
 from headgate.cli import demo_traffic
 from headgate.cli.accounts import print_accounts
 from headgate.cli.child import ChildGateway
 from headgate.cli.control import running_gateway
+from headgate.cli.http import httpx
 from headgate.cli.options import ConfigPath
 from headgate.cli.terminal import CommandFailed, out
 from headgate.config import places

@@ -5,9 +5,8 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
-
 from headgate.cli.control import Control
+from headgate.cli.http import httpx
 from headgate.testing.process import SimulatedProvider
 
 MODEL = "claude-sonnet-4-5"

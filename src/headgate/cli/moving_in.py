@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
-
 from headgate.cli import stopped
 from headgate.cli.control import BASE_URL, TIMEOUT, Control, open_control, running_gateway
+from headgate.cli.http import httpx
 from headgate.cli.moving_accounts import take_accounts
 from headgate.cli.moving_history import take_history
 from headgate.cli.moving_report import FAILED, LEFT_OUT, Report

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.errors import StorageError
 from headgate.storage.counters import add_counts
-from headgate.storage.database import DRIVER_ERRORS, Database, insert
+from headgate.storage.database import Database, driver_errors, insert
 from headgate.storage.health import save_health
 from headgate.storage.schema import attempts, journal_positions, objects, requests
 
@@ -111,7 +111,7 @@ async def _insert_rows(connection: AsyncConnection, rows: Rows) -> None:
 
 def _is_about_a_value(error: BaseException | None) -> bool:
     """Told from a database that is away, full or read-only: those get better."""
-    if not isinstance(error, DRIVER_ERRORS):
+    if not isinstance(error, driver_errors()):
         return False
     if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError):
         return True

@@ -7,14 +7,14 @@ that it waits for another writer and never fails half-way, and DDL is rolled bac
 import asyncio
 import logging
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
@@ -33,18 +33,22 @@ vacuum; the recorder then tries again, everybody else is told who holds the file
 CONNECT_TIMEOUT_SECONDS = 10
 COMMAND_TIMEOUT_SECONDS = 60
 
-# SQLAlchemy wraps what happens in a statement; what happens while connecting arrives as it is.
-DRIVER_ERRORS = (
-    sa.exc.SQLAlchemyError,
-    OSError,
-    sqlite3.Error,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-)
-
 _BEGIN = "headgate_begin"
 
 _log = logging.getLogger("headgate.storage")
+
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """SQLAlchemy wraps what happens in a statement; what happens while connecting arrives as it is.
+
+    PostgreSQL's driver is loaded when such a database is opened, and costs those on SQLite nothing.
+    """
+    common = (sa.exc.SQLAlchemyError, OSError, sqlite3.Error)
+    if "asyncpg" not in sys.modules:
+        return common
+    import asyncpg
+
+    return (*common, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Database:
@@ -80,7 +84,7 @@ class Database:
         try:
             async with engine.begin() as connection:
                 yield connection
-        except DRIVER_ERRORS as error:
+        except driver_errors() as error:
             raise self._failed(error) from error
 
     def _failed(self, error: BaseException) -> StorageError:
@@ -152,7 +156,11 @@ async def open_database(
 
 def insert(connection: AsyncConnection, table: sa.Table) -> Any:
     """An INSERT that takes `on_conflict_…`: both databases say it alike, SQLAlchemy has one for each."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # loads its driver, see `driver_errors`
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 def _engine(location: Location) -> AsyncEngine:

@@ -10,13 +10,15 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.storage.database import DRIVER_ERRORS, Database
+from headgate.storage.database import Database, driver_errors
+
+if TYPE_CHECKING:
+    import asyncpg
 
 _CHANNEL = "headgate"
 _MOST_IDS = 500
@@ -56,7 +58,7 @@ class NewsListener:
             try:
                 await self._listen()
                 pause = _FIRST_PAUSE_SECONDS
-            except DRIVER_ERRORS as error:
+            except driver_errors() as error:
                 _log.debug("No news from the database: %s", error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
@@ -74,7 +76,7 @@ class NewsListener:
                 await lost.wait()
             finally:
                 # Not back to the pool: it listens.
-                with suppress(*DRIVER_ERRORS):
+                with suppress(*driver_errors()):
                     await connection.invalidate()
 
     def _heard(self, _: "asyncpg.Connection[Any]", pid: int, channel: str, payload: str) -> None:
