@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import PATIENCE_SECONDS, PROGRAM, Gateway
-from tests.guides.signing_in import gateway_with, settings_of
+from tests.gateway import PATIENCE_SECONDS, Gateway
+from tests.guides.signing_in import account_command, gateway_with, settings_of
 
 
 @pytest.fixture
@@ -24,14 +24,7 @@ def provider() -> Iterator[SimulatedProvider]:
 @contextmanager
 def signing_in(gateway: Gateway) -> "Iterator[tuple[subprocess.Popen[str], str]]":
     """The command at its question, with the address it shows; its input stays open."""
-    with subprocess.Popen(
-        [str(PROGRAM), "account", "add", "team", "--oauth", "--config", str(gateway.config)],
-        env=gateway.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as command:
+    with account_command(gateway, "add", "team", "--oauth") as command:
         assert command.stderr is not None
         _, address, question = (command.stderr.readline() for _ in range(3))
         assert "paste" in question

@@ -48,6 +48,20 @@ def code_shown(url: str) -> str:
     return unescape(found[1])
 
 
+def account_command(
+    gateway: Gateway, *arguments: str, stdin: int = subprocess.PIPE
+) -> "subprocess.Popen[str]":
+    """`headgate account …` as it runs, for a person who answers it."""
+    return subprocess.Popen(
+        [str(PROGRAM), "account", *arguments, "--config", str(gateway.config)],
+        env=gateway.environment,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def sign_in_by_command(
     gateway: Gateway,
     provider: SimulatedProvider,
@@ -56,14 +70,7 @@ def sign_in_by_command(
 ) -> tuple[int, str]:
     """`headgate account …` with a person who reads the page and pastes what it shows, or what `paste` makes
     of it. Exit code, and all that was said after the page's address."""
-    with subprocess.Popen(
-        [str(PROGRAM), "account", *arguments, "--config", str(gateway.config)],
-        env=gateway.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as command:
+    with account_command(gateway, *arguments) as command:
         assert command.stdin and command.stdout and command.stderr
         for line in command.stderr:
             if line.startswith(provider.url):

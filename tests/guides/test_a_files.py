@@ -4,17 +4,16 @@ import json
 import os
 import sqlite3
 import stat
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import PROGRAM, Gateway, wait_until
+from tests.gateway import Gateway, wait_until
 from tests.guides.asking import lines_of, logged, message
 from tests.guides.planting import by_name, camel, gateway_with, names, put
-from tests.guides.powers import without_root_powers
+from tests.guides.powers import serve_without_root_powers
 
 
 def _serves(gateway: Gateway, name: str) -> None:
@@ -219,14 +218,7 @@ def test_a15_a_file_that_may_not_be_read_names_its_mend(tmp_path: Path, provider
     put(file, by_name(work=provider.grant("work")))
     gateway = gateway_with(tmp_path, provider, accounts_file=file)
     file.chmod(0)
-    refused = subprocess.run(
-        [*without_root_powers(), str(PROGRAM), "serve", "--config", str(gateway.config)],
-        env=gateway.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    refused = serve_without_root_powers(gateway)
     assert refused.returncode == 1
     assert f"Permission denied: {file}" in refused.stderr
     assert f"chmod u+rw {file}" in refused.stderr

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import PROGRAM, Gateway
+from tests.gateway import Gateway
 from tests.guides.asking import message, record_of
-from tests.guides.powers import without_root_powers
+from tests.guides.powers import serve_without_root_powers
 
 
 @pytest.mark.parametrize("name", ["headgate.db", "secret.key", "journal", "gateway.lock"])
@@ -22,10 +22,7 @@ def test_a15_a_permission_problem_names_its_mend(
         gateway.stop(expect_code=0)
         path = gateway.data / name
         path.chmod(0)
-        command = [*without_root_powers(), str(PROGRAM), "serve", "--config", str(gateway.config)]
-        refused = subprocess.run(
-            command, env=gateway.environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        refused = serve_without_root_powers(gateway)
         assert refused.returncode == 1
         assert f"Permission denied: {path}" in refused.stderr
         assert f"belongs to user {os.getuid()}" in refused.stderr

@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import PROGRAM, Gateway, wait_until
+from tests.gateway import Gateway, wait_until
 from tests.guides.asking import error_of, lines_of, logged, message
 from tests.guides.signing_in import (
     CLIENT_ID,
+    account_command,
     code_shown,
     declared,
     gateway_with,
@@ -174,14 +175,7 @@ def test_a1_a_device_signs_in_from_the_command_line(tmp_path: Path, provider: Si
     """`--device`: the person enters a short code on any other machine; the command waits for that."""
     provider.sign_in(device_interval_seconds=0.1)
     with gateway_with(tmp_path, provider) as gateway:
-        with subprocess.Popen(
-            [str(PROGRAM), "account", "add", "team", "--device", "--config", str(gateway.config)],
-            env=gateway.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as command:
+        with account_command(gateway, "add", "team", "--device", stdin=subprocess.DEVNULL) as command:
             assert command.stdout and command.stderr
             shown = [command.stderr.readline().strip() for _ in range(3)]
             provider.approve(shown[2], login="ann@example.test")

@@ -3,17 +3,16 @@
 """
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import PROGRAM, Gateway, wait_until
+from tests.gateway import Gateway, wait_until
 from tests.guides.asking import error_of, logged, message, run
 from tests.guides.planting import names, put
-from tests.guides.powers import without_root_powers
+from tests.guides.powers import serve_without_root_powers
 from tests.guides.signing_in import code_shown, settings_of, sign_in_by_command
 
 _LIMITED = {"fault": "429", "limit": "unified", "seconds": 900}
@@ -97,14 +96,7 @@ def test_a1_the_account_sections_of_claude_code_proxys_guide(
 
     # Permission Denied: path and the command that mends it.
     file.chmod(0)
-    refused = subprocess.run(
-        [*without_root_powers(), str(PROGRAM), "serve", "--config", str(gateway.config)],
-        env=gateway.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    refused = serve_without_root_powers(gateway)
     assert (refused.returncode, f"chmod u+rw {file}" in refused.stderr) == (1, True), refused.stderr
 
 

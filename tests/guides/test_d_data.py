@@ -1,9 +1,7 @@
 """Guide rows D: where the history is kept, what is written there, what happens when it cannot be."""
 
 import os
-import shutil
 import sqlite3
-import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,9 +9,10 @@ from typing import Any
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import PROGRAM, Gateway, wait_until
+from tests.gateway import Gateway, wait_until
 from tests.guides.asking import logged, message, record_of
 from tests.guides.forwarder import Forwarder
+from tests.guides.powers import serve_without_root_powers
 
 TOKENS = {"input_tokens", "output_tokens", "cache_read_tokens", "cache_write_5m_tokens"}
 
@@ -60,21 +59,11 @@ def test_d1_a_folder_that_is_not_ours(tmp_path: Path) -> None:
     locked.mkdir(mode=0o500)
     file = locked / "sub" / "headgate.db"
     gateway = Gateway(tmp_path, accounts=(), database=str(file))
-    command = [*_without_root_powers(), str(PROGRAM), "serve", "--port", "0", "--config", str(gateway.config)]
-    refused = subprocess.run(command, env=gateway.environment, capture_output=True, text=True, timeout=60)
+    refused = serve_without_root_powers(gateway)
     assert refused.returncode == 1
     assert f"Permission denied: {file}" in refused.stderr
     assert f"belongs to user {os.getuid()}" in refused.stderr
     assert "sudo install -d" in refused.stderr
-
-
-def _without_root_powers() -> list[str]:
-    """Root may write anywhere; the modes count for it once it has let go of that power."""
-    if os.geteuid() != 0:
-        return []
-    setpriv = shutil.which("setpriv")
-    assert setpriv is not None, "setpriv (util-linux) is needed to run this test as root"
-    return [setpriv, "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all"]
 
 
 def test_d3_the_schema_is_made_and_kept(

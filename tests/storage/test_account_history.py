@@ -15,6 +15,7 @@ from headgate.storage.database import Database
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.requests import RequestStore
 from tests.record.samples import attempt, request
+from tests.storage.pages import every_page
 
 LIMITED: dict[str, Any] = {"status": 429, "error": "rate_limit_error"}
 
@@ -47,17 +48,6 @@ async def store(database: Database) -> RequestStore:
 
 
 ALL_OF_A = RequestFilter(account="a", account_id=1, former_names=("old",))
-
-
-async def every_page(store: RequestStore, wanted: RequestFilter, limit: int) -> list[str]:
-    found: list[str] = []
-    cursor = None
-    while True:
-        rows, cursor = await store.page(wanted, limit=limit, cursor=cursor)
-        found += [row["id"] for row in rows]
-        if cursor is None:
-            return found
-        assert len(rows) == limit
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 50])

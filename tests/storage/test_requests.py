@@ -5,6 +5,7 @@ from headgate.storage.batch import Step, write_batch
 from headgate.storage.database import Database
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.requests import RequestStore
+from tests.storage.pages import every_page
 from tests.storage.rows import request_row, rows_of
 
 
@@ -25,17 +26,6 @@ async def store(database: Database) -> RequestStore:
     ]
     await write_batch(database, Step("j", "s", 0, 1), rows_of(*rows))
     return RequestStore(database)
-
-
-async def every_page(store: RequestStore, wanted: RequestFilter, limit: int) -> list[str]:
-    found: list[str] = []
-    cursor = None
-    while True:
-        rows, cursor = await store.page(wanted, limit=limit, cursor=cursor)
-        found += [row["id"] for row in rows]
-        if cursor is None:
-            return found
-        assert len(rows) == limit
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 10, 50])

@@ -226,10 +226,10 @@ def _endpoint(owner: Owner, attempt: Attempt) -> TokenEndpoint:
 
 def _renewed(owner: Owner, attempt: Attempt) -> LivingAccount:
     """The account that the sign-in began for, whatever it is called by now. Raises UnknownAccount."""
-    for living in owner.pool.living.values():
-        if living.id == attempt.renews:
-            return living
-    raise unknown(owner, attempt.account or "")
+    living = None if attempt.renews is None else owner.pool.by_id(attempt.renews)
+    if living is None:
+        raise unknown(owner, attempt.account or "")
+    return living
 
 
 async def _take_in(owner: Owner, attempt: Attempt, granted: Granted) -> AccountView:

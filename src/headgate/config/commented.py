@@ -2,10 +2,10 @@
 uncommented where it stands, beside its description, and not added once more at the end."""
 
 import re
-from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+
+from headgate.config.comparing import are_same_but_for
 
 _MARK = "# "
 
@@ -27,7 +27,7 @@ def uncommented(text: str, steps: list[str]) -> str:
             is_changed = True
         at = found + 1
     changed = "".join(lines)
-    return changed if is_changed and _adds_only(steps, text, changed) else text
+    return changed if is_changed and _changes_only(steps, text, changed) else text
 
 
 def _line_of(lines: list[str], at: int, depth: int, step: str) -> int | None:
@@ -43,22 +43,8 @@ def _line_of(lines: list[str], at: int, depth: int, step: str) -> int | None:
     return None
 
 
-def _adds_only(steps: list[str], before: str, after: str) -> bool:
+def _changes_only(steps: list[str], before: str, after: str) -> bool:
     try:
-        old, new = _read(before), _read(after)
+        return are_same_but_for([steps], before, after)
     except YAMLError:
         return False
-    for step in steps[:-1]:
-        if old.keys() | {step} != new.keys() or any(old[name] != new[name] for name in old if name != step):
-            return False
-        old, new = old.get(step) or {}, new[step]
-        if not isinstance(old, dict) or not isinstance(new, dict):
-            return False
-    return steps[-1] not in old and {name: new[name] for name in new if name != steps[-1]} == old
-
-
-def _read(text: str) -> dict[str, Any]:
-    tree = YAML(typ="safe", pure=True).load(text)
-    if not isinstance(tree, dict | None):
-        raise YAMLError("the top is not a section")
-    return tree or {}

@@ -17,13 +17,13 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from headgate.config import first_file
 from headgate.config.commented import uncommented
+from headgate.config.comparing import are_same_but_for
 from headgate.config.files import REFERENCE
 from headgate.config.reading import SETTINGS_BYTES, read_bytes
 
 _log = logging.getLogger("headgate.config")
 
 _MOST_TRIES = 5
-_NOT_AS_IT_SHOULD = "it is not what it should be"
 
 _SKIPPED = r"(?:[ \t]*(?:#[^\n]*)?\n)*"
 """Blank lines and comments between a key and what it holds."""
@@ -44,11 +44,10 @@ def save_settings(
     try:
         for _ in range(_MOST_TRIES):
             found = _content_of(target)
-            text = first_file.text() if found is None else _text_of(target)
+            text = old = first_file.text() if found is None else _text_of(found)
             for key, value in changes.items():
                 text = _with(text, key.split("."), value if raw else _literal(value))
-            if found is not None:
-                _refuse_other_changes(_text_of(target), text, changes)
+            _refuse_other_changes(old, text, changes)
             with suppress(_Changed):  # then theirs is changed
                 _replace(target, text.encode(), expected=found)
                 break
@@ -58,9 +57,7 @@ def save_settings(
         if before is not None:
             before.written = text.encode()
     except (OSError, UnicodeError, YAMLError) as error:
-        is_told = isinstance(error, OSError | _OtherChanges)
-        reason = (error.strerror if isinstance(error, OSError) else error) if is_told else _NOT_AS_IT_SHOULD
-        _log.warning("%s could not be saved to %s: %s", ", ".join(changes), path, reason)
+        _log.warning("%s could not be saved to %s: %s", ", ".join(changes), path, _why(error))
         return False
     return True
 
@@ -119,9 +116,9 @@ def write_default_file(path: Path) -> bool:
     return True
 
 
-def _text_of(target: Path) -> str:
+def _text_of(content: bytes) -> str:
     """As an editor has it: with one kind of line end."""
-    text = read_bytes(target, SETTINGS_BYTES).decode("utf-8-sig")
+    text = content.decode("utf-8-sig")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -199,41 +196,14 @@ class _OtherChanges(YAMLError):
 
 def _refuse_other_changes(before: str, after: str, changes: Mapping[str, Any]) -> None:
     """An anchor makes two sections one; and what the writer makes of odd files is not always read again."""
-    paths = [key.split(".") for key in changes]
-    if _without(_plain(_loaded(before)), paths) != _without(_plain(_loaded(after)), paths):
+    if not are_same_but_for([key.split(".") for key in changes], before, after):
         raise _OtherChanges("other settings would change with it; do sections share an anchor (&)?")
 
 
-def _loaded(text: str) -> Any:
-    return YAML(typ="rt").load(text)
-
-
-def _plain(node: Any) -> Any:
-    """To compare: scalars as the words that they are."""
-    try:
-        if isinstance(node, CommentedMap):
-            return {str(name): _plain(value) for name, value in node.items()}
-        if isinstance(node, CommentedSeq):
-            return [_plain(item) for item in node]
-    except RecursionError:
-        raise YAMLError("it holds itself") from None
-    return f"{type(node).__name__} {node}"
-
-
-def _without(tree: Any, paths: list[list[str]]) -> Any:
-    """The rest; a section in which nothing else stands counts as none."""
-    for steps in paths:
-        groups = [tree]
-        for step in steps[:-1]:
-            groups.append(groups[-1].get(step) if isinstance(groups[-1], dict) else None)
-        for group, step in zip(reversed(groups), reversed(steps), strict=True):
-            if isinstance(group, dict) and (step == steps[-1] or _is_nothing(group.get(step))):
-                group.pop(step, None)
-    return {} if _is_nothing(tree) else tree
-
-
-def _is_nothing(section: Any) -> bool:
-    return section in (None, {}, "NoneType None")
+def _why(error: OSError | UnicodeError | YAMLError) -> str | None:
+    if isinstance(error, OSError):
+        return error.strerror
+    return str(error) if isinstance(error, _OtherChanges) else "it is not what it should be"
 
 
 class _Changed(Exception):

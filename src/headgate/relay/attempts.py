@@ -6,6 +6,7 @@ never afterwards. One coroutine per request; whatever happens, its record is wri
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from headgate.clock import Clock
 from headgate.config.settings import LONGEST_DELAY_MS, RetrySettings
@@ -33,6 +34,7 @@ from headgate.relay.trail import Trail
 from headgate.upstream.client import UpstreamClient
 
 LONGEST_REFRESH_SECONDS = 3.0
+"""For which a request waits for a new token while another account could serve it."""
 
 _log = logging.getLogger("headgate.proxy")
 
@@ -183,14 +185,14 @@ class Relay:
         """Waits for a new token: while others could serve not for long, for the provider may be hanging. The
         refresh goes on meanwhile."""
         stale = living.account.credential
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_REFRESH_SECONDS):
                 await self._tokens.renew(living, stale)
-        except TimeoutError as error:
-            if self._pool.has_others(plan.wanted, trail.tried):
-                words = f"The refresh of its token takes longer than {LONGEST_REFRESH_SECONDS:.0f} s"
-                raise TokenRefreshFailed(words, needs_owner=False) from error
-            await self._tokens.renew(living, stale)
+                return
+        if self._pool.has_others(plan.wanted, trail.tried):
+            words = f"The refresh of its token takes longer than {LONGEST_REFRESH_SECONDS:.0f} s"
+            raise TokenRefreshFailed(words, needs_owner=False)
+        await self._tokens.renew(living, stale)
 
     async def _attempt_anew(
         self, exchange: Exchange, trail: Trail, plan: Plan, living: LivingAccount
@@ -201,7 +203,7 @@ class Relay:
         try:
             await self._tokens.renew(living, refused)
         except TokenRefreshFailed as error:
-            trail.last_error = error
+            trail.last_error = error.with_traceback(None)
             return False
         finally:
             trail.waited_seconds += self._clock.monotonic() - began

@@ -88,7 +88,8 @@ class Ending:
         returns_at = self._returns_at(trail, plan) or now
         seconds = max(0.0, returns_at - now)
         moment = datetime.fromtimestamp(returns_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        limited, out = _limited_and_out(self._pool, plan, now)
+        skipped = _skipped(self._pool, plan)
+        limited, out = _limited_and_out(self._pool, plan, skipped, now)
         # A client's owner must not wait for hours for what `account resume` ends at once.
         who, instead = "all are rate limited", "add an account"
         if limited and out:
@@ -97,7 +98,7 @@ class Ending:
             instead = "mend the others: `headgate status` says how"
         error = AllAccountsLimited(
             f"No active accounts available: {who}. The first returns at {moment}.",
-            hint=f"{_in_words(self._note_skipped(trail, plan))}. Wait until then, or {instead}.",
+            hint=f"{_in_words(_note_skipped(trail, skipped))}. Wait until then, or {instead}.",
         )
         should_retry = seconds <= _WORTH_WAITING_SECONDS
         self._answers.fail(exchange, trail, error, retry_after=seconds, should_retry=should_retry)
@@ -105,7 +106,7 @@ class Ending:
     # ---- nobody ----------------------------------------------------------------------------------
 
     def _no_account(self, trail: Trail, plan: Plan) -> NoAccountAvailable:
-        skipped = self._note_skipped(trail, plan)
+        skipped = _note_skipped(trail, _skipped(self._pool, plan))
         if not self._pool.explain(plan.wanted.provider, plan.model):
             return NoAccountAvailable(
                 "No active accounts available: none is configured.",
@@ -115,12 +116,6 @@ class Ending:
             "No active accounts available",
             hint=f"{_in_words(skipped)}. `headgate status` says what mends it.",
         )
-
-    def _note_skipped(self, trail: Trail, plan: Plan) -> Skipped:
-        """Why each account is passed by, of many the first few: for the client, and for the record."""
-        named = [(name, why[:_LONGEST_REASON]) for name, why in _skipped(self._pool, plan)]
-        trail.skipped = Skipped(tuple(named[:_MOST_NAMED]), max(0, len(named) - _MOST_NAMED))
-        return trail.skipped
 
     # ---- the caller's own credential -------------------------------------------------------------
 
@@ -192,10 +187,10 @@ def _skipped(pool: Pool, plan: Plan) -> list[tuple[str, str]]:
     return [one for one in skipped if (living := pool.by_name(one[0])) and living.id == plan.wanted.pinned_id]
 
 
-def _limited_and_out(pool: Pool, plan: Plan, now: float) -> tuple[int, int]:
+def _limited_and_out(pool: Pool, plan: Plan, skipped: list[tuple[str, str]], now: float) -> tuple[int, int]:
     """How many accounts wait for a limit, and how many for something else, of those with the model."""
     limited = out = 0
-    for name, _ in _skipped(pool, plan):
+    for name, _ in skipped:
         living = pool.by_name(name)
         if living is None or not living.serves(plan.model):
             continue
@@ -205,6 +200,13 @@ def _limited_and_out(pool: Pool, plan: Plan, now: float) -> tuple[int, int]:
         else:
             out += 1
     return limited, out
+
+
+def _note_skipped(trail: Trail, skipped: list[tuple[str, str]]) -> Skipped:
+    """Why each account is passed by, of many the first few: for the client, and for the record."""
+    named = [(name, why[:_LONGEST_REASON]) for name, why in skipped[:_MOST_NAMED]]
+    trail.skipped = Skipped(tuple(named), max(0, len(skipped) - _MOST_NAMED))
+    return trail.skipped
 
 
 def _in_words(skipped: Skipped) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headgate.config import fingerprints
+from headgate.config import fingerprints, texts
 from headgate.config.fingerprints import Fingerprint
 from headgate.config.reading import read_bytes
 from headgate.config.sources import SourceSettings
@@ -134,7 +134,7 @@ def _auth_reader(file: Path) -> Reader:
 
 
 def _read(survey: Survey, file: Path, origin: str, known: Mapping[str, Reading], reader: Reader) -> None:
-    if not _is_text(file.name):
+    if texts.is_broken(file.name):
         _refuse_name(survey, file, origin, reader)
         return
     fingerprint = fingerprints.of([file])[file]
@@ -156,15 +156,6 @@ def _read(survey: Survey, file: Path, origin: str, known: Mapping[str, Reading],
         )
     except OSError as error:
         reading.trouble = _unreadable(file, error)
-
-
-def _is_text(name: str) -> bool:
-    """Bytes of a name that are no UTF-8 come as halves of surrogate pairs."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _refuse_name(survey: Survey, file: Path, origin: str, reader: Reader) -> None:
