@@ -22,9 +22,9 @@ test: $(VENV)/.dev ## Set up and run all tests (ARGS="tests/config -k NAME")
 	@echo "Running the tests"
 	@$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
-test-all: $(VENV)/.dev ## The same with forty times as many fuzz cases: takes more than an hour (FUZZ_CASES=N)
+test-all: $(VENV)/.dev ## The same with forty times as many fuzz cases, every start a fresh one: takes hours (FUZZ_CASES=N)
 	@echo "Running the tests, with $(FUZZ_CASES) cases of each fuzz test"
-	@HEADGATE_TEST_FUZZ_CASES=$(FUZZ_CASES) $(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	@HEADGATE_TEST_FUZZ_CASES=$(FUZZ_CASES) HEADGATE_TEST_STARTS=installed $(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 soak: $(VENV)/.dev ## Two gateways under all that may happen, for ten minutes (SOAK_SECONDS=N)
 	@echo "Soaking for $(SOAK_SECONDS) seconds"

@@ -11,7 +11,6 @@ import queue
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -20,14 +19,17 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-PROGRAM = Path(sys.executable).with_name("headgate")
+from tests import starts
+from tests.starts import PROGRAM, Running
+
+__all__ = ["PROGRAM"]
+
 CLIENT_KEY = "hg_journey"
 """Accepted by every gateway that is not told otherwise."""
 PATIENCE_SECONDS = 20.0
 """No condition takes this long; what does has failed."""
 
 _ADDRESS = re.compile(r'Server running on (http://[^\s"]+)')
-_ROOT = Path(__file__).parent.parent
 _BETWEEN_QUESTIONS_SECONDS = 0.01
 
 
@@ -66,9 +68,9 @@ class Gateway:
         }
         self._clock = clock
         self._is_faulty = is_faulty
-        self._limits = ["prlimit", f"--nofile={open_files}:{open_files}"] if open_files else []
+        self._open_files = open_files
         self._port = 0
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Running | None = None
         self._reader: threading.Thread | None = None
         self._lines: list[str] = []
         self._write_settings(provider, accounts, settings or {}, database)
@@ -104,19 +106,12 @@ class Gateway:
     def start(self) -> str:
         """Start it, or start it again on the same port; returns its base URL once it listens."""
         assert self._process is None, "The gateway runs already."
-        self._process = subprocess.Popen(
-            [*self._limits, *self._command()],
-            cwd=self.folder,  # a relative path among the settings ends there
-            env={"PYTHONPATH": str(_ROOT), **self.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
+        reading, writing = os.pipe()
         said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=self._read, args=(self._process, said), daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(reading, said), daemon=True)
         self._reader.start()
+        with Path(os.devnull).open() as nothing, os.fdopen(writing, "wb") as output:
+            self._process = self._begin((nothing.fileno(), output.fileno(), output.fileno()))
         try:
             url = said.get(timeout=PATIENCE_SECONDS)
         except queue.Empty:
@@ -128,20 +123,34 @@ class Gateway:
         self._port = urlsplit(url).port or 0
         return url
 
-    def _command(self) -> list[str]:
-        if self._is_faulty:
-            launcher = [sys.executable, "-m", "tests.serve_with_faults"]
-            return [*launcher, str(self.config), str(self._port)]
-        if self._clock is None:
-            return [str(PROGRAM), "serve", "--config", str(self.config), "--port", str(self._port)]
-        launcher = [sys.executable, "-m", "tests.serve_with_clock"]
-        return [*launcher, str(self._clock), str(self.config), str(self._port)]
+    @property
+    def served(self) -> list[str]:
+        """What every launcher takes at the end of its command line."""
+        return [str(self.config), str(self._port)]
 
-    def _read(self, process: "subprocess.Popen[str]", said: "queue.SimpleQueue[str | None]") -> None:
+    def program(self) -> tuple[str, list[str]]:
+        """The module that is started, "" for `headgate` itself, and its command line."""
+        if self._is_faulty:
+            return "tests.serve_with_faults", self.served
+        if self._clock is not None:
+            return "tests.serve_with_clock", [str(self._clock), *self.served]
+        return "", ["serve", "--config", str(self.config), "--port", str(self._port)]
+
+    def _begin(self, streams: tuple[int, int, int]) -> Running:
+        module, command = self.program()
+        return starts.start(
+            command,
+            module=module,
+            folder=self.folder,  # a relative path among the settings ends there
+            environment=self.environment,
+            streams=streams,
+            open_files=self._open_files,
+        )
+
+    def _read(self, output: int, said: "queue.SimpleQueue[str | None]") -> None:
         """Ends with the last process that writes there: a killed gateway's recorder outlives it."""
-        assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
+        with os.fdopen(output, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
                 self._lines.append(line)
                 if found := _ADDRESS.search(line):
                     said.put(found[1])
@@ -270,15 +279,14 @@ class Gateway:
         self, *arguments: str, stdin: str = "", **environment: str
     ) -> "subprocess.CompletedProcess[str]":
         """Run `headgate …` on the same settings and data."""
-        return subprocess.run(
-            [str(PROGRAM), *arguments, "--config", str(self.config)],
-            env={**self.environment, **environment},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60.0,
-            check=False,
+        ended = starts.run(
+            [*arguments, "--config", str(self.config)],
+            folder=Path.cwd(),
+            environment={**self.environment, **environment},
+            stdin=stdin.encode(),
         )
+        out, err = ended.stdout.decode(), ended.stderr.decode()
+        return subprocess.CompletedProcess(ended.args, ended.returncode, out, err)
 
     # ---- with ------------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,8 +15,12 @@ import pytest
 
 from headgate.cli.child import ChildGateway
 from headgate.testing.process import SimulatedProvider
+from tests import starts
+from tests.starts import PROGRAM
 
-PROGRAM = Path(sys.executable).with_name("headgate")
+__all__ = ["PROGRAM"]
+
+
 TIMEOUT_SECONDS = 60.0
 _PATIENCE_WITH_CTRL_C_SECONDS = 3.0
 
@@ -83,16 +86,16 @@ class Command:
         }
 
     async def __call__(self, *arguments: str, stdin: str | bytes = "", **environment: str) -> Outcome:
-        process = await self.start(*arguments, **environment)
-        given = stdin if isinstance(stdin, bytes) else stdin.encode()
-        try:
-            out, err = await asyncio.wait_for(process.communicate(given), TIMEOUT_SECONDS)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        assert process.returncode is not None
-        return Outcome(process.returncode, out.decode(), err.decode())
+        named = () if "--config" in arguments else ("--config", str(self.config))
+        ended = await asyncio.to_thread(
+            starts.run,
+            [*arguments, *named],
+            folder=Path.cwd(),
+            environment={**self.environment, **environment},
+            stdin=stdin if isinstance(stdin, bytes) else stdin.encode(),
+            timeout=TIMEOUT_SECONDS,
+        )
+        return Outcome(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
     async def start(self, *arguments: str, stdout: int = PIPE, **environment: str) -> Process:
         """Whoever calls this ends it."""

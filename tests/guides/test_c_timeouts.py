@@ -61,6 +61,19 @@ def test_c6_another_account_may_be_tried(tmp_path: Path, provider: SimulatedProv
         assert (second["account"], second["status"]) == ("b", 200)
 
 
+def test_c6_the_limit_is_named_not_what_was_left_of_it(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """[n] is the value that ran out, as the owner set it: an attempt may have got less."""
+    provider.script("*", rules=[HANG])
+    environment = {"CLAUDE_API_TIMEOUT": "250", "PROXY_SERVER_TIMEOUT": "400"}
+    accounts = ("a", "b")
+    with Gateway(
+        tmp_path, provider=provider.url, accounts=accounts, settings=ONCE, environment=environment
+    ) as gateway:
+        error = error_of(message(gateway))
+        assert error["message"] == "Request timed out after 400ms"
+        assert "server.request_timeout_ms" in error["hint"]
+
+
 def test_c6_a_stream_that_stalls_ends_in_the_same_words(tmp_path: Path, provider: SimulatedProvider) -> None:
     """A stalled stream: the dialect's `error` event with the same words; before an event, the 504."""
     environment = {"CLAUDE_API_TIMEOUT": "300"}

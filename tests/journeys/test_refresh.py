@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import sys
 import threading
 from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
@@ -132,11 +131,11 @@ class DyingGateway(Gateway):
 
     step: str | None = None
 
-    def _command(self) -> list[str]:
-        if self.step is None:
-            return super()._command()
-        launcher = [sys.executable, "-m", "tests.serve_with_deaths"]
-        return [*launcher, self.step, str(self.config), str(self._port)]
+    def program(self) -> tuple[str, list[str]]:
+        module, command = super().program()
+        return (
+            (module, command) if self.step is None else ("tests.serve_with_deaths", [self.step, *self.served])
+        )
 
 
 @pytest.mark.parametrize("step", STEPS)

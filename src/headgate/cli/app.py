@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 stopped by Ctrl+C.
 """
 
+import gc
 import os
 import sys
 from typing import Annotated, Any
@@ -60,6 +61,7 @@ def main() -> None:
         if not isinstance(refusal, BrokenPipeError):  # whoever closed a pipe has read enough
             err.print(f"error: Cannot write the answer: {error.strerror}", soft_wrap=True, markup=False)
         code = 1
+    gc.freeze()  # at its end Python looks for garbage once more, which takes a third of a short command
     sys.exit(code)
 
 

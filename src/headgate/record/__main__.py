@@ -1,6 +1,7 @@
 """`python -m headgate.record`: started by the gateway (`supervisor.py`), of no use by hand."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -31,7 +32,9 @@ def main() -> int:
     told = _told_by_the_gateway()
     order = msgspec.json.decode(next(told), type=Order)
     configure(order.log, own_file=True)
-    return asyncio.run(_run(order, told))
+    code = asyncio.run(_run(order, told))
+    gc.freeze()  # the interpreter's last look for garbage is the longest part of an end
+    return code
 
 
 def _told_by_the_gateway() -> Iterator[bytes]:

@@ -91,7 +91,8 @@ class Relay:
                 self._answers.fail(exchange, trail, shutting_down())
             raise
         except HeadgateError as error:
-            self._answers.fail(exchange, trail, error.with_traceback(None))
+            named = self._patience.named(exchange, error)
+            self._answers.fail(exchange, trail, named.with_traceback(None))
         except Exception:
             # The edge: nothing a request does may take the gateway down or leave a client waiting.
             _log.exception("Unexpected error", extra={"request_id": exchange.id})

@@ -21,7 +21,7 @@ from headgate.record.events import Skipped
 from headgate.relay.answers import Answers, in_words
 from headgate.relay.attempt import open_answer
 from headgate.relay.exchange import Exchange
-from headgate.relay.patience import Patience, timed_out
+from headgate.relay.patience import Patience
 from headgate.relay.plan import Plan
 from headgate.relay.targets import Targets
 from headgate.relay.trail import Trail
@@ -168,9 +168,7 @@ def _only_lacked_tokens(trail: Trail) -> bool:
 
 def _nobody_answered(trail: Trail) -> Exception:
     """No provider said anything: a timeout is told as such, everything else as a bad gateway."""
-    if isinstance(trail.last_error, UpstreamTimedOut):
-        return timed_out(trail.last_error.limit_ms, setting=trail.last_error.setting)
-    if isinstance(trail.last_error, LoopDetected):
+    if isinstance(trail.last_error, UpstreamTimedOut | LoopDetected):
         return trail.last_error
     mend = (trail.last_error and trail.last_error.hint) or "Is the provider reachable from this machine?"
     return AllAccountsFailed(

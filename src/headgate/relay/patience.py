@@ -2,9 +2,12 @@
 
 from headgate.clock import Clock
 from headgate.config.settings import ServerSettings, UpstreamSettings
-from headgate.errors import RequestTimedOut
+from headgate.errors import HeadgateError, RequestTimedOut, UpstreamTimedOut
 from headgate.relay.exchange import Exchange
 from headgate.upstream.timeouts import Timeouts
+
+_TIMER_SECONDS = 0.005
+"""An event loop's timers may be early by less."""
 
 
 class Patience:
@@ -47,6 +50,13 @@ class Patience:
         """Raises RequestTimedOut when the client has waited long enough."""
         if self.seconds_left(exchange) <= 0:
             raise self._timed_out()
+
+    def named(self, exchange: Exchange, error: HeadgateError) -> HeadgateError:
+        """The same error; a timeout by the limit that the owner set: an attempt may have got less."""
+        if not isinstance(error, UpstreamTimedOut) or exchange.has_started:
+            return error
+        is_over = self.seconds_left(exchange) <= _TIMER_SECONDS
+        return self._timed_out() if is_over else timed_out(error.limit_ms, setting=error.setting)
 
     def _timed_out(self) -> RequestTimedOut:
         return timed_out(self._request_ms, setting="server.request_timeout_ms")
