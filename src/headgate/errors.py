@@ -99,7 +99,7 @@ class TooManyConnections(HeadgateError):
 
 
 class ForbiddenOrigin(HeadgateError):
-    """No client key is needed, and a web page, or a foreign name for this machine, asks."""
+    """A web page asks that is not let in or, where no key is needed, a foreign name for this machine."""
 
     code, status = "forbidden_origin", 403
     blame, next_step = Blame.CALLER, NextStep.STOP

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from headgate.config.fields import BaseUrl, ClientKeyDigest, Listed, Secret, Section, setting
-from headgate.config.settings import AdminSettings
+from headgate.config.settings import AdminSettings, ServerSettings
 
 
 class Sample(Section):
@@ -112,3 +112,41 @@ def test_a_hash_that_costs_too_much_is_refused(costs: str) -> None:
     """A wrong key would cost gigabytes, or hours that nothing ends."""
     with pytest.raises(ValidationError, match="costs too much for each visitor"):
         AdminSettings.model_validate({"key": f"$argon2id$v=19${costs}$c29tZXNhbHQ$aGFzaGhhc2g"})
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://app.example.com", "https://app.example.com"),
+        (" HTTPS://App.Example.com/ ", "https://app.example.com"),
+        ("https://app.example.com:443", "https://app.example.com"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("app://obsidian.md", "app://obsidian.md"),
+        ("*", "*"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_say_it(written: str, meant: str) -> None:
+    assert ServerSettings.model_validate({"cors_origins": [written]}).cors_origins == (meant,)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "app.example.com",
+        "https://",
+        "https://a/b",
+        "https://*.example.com",
+        "https://me@a",
+        "a\r\nb: c",
+        "https://a?b",
+        "https://a:99999",
+        "https://bücher.example",
+    ],
+)
+def test_what_is_no_origin_is_refused(origin: str) -> None:
+    """`null` is said for any page in a frame without rights; an entry that never matches is worth a word."""
+    with pytest.raises(ValidationError):
+        ServerSettings.model_validate({"cors_origins": [origin]})

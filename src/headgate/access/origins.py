@@ -14,14 +14,17 @@ from headgate.errors import ForbiddenOrigin
 from headgate.wire.headers import Headers, find
 
 _MEND = "Let programs send a client key: its owner lists one under `access.api_keys`."
+_MEND_FOR_PAGES = f"{_MEND} Pages that may call are listed by their origin under `server.cors_origins`."
 _OWN_SITES = frozenset({b"same-origin", b"none"})
 """What a browser says of a page of ours, and of what was typed. `same-site` is not among it: every other port
 of this machine is that."""
 
 
-def refuse_foreign_pages(headers: Headers) -> None:
+def refuse_foreign_pages(headers: Headers, *, is_listed: bool = False) -> None:
     """Raises ForbiddenOrigin for a request that a page of another origin sent, or under a name that could be
-    anybody's. Without a Host, as old programs are, none of this can be a browser."""
+    anybody's. Without a Host, as old programs are, none of this can be a browser.
+
+    `is_listed`: the owner let pages of that origin in (`pages.py`)."""
     host = find(headers, b"host")
     if host is None:
         return
@@ -31,9 +34,10 @@ def refuse_foreign_pages(headers: Headers) -> None:
             f"No client key is needed here, so that only names of this machine are answered, not {shown!r}.",
             hint=f"Use its address or localhost. {_MEND}",
         )
-    if foreign_page(headers, shown) is not None:
+    if not is_listed and foreign_page(headers, shown) is not None:
         raise ForbiddenOrigin(
-            "No client key is needed here, so that web pages of other origins are not answered.", hint=_MEND
+            "No client key is needed here, so that web pages of other origins are not answered.",
+            hint=_MEND_FOR_PAGES,
         )
 
 

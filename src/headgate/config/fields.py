@@ -45,6 +45,7 @@ _ARGON2_HASH = re.compile(
 """The form that argon2 itself writes and reads: at least 8 bytes of salt and 4 of hash."""
 _MOST_ARGON2 = (262_144, 20, 16)
 """KiB of memory, rounds, lanes. A wrong key costs us that much, and nothing ends it half-way."""
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _JSON_LIST: TypeAdapter[list[Any]] = TypeAdapter(list[Any])
 _JSON_MAP: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _NUMBERS = ({int}, {float}, {int, NoneType}, {float, NoneType})
@@ -205,6 +206,20 @@ def _check_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _check_origin(value: str) -> str:
+    """As a browser says it: lower case, without the port that its scheme has anyway."""
+    text = value.strip().lower().removesuffix("/")
+    if text == "*":
+        return text
+    parts = urlsplit(text)
+    if not _ORIGIN.fullmatch(text) or not parts.hostname:
+        raise ValueError(
+            "must be origins such as https://app.example.com:8443, without a path; or * for every page"
+        )
+    is_usual = parts.port is not None and {"http": 80, "https": 443}.get(parts.scheme) == parts.port
+    return text.rpartition(":")[0] if is_usual else text
+
+
 def _check_address(value: str) -> str:
     """A URL that may carry a query, since it is fetched and not built upon."""
     parts = urlsplit(value)
@@ -244,6 +259,8 @@ BaseUrl = Annotated[
     str, BeforeValidator(lambda value: _check_url(value) if isinstance(value, str) else value)
 ]
 Address = Annotated[str, AfterValidator(_check_address)]
+PageOrigin = Annotated[str, AfterValidator(_check_origin)]
+"""Scheme, host and port of web pages, or `*`."""
 ProxyUrl = Annotated[Secret, AfterValidator(_check_proxy)]
 Words = BeforeValidator(_as_word)
 Listed = BeforeValidator(_split_list)

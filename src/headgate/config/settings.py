@@ -16,6 +16,7 @@ from headgate.config.fields import (
     MOST_THINGS,
     ClientKeyDigest,
     Listed,
+    PageOrigin,
     ProxyUrl,
     Secret,
     SecretOrHash,
@@ -128,8 +129,10 @@ class ServerSettings(Section):
     request_timeout_ms: int = milliseconds(
         660_000, "Time until the first byte of an answer over all attempts; 0: none."
     )
-    cors_origins: Annotated[tuple[str, ...], Listed] = setting(
-        (), "Origins of web pages that may call.", unit="list", later=True
+    cors_origins: Annotated[tuple[PageOrigin, ...], Listed] = setting(
+        (),
+        "Origins of web pages that may call (`https://app.example.com`); `*`: all that show a client key.",
+        unit="list",
     )
     trusted_proxies: Annotated[tuple[str, ...], Listed] = setting(
         (), "Proxies whose word about a caller's address counts.", unit="list", later=True

@@ -4,10 +4,11 @@ Every way out adds the request's record to the journal before it finishes the an
 before the last byte is handed to the socket: no answer that a client saw finished lacks its record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from headgate.access.pages import CORS_FIELDS
 from headgate.clock import Clock
 from headgate.config.settings import RoutingSettings
 from headgate.dialects.anthropic import IGNORED_EVENT, write_error, write_stream_error
@@ -30,8 +31,9 @@ from headgate.relay.trail import KeptAnswer, Trail
 from headgate.wire.headers import HOP_BY_HOP, find, forwardable, write_lines
 from headgate.wire.sse import interrupt
 
-_NOT_RETURNED = HOP_BY_HOP | {b"set-cookie", b"alt-svc"}
-"""Cookies belong to the account, and an alternative service to the provider's origin."""
+_NOT_RETURNED = HOP_BY_HOP | CORS_FIELDS | {b"set-cookie", b"alt-svc"}
+"""Cookies belong to the account, and an alternative service to the provider's origin; which pages may read is
+the owner's to say."""
 
 _NOT_RETURNED_BY_204 = _NOT_RETURNED | {b"content-length"}
 """It has no body, and must not say how long one is (RFC 9110, section 8.6)."""
@@ -85,7 +87,10 @@ class Answers:
             lines += _unbuffered(answer.fields)
         length = None if answer.is_chunked else answer.content_length
         exchange.begin(
-            answer.status, answer.reason, lines + self._own_lines(exchange, trail), content_length=length
+            answer.status,
+            answer.reason,
+            lines + self._own_lines(exchange, trail, answer.fields),
+            content_length=length,
         )
 
     def _relay_led_back(self, exchange: Exchange, trail: Trail, opened: Opened, text: bytes) -> None:
@@ -93,7 +98,7 @@ class Answers:
         answer = opened.answer
         lines = write_lines(forwardable(answer.headers, _NOT_RETURNED | _OF_THE_BYTES))
         lines += b"content-length: %d\r\nx-headgate-rewritten: %b\r\n" % (len(text), FIELD.encode())
-        lines += self._own_lines(exchange, trail)
+        lines += self._own_lines(exchange, trail, answer.fields)
         exchange.begin(answer.status, answer.reason, lines, content_length=len(text))
         self._record(trail, answer.status, None, last_bytes=len(text))
         exchange.finish(text)
@@ -111,7 +116,7 @@ class Answers:
             headers.append((b"x-should-retry", b"false"))
         headers = [header for header in headers if header[0] != b"content-length"]
         headers.append((b"content-length", b"%d" % len(kept.body)))
-        lines = write_lines(headers) + self._own_lines(exchange, trail)
+        lines = write_lines(headers) + self._own_lines(exchange, trail, (name for name, _ in kept.headers))
         exchange.begin(kept.status, kept.reason, lines, content_length=len(kept.body))
         self._record(trail, kept.status, error.code if error is not None else None, last_bytes=len(kept.body))
         exchange.finish(kept.body)
@@ -175,14 +180,15 @@ class Answers:
             trail.is_recorded = True
             self._journal.add(trail.to_record(status, error, last_bytes=last_bytes))
 
-    def _own_lines(self, exchange: Exchange, trail: Trail) -> bytes:
-        """The gateway's own headers, after the provider's."""
+    def _own_lines(self, exchange: Exchange, trail: Trail, fields: Iterable[bytes] = ()) -> bytes:
+        """The gateway's own headers, after the provider's, which are named by `fields`."""
         lines = b"x-headgate-request-id: %b\r\n" % exchange.id.encode()
         if self.routing.expose_account and trail.serving is not None:
             lines += b"x-headgate-account: %b\r\n" % trail.serving.account.name.encode()
         if self.routing.expose_timing:
             lines += b"server-timing: headgate;dur=%.3f\r\n" % (trail.own_seconds() * 1000)
-        return lines
+        page = exchange.head.client.page
+        return lines if page is None else lines + page.lines + page.exposing(fields)
 
 
 def _unbuffered(fields: Mapping[bytes, bytes]) -> bytes:

@@ -53,6 +53,9 @@ _BATCHES_PATH = b"/v1/messages/batches"
 NOWHERE = Endpoint("anthropic", "anthropic", reads_body=True)
 """Stands where a request was refused for its form, whatever it asked for."""
 
+PREFLIGHT = Endpoint("anthropic", "anthropic", reads_body=False)
+"""A browser asks what a page may send: answered here, and no provider hears of it."""
+
 _READ = {
     b"/v1/messages": _MESSAGES,
     b"/api/v1/messages": _MESSAGES,

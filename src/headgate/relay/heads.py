@@ -5,6 +5,7 @@ long as the lines are the same. `content-length` changes with each body and is t
 """
 
 from headgate.access.callers import CREDENTIAL_HEADERS, OWNER_KEY_HEADERS, Caller
+from headgate.access.pages import TOLD_BY_PAGES, Page
 from headgate.providers.provider import Provider
 from headgate.wire.headers import HOP_BY_HOP, Headers, forwardable, write_lines
 
@@ -14,6 +15,7 @@ _NOT_SENT = (
     | OWNER_KEY_HEADERS
     | {b"host", b"cookie", b"expect", b"content-length", b"x-headgate-account", b"x-headgate-session"}
 )
+_NOT_SENT_FOR_PAGES = _NOT_SENT | TOLD_BY_PAGES
 _OBJECT_BETAS = (b"files-api", b"code-execution", b"skills")
 """Parts of `anthropic-beta` values under which bodies name objects of one account."""
 
@@ -29,15 +31,18 @@ class ClientHead:
         "is_chunked",
         "is_content_coded",
         "may_name_objects",
+        "page",
         "session",
         "user_agent",
         "wanted_account",
     )
 
-    def __init__(self, headers: Headers, caller: Caller) -> None:
+    def __init__(self, headers: Headers, caller: Caller, page: Page | None = None) -> None:
         fields = dict(headers)
         self.headers = headers
         self.caller = caller
+        self.page = page
+        """None: no page of another origin is let in, and answers say nothing of it."""
         self.is_chunked = b"transfer-encoding" in fields
         self.expects_continue = fields.get(b"expect", b"").lower() == b"100-continue"
         self.is_content_coded = b"content-encoding" in fields
@@ -54,7 +59,9 @@ class ClientHead:
         with what the provider requires and the client left out. Framing is not among them."""
         name, lines = self._lines
         if name != provider.name:
-            kept = forwardable(self.headers, _NOT_SENT) + provider.required_headers(self.headers)
+            is_of_page = self.page is not None and self.page.is_let_in
+            not_sent = _NOT_SENT_FOR_PAGES if is_of_page else _NOT_SENT
+            kept = forwardable(self.headers, not_sent) + provider.required_headers(self.headers)
             lines = write_lines(kept)
             self._lines = (provider.name, lines)
         return lines

@@ -14,15 +14,17 @@ from http import HTTPStatus
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from headgate.access.allowance import Allowance
-from headgate.access.callers import Callers
+from headgate.access.callers import ANONYMOUS, Callers
 from headgate.access.origins import refuse_foreign_pages
+from headgate.access.pages import PageRules
 from headgate.clock import Clock
 from headgate.config.settings import ServerSettings
 from headgate.dialects.anthropic import write_error
-from headgate.errors import HeadgateError, InvalidRequest
+from headgate.errors import ForbiddenOrigin, HeadgateError, InvalidRequest
 from headgate.outbox import Outbox
 from headgate.relay.attempts import Relay, shutting_down
 from headgate.relay.body import BodyBuffer, BodyStream, BufferBudget, too_large
+from headgate.relay.endpoints import PREFLIGHT
 from headgate.relay.exchange import Answering, ClientSide, Exchange, RequestHead
 from headgate.relay.heads import ClientHead
 from headgate.server.crowd import Crowd, open_file_limit
@@ -62,6 +64,7 @@ class FastLane:
         """
         self._relay = relay
         self._callers = callers
+        self._pages = PageRules(limits.cors_origins)
         self.limits = limits
         self.crowd.limits = limits
         self._max_body_bytes = limits.max_body_bytes
@@ -70,9 +73,23 @@ class FastLane:
     def read_head(self, headers: Headers, query: bytes) -> ClientHead:
         """What the lines say, and who says it. Raises InvalidClientKey and ForbiddenOrigin."""
         caller = self._callers.identify(headers, query)
+        page = self._pages.page_of(headers)
         if not caller.has_key:
-            refuse_foreign_pages(headers)
-        return ClientHead(headers, caller)
+            refuse_foreign_pages(headers, is_listed=page is not None and page.is_listed)
+        return ClientHead(headers, caller, page)
+
+    def read_preflight(self, headers: Headers) -> ClientHead:
+        """The same of a browser that asks what a page may send. It shows no key, and the page none by it."""
+        if self._pages.leave(headers) is None:
+            raise ForbiddenOrigin(
+                "Pages of this origin may not call.",
+                hint="The owner lists the origin under `server.cors_origins`.",
+            )
+        return self.refused_head(headers)
+
+    def refused_head(self, headers: Headers) -> ClientHead:
+        """Of nobody that is known: for the answer alone."""
+        return ClientHead(headers, ANONYMOUS, self._pages.page_of(headers))
 
     def raw_answer(self, error: HeadgateError) -> bytes:
         """The bytes of an answer to what never became a request; only the log knows of it."""
@@ -154,7 +171,17 @@ x-headgate-request-id: {request_id}
         The exchange holds the task, and `open_exchanges` the exchange, until the answer is out.
         """
         exchange.ready_at = self._clock.monotonic()
+        if exchange.head.endpoint is PREFLIGHT:
+            self._give_leave(exchange)
+            return
         exchange.task = self._loop.create_task(self._relay.serve(exchange), name=exchange.id)
+
+    def _give_leave(self, exchange: Exchange) -> None:
+        """Nothing is spent, so nothing is recorded."""
+        lines = b"x-headgate-request-id: %b\r\n" % exchange.id.encode()
+        lines += self._pages.leave(exchange.head.client.headers) or b""
+        exchange.begin(204, b"No Content", lines, content_length=None)
+        exchange.finish()
 
     def refuse(self, exchange: Exchange, error: HeadgateError) -> None:
         """Answer a refusal; the relay never sees the exchange."""

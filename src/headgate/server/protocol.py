@@ -12,10 +12,11 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from headgate.access.callers import ANONYMOUS, without_key
+from headgate.access.callers import without_key
+from headgate.access.pages import asks_leave
 from headgate.admin.doors import LEFT
 from headgate.errors import HeadgateError, MalformedRequest
-from headgate.relay.endpoints import NOWHERE, Endpoint, find_endpoint
+from headgate.relay.endpoints import NOWHERE, PREFLIGHT, Endpoint, find_endpoint
 from headgate.relay.exchange import Exchange, RequestHead
 from headgate.relay.heads import ClientHead
 from headgate.server.lane import FastLane
@@ -215,6 +216,8 @@ class GatewayProtocol(TurnsProtocol):
         path, _, query = self.url.partition(b"?")
         parser = self.parser
         endpoint = find_endpoint(parser.get_method(), path)
+        if endpoint is not None and parser.get_method() == b"OPTIONS" and self._is_preflight():
+            endpoint = PREFLIGHT
         version = parser.get_http_version()
         client, refusal = self._judge_head(endpoint, query, version)
         self._head_bytes = 0
@@ -222,7 +225,7 @@ class GatewayProtocol(TurnsProtocol):
             self._hand_to_asgi()
             return
         if client is None:
-            client = ClientHead(self.headers, ANONYMOUS)
+            client = self.lane.refused_head(self.headers)
         if endpoint is None:
             endpoint = NOWHERE
         length = self._content_length
@@ -245,7 +248,12 @@ class GatewayProtocol(TurnsProtocol):
         """What the lines say, where that is asked for, and why they are refused, if they are."""
         headers, known = self.headers, self._known_head
         is_upgrade = self.parser.should_upgrade()
-        if known is not None and known.headers == headers and endpoint is not None:
+        if (
+            known is not None
+            and known.headers == headers
+            and endpoint is not None
+            and endpoint is not PREFLIGHT
+        ):
             # The same lines were judged before; the target was not.
             is_plain = not is_upgrade and version == "1.1" and b"key=" not in query
             if is_plain and len(self.url) <= _LONGEST_KNOWN_TARGET:
@@ -258,6 +266,8 @@ class GatewayProtocol(TurnsProtocol):
         if wrong is not None or endpoint is None or is_upgrade:
             return None, wrong
         try:
+            if endpoint is PREFLIGHT:
+                return self.lane.read_preflight(headers), None
             client = self.lane.read_head(headers, query)
         except HeadgateError as error:
             return None, error
@@ -265,6 +275,9 @@ class GatewayProtocol(TurnsProtocol):
         if b"key=" not in query and version == "1.1":
             self._known_head = client
         return client, None
+
+    def _is_preflight(self) -> bool:
+        return self._content_length in (None, b"0") and asks_leave(self.headers)
 
     def _is_http(self) -> bool:
         """The parser takes RTSP for HTTP, and does not say so."""
