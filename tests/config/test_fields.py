@@ -150,3 +150,25 @@ def test_what_is_no_origin_is_refused(origin: str) -> None:
     """`null` is said for any page in a frame without rights; an entry that never matches is worth a word."""
     with pytest.raises(ValidationError):
         ServerSettings.model_validate({"cors_origins": [origin]})
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (" 10.0.0.5 ", "10.0.0.5"),
+        ("10.0.0.5/8", "10.0.0.0/8"),
+        ("FD00::5/64", "fd00::/64"),
+        ("::1", "::1"),
+    ],
+)
+def test_a_network_is_kept_in_its_plain_form(written: str, meant: str) -> None:
+    assert ServerSettings.model_validate({"trusted_proxies": [written]}).trusted_proxies == (meant,)
+
+
+@pytest.mark.parametrize(
+    ("network", "words"), [("proxy.example", "10.0.0.0/8"), ("0.0.0.0/0", "everybody"), ("::/0", "everybody")]
+)
+def test_what_is_no_network_is_refused(network: str, words: str) -> None:
+    """Names change hands; to trust everybody is to believe anybody."""
+    with pytest.raises(ValidationError, match=words):
+        ServerSettings.model_validate({"trusted_proxies": [network]})

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from headgate.access.forwarding import TrustedProxies
 from headgate.config.settings import ServerSettings
 from headgate.server.crowd import MOST_EXPLAINED, Crowd
 
@@ -67,3 +68,17 @@ def test_a_full_house_is_said_now_and_then(caplog: pytest.LogCaptureFixture) -> 
             full.enter(STRANGER, float(second))
     assert caplog.text.count("turned away") == 3
     assert [full.may_explain() for _ in range(MOST_EXPLAINED + 1)].count(True) == MOST_EXPLAINED
+
+
+def test_a_trusted_proxy_is_not_one_stranger() -> None:
+    """Its connections count in the whole alone; who calls through it counts by his own address."""
+    full = crowd(max_connections=10, max_connections_per_address=2)
+    full.proxies = TrustedProxies([NEIGHBOUR])
+    assert [full.enter(NEIGHBOUR, 0) for _ in range(5)] == [None] * 5
+    assert [full.enter_by_proxy(STRANGER) for _ in range(2)] == [None, None]
+    refusal = full.enter_by_proxy(STRANGER)
+    assert refusal is not None and "Your address has 2 requests" in refusal.message
+    assert full.enter_by_proxy("203.0.113.9") is None
+    full.leave_by_proxy(STRANGER)
+    assert full.enter_by_proxy(STRANGER) is None
+    assert full.size == 5

@@ -4,6 +4,7 @@ A validator here raises `ValueError` with words for the owner; `loading.py` adds
 """
 
 import hashlib
+import ipaddress
 import re
 from types import NoneType
 from typing import Annotated, Any, get_args
@@ -220,6 +221,17 @@ def _check_origin(value: str) -> str:
     return text.rpartition(":")[0] if is_usual else text
 
 
+def _check_network(value: str) -> str:
+    """One address, or a network with the length of its prefix."""
+    try:
+        network = ipaddress.ip_network(value.strip(), strict=False)
+    except ValueError:
+        raise ValueError("must be addresses or networks such as 10.0.0.5 or 10.0.0.0/8") from None
+    if not network.prefixlen:
+        raise ValueError("is everybody: anybody could then call himself whatever he likes")
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
+
+
 def _check_address(value: str) -> str:
     """A URL that may carry a query, since it is fetched and not built upon."""
     parts = urlsplit(value)
@@ -261,6 +273,7 @@ BaseUrl = Annotated[
 Address = Annotated[str, AfterValidator(_check_address)]
 PageOrigin = Annotated[str, AfterValidator(_check_origin)]
 """Scheme, host and port of web pages, or `*`."""
+Network = Annotated[str, AfterValidator(_check_network)]
 ProxyUrl = Annotated[Secret, AfterValidator(_check_proxy)]
 Words = BeforeValidator(_as_word)
 Listed = BeforeValidator(_split_list)

@@ -16,6 +16,7 @@ from headgate.config.fields import (
     MOST_THINGS,
     ClientKeyDigest,
     Listed,
+    Network,
     PageOrigin,
     ProxyUrl,
     Secret,
@@ -107,7 +108,7 @@ class ServerSettings(Section):
     )
     max_connections_per_address: int = setting(
         1_000,
-        "Of them those of one address other than this machine's own; 0: no limit.",
+        "Of them those of one address other than this machine's own and trusted proxies; 0: no limit.",
         unit="connections",
         ge=0,
         le=MOST_THINGS,
@@ -134,8 +135,10 @@ class ServerSettings(Section):
         "Origins of web pages that may call (`https://app.example.com`); `*`: all that show a client key.",
         unit="list",
     )
-    trusted_proxies: Annotated[tuple[str, ...], Listed] = setting(
-        (), "Proxies whose word about a caller's address counts.", unit="list", later=True
+    trusted_proxies: Annotated[tuple[Network, ...], Listed] = setting(
+        (),
+        "Reverse proxies whose word about a caller's address counts (`10.0.0.5`, `10.0.0.0/8`).",
+        unit="list",
     )
     tls: TlsSettings = TlsSettings()
 

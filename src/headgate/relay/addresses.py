@@ -34,10 +34,17 @@ def lead_back(exchange: Exchange, opened: Opened) -> bytes | None:
 
 
 def _origin_for(exchange: Exchange) -> bytes | None:
-    """The gateway as this client called it: its `Host`, and the scheme that a proxy in front names."""
+    """The gateway as this client called it: its `Host`, and the scheme that a proxy in front names.
+
+    Where no proxy is listed, anybody's word about the scheme is taken: nothing but the answer to himself
+    depends on it."""
     fields = dict(exchange.head.client.headers)
     host = fields.get(b"host", b"")
     if not _HOST.fullmatch(host):
         return None
-    scheme = fields.get(b"x-forwarded-proto", b"").partition(b",")[0].strip().lower()
-    return (b"https://" if scheme == b"https" else b"http://") + host
+    forwarded = exchange.head.client.forwarded
+    if forwarded is None:
+        is_https = fields.get(b"x-forwarded-proto", b"").partition(b",")[0].strip().lower() == b"https"
+    else:
+        is_https = forwarded.scheme == "https"
+    return (b"https://" if is_https else b"http://") + host

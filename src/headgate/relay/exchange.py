@@ -84,6 +84,8 @@ class Exchange(msgspec.Struct, eq=False):
     ready_at: float = 0.0
     """The request is whole, or streams, and it is its turn."""
     first_byte_at: float | None = None
+    counted_as: str | None = None
+    """The address among whose connections it counts while it is open: it came through a trusted proxy."""
     # The answer
     status: int = 0
     response_bytes: int = 0
@@ -165,6 +167,12 @@ class Exchange(msgspec.Struct, eq=False):
             self.client.transport.abort()
         self.is_complete = True
         self.client.connection.exchange_complete(self)
+
+    @property
+    def address(self) -> str:
+        """The caller's, where the connection is a trusted proxy's."""
+        forwarded = self.head.client.forwarded
+        return self.client.address if forwarded is None else forwarded.address
 
     @property
     def can_be_ended(self) -> bool:

@@ -5,6 +5,7 @@ long as the lines are the same. `content-length` changes with each body and is t
 """
 
 from headgate.access.callers import CREDENTIAL_HEADERS, OWNER_KEY_HEADERS, Caller
+from headgate.access.forwarding import Forwarded
 from headgate.access.pages import TOLD_BY_PAGES, Page
 from headgate.providers.provider import Provider
 from headgate.wire.headers import HOP_BY_HOP, Headers, forwardable, write_lines
@@ -27,6 +28,7 @@ class ClientHead:
         "_lines",
         "caller",
         "expects_continue",
+        "forwarded",
         "headers",
         "is_chunked",
         "is_content_coded",
@@ -37,12 +39,21 @@ class ClientHead:
         "wanted_account",
     )
 
-    def __init__(self, headers: Headers, caller: Caller, page: Page | None = None) -> None:
+    def __init__(
+        self,
+        headers: Headers,
+        caller: Caller,
+        *,
+        page: Page | None = None,
+        forwarded: Forwarded | None = None,
+    ) -> None:
         fields = dict(headers)
         self.headers = headers
         self.caller = caller
         self.page = page
         """None: no page of another origin is let in, and answers say nothing of it."""
+        self.forwarded = forwarded
+        """None: no proxy is trusted to say where requests come from."""
         self.is_chunked = b"transfer-encoding" in fields
         self.expects_continue = fields.get(b"expect", b"").lower() == b"100-continue"
         self.is_content_coded = b"content-encoding" in fields

@@ -141,7 +141,7 @@ class Trail(msgspec.Struct, eq=False):
             head.method.decode("latin-1"),
             head.path[:_LONGEST_PATH].decode("latin-1"),
             _caller_name(head.client.caller, serving, self.attempts),
-            exchange.client.address,
+            exchange.address,
             head.client.user_agent,
             self.session,
             facts.model[:_LONGEST_NAME] if facts is not None else None,

@@ -4,6 +4,7 @@ import logging
 import os
 from collections import Counter
 
+from headgate.access.forwarding import TrustedProxies
 from headgate.access.origins import is_loopback
 from headgate.config.settings import ServerSettings
 from headgate.errors import TooManyConnections
@@ -26,13 +27,16 @@ _NO_LIMIT = 1_000_000
 
 
 class Crowd:
-    """Counts clients in and out. This machine's own addresses count in the whole alone: behind a reverse
-    proxy every client has one of them."""
+    """Counts clients in and out. This machine's own addresses and trusted proxies count in the whole alone:
+    behind a reverse proxy every client has one of them. Who calls through a trusted one counts by his own
+    address, each of his open requests as a connection."""
 
     def __init__(self, limits: ServerSettings, *, descriptors: int) -> None:
         """`descriptors`: how many files this process may open (RLIMIT_NOFILE); a stream takes two."""
         self.limits = limits
         """May be replaced while connections are open; who is in stays in."""
+        self.proxies = TrustedProxies()
+        """The same."""
         self._most_descriptors = max(1, (descriptors - _OTHER_DESCRIPTORS) // 2)
         if limits.max_connections * _WORTH_SAYING > self._most_descriptors:
             _log.warning(
@@ -47,6 +51,7 @@ class Crowd:
         self.explained = 0
         """Connections that were turned away and still read why."""
         self._by_address: Counter[str] = Counter()
+        self._by_proxy: Counter[str] = Counter()
         self._silent_until = 0.0
 
     @property
@@ -66,9 +71,18 @@ class Crowd:
 
     def leave(self, address: str) -> None:
         self.size -= 1
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
+        _take_off(self._by_address, address)
+
+    def enter_by_proxy(self, address: str) -> TooManyConnections | None:
+        """The same for one request of a caller behind a trusted proxy, until `leave_by_proxy`."""
+        most_of_one = self.limits.max_connections_per_address
+        if most_of_one and self._by_proxy[address] >= most_of_one:
+            return _too_many_of_one(most_of_one, "requests")
+        self._by_proxy[address] += 1
+        return None
+
+    def leave_by_proxy(self, address: str) -> None:
+        _take_off(self._by_proxy, address)
 
     def may_explain(self) -> bool:
         """True counts one more; who is told says so by `explained -= 1` when it is gone."""
@@ -84,12 +98,24 @@ class Crowd:
                 hint="Try again in a moment; the owner may raise `server.max_connections`.",
             )
         most_of_one = self.limits.max_connections_per_address
-        if most_of_one and self._by_address[address] >= most_of_one and not is_loopback(address):
-            return TooManyConnections(
-                f"Your address has {most_of_one} connections open and gets no more.",
-                hint="Use fewer at once; the owner may raise `server.max_connections_per_address`.",
-            )
-        return None
+        if not most_of_one or self._by_address[address] < most_of_one:
+            return None
+        if is_loopback(address) or self.proxies.holds(address):
+            return None
+        return _too_many_of_one(most_of_one, "connections")
+
+
+def _take_off(counted: Counter[str], address: str) -> None:
+    counted[address] -= 1
+    if not counted[address]:
+        del counted[address]
+
+
+def _too_many_of_one(most: int, what: str) -> TooManyConnections:
+    return TooManyConnections(
+        f"Your address has {most} {what} open and gets no more.",
+        hint="Use fewer at once; the owner may raise `server.max_connections_per_address`.",
+    )
 
 
 def open_file_limit() -> int:

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from headgate.access.allowance import Allowance
 from headgate.access.callers import ANONYMOUS, Callers
+from headgate.access.forwarding import Forwarded, TrustedProxies
 from headgate.access.origins import refuse_foreign_pages
 from headgate.access.pages import PageRules
 from headgate.clock import Clock
@@ -65,31 +66,37 @@ class FastLane:
         self._relay = relay
         self._callers = callers
         self._pages = PageRules(limits.cors_origins)
+        self._proxies = self.crowd.proxies = TrustedProxies(limits.trusted_proxies)
         self.limits = limits
         self.crowd.limits = limits
         self._max_body_bytes = limits.max_body_bytes
         self._budget.limit = limits.max_buffered_bytes
 
-    def read_head(self, headers: Headers, query: bytes) -> ClientHead:
+    def read_head(self, headers: Headers, query: bytes, peer: str) -> ClientHead:
         """What the lines say, and who says it. Raises InvalidClientKey and ForbiddenOrigin."""
         caller = self._callers.identify(headers, query)
         page = self._pages.page_of(headers)
         if not caller.has_key:
             refuse_foreign_pages(headers, is_listed=page is not None and page.is_listed)
-        return ClientHead(headers, caller, page)
+        return ClientHead(headers, caller, page=page, forwarded=self._proxies.read(peer, headers))
 
-    def read_preflight(self, headers: Headers) -> ClientHead:
+    def read_preflight(self, headers: Headers, peer: str) -> ClientHead:
         """The same of a browser that asks what a page may send. It shows no key, and the page none by it."""
         if self._pages.leave(headers) is None:
             raise ForbiddenOrigin(
                 "Pages of this origin may not call.",
                 hint="The owner lists the origin under `server.cors_origins`.",
             )
-        return self.refused_head(headers)
+        return self.refused_head(headers, peer)
 
-    def refused_head(self, headers: Headers) -> ClientHead:
-        """Of nobody that is known: for the answer alone."""
-        return ClientHead(headers, ANONYMOUS, self._pages.page_of(headers))
+    def refused_head(self, headers: Headers, peer: str) -> ClientHead:
+        """Of nobody that is known: for the answer and the record alone."""
+        page, forwarded = self._pages.page_of(headers), self._proxies.read(peer, headers)
+        return ClientHead(headers, ANONYMOUS, page=page, forwarded=forwarded)
+
+    def forwarded(self, headers: Headers, peer: str) -> Forwarded | None:
+        """Where a request comes from that is none for a provider; None: from the connection's address."""
+        return self._proxies.read(peer, headers)
 
     def raw_answer(self, error: HeadgateError) -> bytes:
         """The bytes of an answer to what never became a request; only the log knows of it."""
@@ -165,6 +172,15 @@ x-headgate-request-id: {request_id}
                 hint="Send the body without Content-Encoding.",
             )
 
+    def count(self, exchange: Exchange) -> None:
+        """Among the open connections of who calls through a trusted proxy. Raises TooManyConnections."""
+        forwarded = exchange.head.client.forwarded
+        if forwarded is None or not forwarded.is_by_proxy:
+            return
+        if (refusal := self.crowd.enter_by_proxy(forwarded.address)) is not None:
+            raise refusal
+        exchange.counted_as = forwarded.address
+
     def start(self, exchange: Exchange) -> None:
         """Start the relay: the exchange's turn has come and its body is ready.
 
@@ -215,4 +231,7 @@ x-headgate-request-id: {request_id}
     def release(self, exchange: Exchange) -> None:
         """The exchange is over. Safe to call twice."""
         exchange.body.release()
+        if exchange.counted_as is not None:
+            self.crowd.leave_by_proxy(exchange.counted_as)
+            exchange.counted_as = None
         self.open_exchanges.discard(exchange)

@@ -225,7 +225,7 @@ class GatewayProtocol(TurnsProtocol):
             self._hand_to_asgi()
             return
         if client is None:
-            client = self.lane.refused_head(self.headers)
+            client = self.lane.refused_head(self.headers, self.client_side.address)
         if endpoint is None:
             endpoint = NOWHERE
         length = self._content_length
@@ -267,8 +267,8 @@ class GatewayProtocol(TurnsProtocol):
             return None, wrong
         try:
             if endpoint is PREFLIGHT:
-                return self.lane.read_preflight(headers), None
-            client = self.lane.read_head(headers, query)
+                return self.lane.read_preflight(headers, self.client_side.address), None
+            client = self.lane.read_head(headers, query, self.client_side.address)
         except HeadgateError as error:
             return None, error
         # A key in the query is not in the lines: what it opened is not known by them.
@@ -327,6 +327,8 @@ class GatewayProtocol(TurnsProtocol):
             if refusal is not None:
                 raise refusal
             self.lane.admit(exchange)
+            if head.client.forwarded is not None:
+                self.lane.count(exchange)
         except HeadgateError as error:
             self.refuse(exchange, error)
             return
@@ -344,6 +346,8 @@ class GatewayProtocol(TurnsProtocol):
         self.cycle = exchange  # type: ignore[assignment]
         self.turns.append(exchange)
         try:
+            if head.client.forwarded is not None:
+                self.lane.count(exchange)
             exchange.body.feed(content)
         except HeadgateError as error:
             self.refuse(exchange, error)
@@ -365,7 +369,12 @@ class GatewayProtocol(TurnsProtocol):
         if self.cycle is not before:
             self.cycle.keep_alive = self.cycle.keep_alive and not self.parser.should_upgrade()
             self.turns.append(self.cycle)
+            scope = cast(dict[str, Any], self.cycle.scope)
+            forwarded = self.lane.forwarded(headers, self.client_side.address)
+            if forwarded is not None and forwarded.is_by_proxy:
+                scope["client"] = (forwarded.address, 0)
+                scope["scheme"] = forwarded.scheme or scope["scheme"]
             if self.cycle.waiting_for_100_continue:
-                cast(dict[str, Any], self.cycle.scope)[LEFT] = asyncio.Event()
+                scope[LEFT] = asyncio.Event()
         if len(self.turns) <= MAX_WAITING:
             self.flow.resume_reading()  # uvicorn pauses behind any request that is not answered yet
