@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from headgate.storage.migrations.revision import newest
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, wait_until
 from tests.guides.asking import lines_of, message, record_of
@@ -229,7 +230,7 @@ def test_d16_a_failing_migration_changes_nothing(tmp_path: Path, provider: Simul
         _sql(file, "ALTER TABLE hidden RENAME TO attempts")
         gateway.start()  # the columns are there already: harmless
         assert len(gateway.requests()) == 1
-        copy = gateway.data / "headgate.db.before-0003"
+        copy = gateway.data / f"headgate.db.before-{newest()}"
         wait_until(lambda: lines_of(gateway, f"Copied the database before its upgrade: {copy}"))
         assert _sql(copy, "SELECT version_num FROM alembic_version") == [[("0001",)]]
         gateway.stop(expect_code=0)

@@ -5,11 +5,13 @@ A change is in the database and in force in the living pool before it is answere
 
 import difflib
 import logging
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
+from headgate.admin import account_changes
 from headgate.admin.account_forms import AccountChange, NewAccount, NewName, NewSecret
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.views import AccountView, account_view
@@ -17,6 +19,7 @@ from headgate.errors import Conflict, InvalidRequest, UnknownAccount
 from headgate.pool.accounts import Account, Credential, Kind
 from headgate.pool.living import LivingAccount
 from headgate.storage.accounts import FILES, OWNER, AccountDraft
+from headgate.storage.changes import Change
 
 log = logging.getLogger("headgate.accounts")
 """What the owner did to accounts, so that what requests met later can be read from the log."""
@@ -54,8 +57,7 @@ async def add_account(owner: ItsOwner, wanted: NewAccount) -> AccountView:
     secret = Credential(wanted.api_key.get_secret_value())
     draft = AccountDraft(**fields, secret=secret, models=tuple(wanted.models))
     async with owner.changing:
-        added = await owner.accounts.add(draft)
-        log.info("Account %s added: provider %s", added.name, added.provider)
+        added = await owner.accounts.add(draft, change=adding(owner, draft))
         return view_in_force(owner, added)
 
 
@@ -71,10 +73,10 @@ async def change_account(owner: ItsOwner, name: ItsName, change: AccountChange) 
     if "api_key" in change.model_fields_set:
         changes["secret"] = Credential(change.api_key.get_secret_value())
     async with owner.changing:
-        find(owner, name)
         _refuse_declared(owner, name, "would have its old values again at the next start")
-        changed = await owner.accounts.update(name, changes)
-        log.info("Account %s changed: %s", name, ", ".join(sorted(change.model_fields_set)) or "nothing")
+        line = f"Account {name} changed: {', '.join(sorted(change.model_fields_set)) or 'nothing'}"
+        kept = _changing(owner, "account.change", name, changes, line=line)
+        changed = await owner.accounts.update(name, changes, change=kept)
         return view_in_force(owner, changed)
 
 
@@ -82,10 +84,11 @@ async def change_account(owner: ItsOwner, name: ItsName, change: AccountChange) 
 async def rename_account(owner: ItsOwner, name: ItsName, wanted: NewName) -> AccountView:
     """Its history, health, conversations and objects stay with it; what runs on it goes on."""
     async with owner.changing:
-        find(owner, name)
         _refuse_declared(owner, name, "would come back under its old name, without its health")
-        renamed = await owner.accounts.update(name, {"name": wanted.name})
-        log.info("Account %s renamed to %s", name, wanted.name)
+        changes = {"name": wanted.name}
+        line = f"Account {name} renamed to {wanted.name}"
+        kept = _changing(owner, "account.rename", name, changes, line=line)
+        renamed = await owner.accounts.update(name, changes, change=kept)
         return view_in_force(owner, renamed)
 
 
@@ -93,11 +96,12 @@ async def rename_account(owner: ItsOwner, name: ItsName, wanted: NewName) -> Acc
 async def remove_account(owner: ItsOwner, name: ItsName) -> RemovedAccount:
     """Its secret and health are gone, its history stays. What runs on it ends in peace."""
     async with owner.changing:
-        find(owner, name)
         _refuse_declared(owner, name, "would come back at the next start", or_else=", or pause it")
-        await owner.accounts.remove(name)
+        was = account_changes.whole(find(owner, name).account)
+        line = f"Account {name} removed"
+        kept = owner.change("account.remove", name, before=was, line=line, log=log)
+        await owner.accounts.remove(name, change=kept)
         owner.pool.remove(name)
-        log.info("Account %s removed", name)
     return RemovedAccount(removed=name)
 
 
@@ -105,9 +109,9 @@ async def remove_account(owner: ItsOwner, name: ItsName) -> RemovedAccount:
 async def pause_account(owner: ItsOwner, name: ItsName) -> AccountView:
     """No further request goes to it; those that run end in peace. Pausing twice is no error."""
     async with owner.changing:
-        find(owner, name)
-        paused = await owner.accounts.update(name, {"paused": True})
-        log.info("Account %s paused", name)
+        changes = {"paused": True}
+        kept = _changing(owner, "account.pause", name, changes, line=f"Account {name} paused")
+        paused = await owner.accounts.update(name, changes, change=kept)
         return view_in_force(owner, paused)
 
 
@@ -115,10 +119,11 @@ async def pause_account(owner: ItsOwner, name: ItsName) -> AccountView:
 async def resume_account(owner: ItsOwner, name: ItsName) -> AccountView:
     """Ends a pause, and every rest that waits for the owner. A provider's stated reset stays."""
     async with owner.changing:
-        find(owner, name)
-        account = await owner.accounts.resume(name)
+        living = find(owner, name)
+        kept = _changing(owner, "account.resume", name, {"paused": False}, line=f"Account {name} resumed")
+        kept.before = {**kept.before, "status": str(living.status)}
+        account = await owner.accounts.resume(name, change=kept)
         owner.pool.resume(name)
-        log.info("Account %s resumed", name)
         return view_in_force(owner, account)
 
 
@@ -126,13 +131,26 @@ async def resume_account(owner: ItsOwner, name: ItsName) -> AccountView:
 async def reauth_account(owner: ItsOwner, name: ItsName, renewed: NewSecret) -> AccountView:
     """A new secret takes the old one's place; what the old one was refused or limited for is over."""
     async with owner.changing:
-        find(owner, name)
         _refuse_declared(owner, name, "would have its old secret again at the next start")
         secret = Credential(renewed.api_key.get_secret_value())
         changes = {"secret": secret, "kind": Kind.API_KEY}
-        renewed_account = await owner.accounts.update(name, changes)
-        log.info("Account %s has a new secret", name)
+        line = f"Account {name} has a new secret"
+        kept = _changing(owner, "account.reauth", name, changes, line=line)
+        renewed_account = await owner.accounts.update(name, changes, change=kept)
         return view_in_force(owner, renewed_account)
+
+
+def adding(owner: Owner, draft: AccountDraft, *, line: str = "", told_in: logging.Logger = log) -> Change:
+    line = line or f"Account {draft.name} added: provider {draft.provider}"
+    after = account_changes.whole(draft)
+    return owner.change("account.add", draft.name, after=after, line=line, log=told_in)
+
+
+def _changing(owner: Owner, action: str, name: str, changes: Mapping[str, Any], *, line: str) -> Change:
+    """Raises UnknownAccount."""
+    before = account_changes.before(find(owner, name).account, changes)
+    after = account_changes.fields_of(changes)
+    return owner.change(action, name, before=before, after=after, line=line, log=log)
 
 
 def kept_elsewhere(owner: Owner, name: str) -> str | None:
@@ -156,7 +174,8 @@ def refuse_declared_key(owner: Owner, name: str) -> None:
 
 
 def _refuse_declared(owner: Owner, name: str, what: str, *, or_else: str = "") -> None:
-    """A change that does not last is none."""
+    """A change that does not last is none. Raises UnknownAccount as well."""
+    find(owner, name)
     if (where := kept_elsewhere(owner, name)) is not None:
         raise Conflict(f"The account {name} is {where} and {what}", hint=f"Change {_place(where)}{or_else}.")
 

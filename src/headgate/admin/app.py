@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from headgate.admin import (
     accounts,
+    audit,
     config,
     data,
     encryption,
@@ -48,6 +49,7 @@ ROUTERS = (
     usage.router,
     logs.router,
     data.router,
+    audit.router,
     encryption.router,
 )
 ROUTES: Sequence[BaseRoute] = [route for router in ROUTERS for route in router.routes]

@@ -87,8 +87,9 @@ async def clear_history(owner: ItsOwner, wanted: WhatToClear) -> Cleared:
     settled = await owner.settle()
     deleted = await clear_before(owner.database, before, most=MOST_AT_ONCE)
     is_complete = deleted < MOST_AT_ONCE
-    if is_complete:
-        _log.info("History cleared: %d requests deleted", wanted.deleted_before + deleted)
+    line = f"History cleared: {wanted.deleted_before + deleted} requests deleted" if is_complete else ""
+    after = {"before": before, "deleted": deleted, "complete": is_complete}
+    await owner.note(owner.change("history.clear", "history", after=after, line=line, log=_log))
     return Cleared(deleted=deleted, before=before, complete=is_complete, settled=settled)
 
 
@@ -97,7 +98,12 @@ async def reset_stats(owner: ItsOwner) -> Reset:
     """Every account's counters to zero. The history stays, and so does what an account rests for."""
     await owner.settle()
     async with owner.changing:
-        accounts = await CounterStore(owner.database).reset()
+        change = owner.change("stats.reset", "counters", line=_reset_line, log=_log)
+        accounts = await CounterStore(owner.database).reset(change=change)
         owner.pool.reset_counts()
-        _log.info("Counters of %d %s begin anew", accounts, "account" if accounts == 1 else "accounts")
     return Reset(accounts=accounts)
+
+
+def _reset_line(done: dict[str, int]) -> str:
+    accounts = done["accounts"]
+    return f"Counters of {accounts} {'account' if accounts == 1 else 'accounts'} begin anew"

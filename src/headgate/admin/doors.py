@@ -16,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headgate.access.origins import foreign_page, host_name, is_loopback
+from headgate.admin.actor import ACTOR, Actor, Who
 from headgate.admin.key_lock import RETRY_AFTER_SECONDS, KeyLock, offered_key
 from headgate.admin.problems import from_error, problem
 from headgate.errors import AdminKeyRequired, ClientLeft, GatewayFault, TooManyGuesses
@@ -69,14 +70,16 @@ class Doors:
             await self._app(scope, receive, send)
             return
         heard = _Heard(receive)
+        address = _address(scope)
         try:
-            await self._admit(scope, heard)
+            who = await self._admit(scope, heard)
         except ClientLeft:
             return
         except (AdminKeyRequired, TooManyGuesses) as refusal:
             # Its frames lead back to it, and to the body: without them the memory is free at once.
             refusal.with_traceback(None)
             if scope["path"] in OPEN_PATHS:
+                ACTOR.set(Actor(Who.SIGN_IN, address))  # the only one of them that changes anything
                 await self._guarded({**scope, IS_OWNER: False}, heard.receive, send)
                 return
             answer = from_error(refusal)
@@ -86,18 +89,18 @@ class Doors:
                 answer.headers["www-authenticate"] = 'Bearer realm="headgate"'
             await answer(scope, heard.receive, send)
             return
+        ACTOR.set(Actor(who, None if who is Who.LOCAL else address))
         await self._guarded({**scope, IS_OWNER: True}, heard.receive, send)
 
-    async def _admit(self, scope: Scope, heard: "_Heard") -> None:
+    async def _admit(self, scope: Scope, heard: "_Heard") -> Who:
         """Raises AdminKeyRequired for everybody but the owner, TooManyGuesses and ClientLeft."""
         if scope.get("headgate.local_owner") is True:
-            return
+            return Who.LOCAL
         headers = Headers(scope=scope)
         offered, key = offered_key(headers), self._admin_key()
         is_open: bool | None = None
         while key is not None and (is_open := self.key_lock.answer(key, offered)) is None:
-            address = scope["client"][0] if scope.get("client") else ""
-            verifying = self.key_lock.verify(key, offered or "", address)
+            verifying = self.key_lock.verify(key, offered or "", _address(scope) or "")
             left = scope.get(LEFT) or (asyncio.Event() if "expect" in headers else None)
             is_open = await heard.unless_gone(verifying, left)
             if key == self._admin_key():
@@ -105,12 +108,14 @@ class Doors:
             key = self._admin_key()  # it was changed meanwhile: only the one in force opens
         if key is None:
             _admit_this_machine(scope, headers)
-        elif not is_open:
+            return Who.THIS_MACHINE
+        if not is_open:
             raise AdminKeyRequired(
                 "This route is the owner's and the request carries no valid admin key",
                 hint="Send the value of the setting admin.key as `Authorization: Bearer KEY` "
                 "or in the header X-Dashboard-Key.",
             )
+        return Who.ADMIN_KEY
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The request edge: an unexpected exception becomes a 500 that names its log entry."""
@@ -185,6 +190,11 @@ async def _outcome(work: Coroutine[Any, Any, bool]) -> bool | TooManyGuesses:
         return await work
     except TooManyGuesses as refusal:
         return refusal
+
+
+def _address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return str(client[0]) if client else None
 
 
 def _fault_answer(fault_id: str) -> ASGIApp:

@@ -1,6 +1,6 @@
 """The key that stored secrets are sealed with: `POST /api/database/rotate-key`. No answer holds one."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, SecretStr
@@ -46,9 +46,9 @@ async def rotate_key(request: Request, owner: ItsOwner, wanted: WantedKey) -> Ke
         return KeyRotation(
             rotated=False, why_not=why_not, sealed=0, closed=[], place=place, old_keys_are_gone=False
         )
+    change = owner.change("db.rotate_key", "encryption key", line=_line, log=log)
     async with owner.changing:
-        done = await rotate(owner.database, owner.accounts, box, new_key)
-    log.info("The encryption key was changed: %d accounts are sealed anew", done.sealed)
+        done = await rotate(owner.database, owner.accounts, box, new_key, change=change)
     return KeyRotation(
         rotated=True,
         why_not=None,
@@ -57,3 +57,7 @@ async def rotate_key(request: Request, owner: ItsOwner, wanted: WantedKey) -> Ke
         place=place,
         old_keys_are_gone=done.old_keys_are_gone,
     )
+
+
+def _line(done: dict[str, Any]) -> str:
+    return f"The encryption key was changed: {done['sealed']} accounts are sealed anew"

@@ -58,7 +58,7 @@ async def import_keys(owner: ItsOwner, wanted: KeyImport) -> ImportedKeys:
     )
     if new and not wanted.dry_run:
         entries = [*_entries(owner.configuration.loaded), *new]
-        outcome = await owner.change_settings({SETTING: entries})
+        outcome = await owner.change_settings({SETTING: entries}, action="key.import")
         answer.persisted, answer.warnings = outcome.changed.is_saved, outcome.warnings
         _log.info("Client keys imported: %d", len(new))
     return answer

@@ -5,25 +5,33 @@ The commands fill one as well when no gateway runs: the same routes then answer 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from headgate.admin import setting_changes
+from headgate.admin.actor import ACTOR
 from headgate.admin.configuration import Configuration, Swap
 from headgate.clock import Clock
 from headgate.config.changing import Changed
 from headgate.config.settings import Settings
+from headgate.errors import HeadgateError, SettingsError, StorageError
 from headgate.oauth.signing_in import SigningIn
 from headgate.pool.pool import Pool
 from headgate.record.supervisor import RecorderReport
 from headgate.sources.sources import Sources
 from headgate.storage.accounts import AccountStore
+from headgate.storage.audit import AuditStore
+from headgate.storage.changes import Change
 from headgate.storage.database import Database
 from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
 from headgate.upstream.client import UpstreamClient
+
+_log = logging.getLogger("headgate.server")
 
 
 class GatewayProcess(Protocol):
@@ -100,19 +108,64 @@ class Owner:
     def settings(self) -> Settings:
         return self.configuration.settings
 
+    # ---- changes, and the record of them ---------------------------------------------------------
+
+    @property
+    def audit(self) -> AuditStore:
+        return AuditStore(self.database)
+
+    def change(self, action: str, of: str, **words: Any) -> Change:
+        """What is about to be made, by whoever asks. `words`: the other fields of a Change."""
+        actor, at_ms = ACTOR.get(), round(self.clock.now() * 1000)
+        return Change(at_ms=at_ms, who=actor.who, address=actor.address, action=action, object=of, **words)
+
+    async def note(self, change: Change) -> None:
+        """What was made elsewhere than in a transaction: it stands, also where its row cannot be written."""
+        try:
+            await self.audit.keep(change)
+        except StorageError as error:
+            change.tell()
+            _log.error("The change %s of %s is not in the record: %s", change.action, change.object, error)
+
     async def reload_settings(self) -> Swap:
         """Raises SettingsError, or what else kept them from being applied; the old ones stay then."""
         async with self.changing:
-            return await self.configuration.reload()
+            seen = setting_changes.seen(self.configuration)
+            try:
+                swap = await self.configuration.reload()
+            except HeadgateError as error:
+                await self.note(self.change("config.reload", setting_changes.ALL, error=error.code))
+                raise
+            paths = setting_changes.differing(seen, self.configuration, swap)
+            if paths:
+                await self._note_settings("config.reload", paths, seen)
+            return swap
 
-    async def change_settings(self, changes: Mapping[str, Any]) -> ChangeOutcome:
+    async def change_settings(
+        self, changes: Mapping[str, Any], *, action: str = "config.change"
+    ) -> ChangeOutcome:
         """In force from the next request on. Raises SettingsError; nothing is changed then."""
         async with self.changing:
-            changed, swap = await self.configuration.change(changes)
+            seen = setting_changes.seen(self.configuration)
+            try:
+                changed, swap = await self.configuration.change(changes)
+            except HeadgateError as error:
+                if not isinstance(error, SettingsError):  # a wrong value is no change that failed
+                    of = setting_changes.name_of([*changes])
+                    await self.note(self.change(action, of, error=error.code))
+                raise
+            paths = setting_changes.named(changes, swap)
+            await self._note_settings(action, paths, seen)
         warnings = list(changed.warnings)
         if changed.needs_restart:
             warnings.append(f"{', '.join(changed.needs_restart)}: a running gateway needs a restart for it")
         return ChangeOutcome(changed, swap, warnings)
+
+    async def _note_settings(self, action: str, paths: Sequence[str], before: setting_changes.Seen) -> None:
+        """Which ones is in the log already: `Configuration` tells it."""
+        after = setting_changes.seen(self.configuration)
+        shown = {"before": before.shown(paths), "after": after.shown(paths)}
+        await self.note(self.change(action, setting_changes.name_of(paths), **shown))
 
 
 def _owner_of(request: Request) -> Owner:

@@ -12,8 +12,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 
+from headgate.admin import account_changes
 from headgate.admin.account_forms import Form, Name, SignInOptions
-from headgate.admin.accounts import check_provider, find, refuse_declared_key, unknown, view_in_force
+from headgate.admin.accounts import adding, check_provider, find, refuse_declared_key, unknown, view_in_force
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.sign_in_pages import page
 from headgate.admin.views import AccountView
@@ -238,7 +239,6 @@ async def _take_in(owner: Owner, attempt: Attempt, granted: Granted) -> AccountV
         attempt.refuse_cancelled()
         account = await _saved(owner, attempt, granted)
         attempt.account, attempt.progress = account.name, Progress.DONE
-        _log.info("oauth: account %s signed in at %s", account.name, account.provider)
         view = view_in_force(owner, account)
         if owner.sources is not None:
             owner.sources.note_renewed(account)
@@ -252,7 +252,16 @@ async def _saved(owner: Owner, attempt: Attempt, granted: Granted) -> Account:
         changes: dict[str, Any] = {"kind": Kind.OAUTH, "secret": granted.credential}
         if granted.email is not None:
             changes["email"] = granted.email
-        return await owner.accounts.update(name, changes)
+        account = _renewed(owner, attempt).account
+        kept = owner.change(
+            "account.reauth",
+            name,
+            before=account_changes.before(account, changes),
+            after=account_changes.fields_of(changes),
+            line=f"oauth: account {name} signed in at {account.provider}",
+            log=_log,
+        )
+        return await owner.accounts.update(name, changes, change=kept)
     options = dict(attempt.options)
     email = options.pop("email", None) or granted.email
     draft = AccountDraft(
@@ -263,7 +272,8 @@ async def _saved(owner: Owner, attempt: Attempt, granted: Granted) -> Account:
         email=email,
         **{**options, "models": tuple(options.get("models", ()))},
     )
-    return await owner.accounts.add(draft)
+    line = f"oauth: account {draft.name} signed in at {draft.provider}"
+    return await owner.accounts.add(draft, change=adding(owner, draft, line=line, told_in=_log))
 
 
 def _free_name(owner: Owner, email: str | None, provider: str) -> str:

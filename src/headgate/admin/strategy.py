@@ -46,7 +46,7 @@ async def set_strategy(owner: ItsOwner, wanted: NewStrategy) -> StrategyView:
         mend = f"headgate strategy set {near}" if near else "headgate strategy set with one of those names"
         raise SettingsError(str(error), hint=mend) from error
     before = owner.pool.strategy
-    outcome = await owner.change_settings({SETTING: wanted.strategy})
+    outcome = await owner.change_settings({SETTING: wanted.strategy}, action="strategy.set")
     if (now := owner.settings.routing.strategy) != before:
         _log.info("Strategy: %s → %s", before, now)
     return StrategyView(

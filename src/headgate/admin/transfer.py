@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from headgate.admin import account_changes
 from headgate.admin.account_forms import CarriedAccount, Form
 from headgate.admin.accounts import check_provider, kept_elsewhere, log
 from headgate.admin.owner import ItsOwner, Owner
@@ -128,7 +129,6 @@ async def import_accounts(owner: ItsOwner, wanted: Import) -> Imported:
             )
         if not wanted.dry_run:
             await _take(wanted, plan, here)
-            log.info("Accounts imported: %s", ", ".join([*plan.added, *plan.changed]) or "none")
     return plan
 
 
@@ -237,5 +237,25 @@ async def _take(wanted: Import, plan: Imported, here: "_Here") -> None:
             living = owner.pool.by_name(carried.name)
             assert living is not None
             changes[carried.name] = here.changes(carried, living.account)
-    for account in await owner.accounts.take(drafts, changes):
+    there = {name: owner.pool.by_name(name) for name in changes}
+    before = {
+        name: account_changes.before(living.account, changes[name])
+        for name, living in there.items()
+        if living is not None
+    }
+    after = {draft.name: account_changes.whole(draft) for draft in drafts}
+    after |= {name: account_changes.fields_of(values) for name, values in changes.items()}
+    names = ", ".join([*plan.added, *plan.changed])
+    change = owner.change(
+        "account.import",
+        names if len(after) == 1 else "accounts",
+        before=before or None,
+        after=after,
+        line=f"Accounts imported: {names or 'none'}",
+        log=log,
+    )
+    if not after:
+        change.tell()
+        return
+    for account in await owner.accounts.take(drafts, changes, change=change):
         owner.pool.put(account)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from headgate import log
 from headgate.access.callers import Callers
+from headgate.admin.actor import ACTOR, Actor, Who
 from headgate.admin.owner import Owner
 from headgate.assembly import parts
 from headgate.assembly.stores import Stores
@@ -174,6 +175,7 @@ async def reload(owner: Owner) -> None:
 
 async def reload_all(owner: Owner) -> None:
     """For a signal: also what is not followed by itself."""
+    ACTOR.set(Actor(Who.SIGNAL))
     await reload(owner)
     if owner.sources is not None:
         await owner.sources.look(insists=True)

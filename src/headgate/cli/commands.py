@@ -52,6 +52,7 @@ ENTRIES = (
         "Print the last lines of the log file, those of gateway and recorder alike.",
         "headgate logs --follow --level warn",
     ),
+    Entry("audit", "Show what the owner changed, newest first.", "headgate audit --action account.remove"),
     Entry("strategy", "How an account is chosen among those that can serve."),
     Entry("config", "The settings: where they are, what is in force, and changes to them."),
     Entry("db", "The database that accounts and history are kept in."),

@@ -12,6 +12,7 @@ from headgate.clock import Clock
 from headgate.errors import Conflict, NotFound, SecretUnreadable
 from headgate.pool.accounts import Account, Credential, Kind
 from headgate.storage import credentials
+from headgate.storage.changes import Change
 from headgate.storage.database import Database
 from headgate.storage.locks import Lock, lock_accounts
 from headgate.storage.news import tell
@@ -63,7 +64,7 @@ class AccountDraft:
 
 
 class AccountStore:
-    """Every change is on the disk before it is answered."""
+    """Every change is on the disk before it is answered. `change`: its row in the audit record."""
 
     def __init__(self, database: Database, secrets: SecretBox, clock: Clock) -> None:
         self._database = database
@@ -105,37 +106,41 @@ class AccountStore:
         async with self._database.read() as connection:
             return {row.name: row.source_digest.split()[0] for row in await connection.execute(wanted)}
 
-    async def add(self, draft: AccountDraft) -> Account:
+    async def add(self, draft: AccountDraft, *, change: Change | None = None) -> Account:
         """Conflict when the name is taken, or the same secret is there already."""
-        async with self.changing() as connection:
+        async with self.changing(change) as connection:
             return await self._add(connection, draft)
 
-    async def update(self, name: str, changes: Mapping[str, Any]) -> Account:
+    async def update(self, name: str, changes: Mapping[str, Any], *, change: Change | None = None) -> Account:
         """`changes`: fields of AccountDraft; `secret` as a Credential, `kind` with it. All of them or none.
 
         After a change of name the id, and with it health, objects and history, is the same.
         """
-        async with self.changing() as connection:
+        async with self.changing(change) as connection:
             return await self._update(connection, name, changes)
 
-    async def resume(self, name: str) -> Account:
+    async def resume(self, name: str, *, change: Change | None = None) -> Account:
         """It is not paused any more, and every gateway on the database asks it again."""
-        async with self.changing() as connection:
+        async with self.changing(change) as connection:
             account = await self._update(connection, name, {"paused": False})
             await tell(connection, "resumed", [account.id])
         return account
 
     async def take(
-        self, drafts: Iterable[AccountDraft], changes: Mapping[str, Mapping[str, Any]]
+        self,
+        drafts: Iterable[AccountDraft],
+        changes: Mapping[str, Mapping[str, Any]],
+        *,
+        change: Change | None = None,
     ) -> tuple[Account, ...]:
         """Add all `drafts` and make all `changes` (by name), or nothing at all."""
-        async with self.changing() as connection:
+        async with self.changing(change) as connection:
             changed = [await self._update(connection, name, values) for name, values in changes.items()]
             return (*changed, *[await self._add(connection, draft) for draft in drafts])
 
-    async def remove(self, name: str) -> Account:
+    async def remove(self, name: str, *, change: Change | None = None) -> Account:
         """Its health and objects go with it, its history stays. Answers what was removed."""
-        async with self.changing() as connection:
+        async with self.changing(change) as connection:
             row = await _row(connection, name)
             await delete_rows(connection, [row["id"]])
         return self.account_of(row)
@@ -159,9 +164,9 @@ class AccountStore:
                 await self._put_declared(connection, draft, known.get(draft.name))
 
     @asynccontextmanager
-    async def changing(self) -> AsyncIterator[AsyncConnection]:
+    async def changing(self, change: Change | None = None) -> AsyncIterator[AsyncConnection]:
         """What is checked inside still holds at the commit: SQLite has one writer anyway."""
-        async with self._database.write(durable=True) as connection:
+        async with self._database.write(durable=True, change=change) as connection:
             await lock_accounts(connection, Lock.CHANGE)
             yield connection
 

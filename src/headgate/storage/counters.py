@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.storage.changes import Change
 from headgate.storage.database import Database
 from headgate.storage.locks import Lock, lock_accounts
 from headgate.storage.schema import accounts
@@ -32,11 +33,13 @@ class CounterStore:
             rows = await connection.execute(sa.select(*columns))
             return {row.id: Counts(row.request_count, row.error_count, row.last_used_at) for row in rows}
 
-    async def reset(self) -> int:
+    async def reset(self, *, change: Change | None = None) -> int:
         """To zero; of how many accounts. When it was used last is no count and stays."""
-        async with self._database.write(durable=True) as connection:
+        async with self._database.write(durable=True, change=change) as connection:
             await lock_accounts(connection, Lock.CHANGE)
             zeroed = await connection.execute(sa.update(accounts).values(request_count=0, error_count=0))
+            if change is not None:
+                change.after = {"accounts": zeroed.rowcount}
             return zeroed.rowcount
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.util import await_only
 
 from headgate.clock import SystemClock
 from headgate.errors import StorageError
+from headgate.storage.changes import Change, keep
 from headgate.storage.copies import copy_before
 from headgate.storage.damage import explain, refuse_broken
 from headgate.storage.location import Location, locate, prepare_file
@@ -70,13 +71,20 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def write(self, *, durable: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def write(
+        self, *, durable: bool = False, change: Change | None = None
+    ) -> AsyncIterator[AsyncConnection]:
         """Commits at the end, rolls back on an exception.
 
         `durable`: survives a power cut as well (SQLite syncs at this commit; PostgreSQL always does).
+        `change`: what the owner changes by it; kept in the same transaction, told in the log behind it.
         """
         async with self._transaction("durable" if durable else "write") as connection:
             yield connection
+            if change is not None:
+                await keep(connection, change)
+        if change is not None:
+            change.tell()
 
     @asynccontextmanager
     async def _transaction(self, kind: str) -> AsyncIterator[AsyncConnection]:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.errors import SecretUnreadable
 from headgate.storage import credentials
 from headgate.storage.accounts import AccountStore
+from headgate.storage.changes import Change
 from headgate.storage.database import Database
 from headgate.storage.locks import Lock, lock_accounts
 from headgate.storage.schema import accounts
@@ -48,15 +49,24 @@ def needs_a_key(database: Database, box: SecretBox) -> str | None:
     return None
 
 
-async def rotate(database: Database, store: AccountStore, box: SecretBox, new_key: str | None) -> Rotated:
+async def rotate(
+    database: Database,
+    store: AccountStore,
+    box: SecretBox,
+    new_key: str | None,
+    *,
+    change: Change | None = None,
+) -> Rotated:
     """`new_key`: the owner's own; None: one is made, or, where the keys are not ours alone to write, the
     first of several is the new one already. Raises SettingsError for a key that is none."""
     is_ours = _is_ours_alone(database, box)
-    async with _alone(database) as connection:
+    async with _alone(database, change) as connection:
         if new_key is not None or is_ours:
             box.put_in_front(new_key)
         old_keys = box.old_keys
         sealed, closed = await _seal_all(connection, store, box)
+        if change is not None:
+            change.after = {"sealed": sealed, "closed": list(closed)}
     if not is_ours:
         return Rotated(sealed, closed, old_keys_are_gone=False)
     async with _alone(database):
@@ -70,9 +80,9 @@ def _is_ours_alone(database: Database, box: SecretBox) -> bool:
 
 
 @asynccontextmanager
-async def _alone(database: Database) -> AsyncIterator[AsyncConnection]:
+async def _alone(database: Database, change: Change | None = None) -> AsyncIterator[AsyncConnection]:
     """Nobody seals meanwhile: who does has a lock on the row or the table first."""
-    async with database.write(durable=True) as connection:
+    async with database.write(durable=True, change=change) as connection:
         await lock_accounts(connection, Lock.ALONE)
         yield connection
 

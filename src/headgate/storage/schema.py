@@ -197,6 +197,25 @@ journal_positions = sa.Table(
     sa.Column("byte_offset", sa.BigInteger, nullable=False),
 )
 
+# What the owner changed. `who` and `action` are stable words; no secret is in a row, not even sealed.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("address", sa.Text),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("object", sa.Text, nullable=False),
+    sa.Column("before", Json),
+    sa.Column("after", Json),
+    # The code of what kept the change from being made; NULL: it was made.
+    sa.Column("error", sa.Text),
+    sa.Index("audit_at", "at_ms"),
+    # An id is never given twice: a page goes on behind one.
+    sqlite_autoincrement=True,
+)
+
 # For whoever finds a schema that is newer than the program: the version that made it.
 schema_history = sa.Table(
     "schema_history",

@@ -27,7 +27,7 @@ from headgate.storage.secrets import SecretBox
 from tests.record.samples import attempt, request
 from tests.storage.rows import attempt_row, request_row
 
-ALL = ["0001", "0002", "0003"]
+ALL = ["0001", "0002", "0003", "0004"]
 
 
 async def test_migrations_lead_to_the_schema(database: Database) -> None:
@@ -67,7 +67,7 @@ def _write_migration(folder: Path, body: str) -> None:
     for path in (migrations.FOLDER / "versions").glob("*.py"):
         (folder / "versions" / path.name).write_text(path.read_text())
     (folder / "versions" / "v9001_broken.py").write_text(
-        "from alembic import op\nrevision = '9001'\ndown_revision = '0003'\n"
+        f"from alembic import op\nrevision = '9001'\ndown_revision = '{ALL[-1]}'\n"
         f"def upgrade():\n    op.execute('CREATE TABLE half (id INTEGER)')\n    {body}\n"
     )
 
@@ -109,7 +109,7 @@ async def test_d16_a_column_that_is_there_already_is_harmless(database_url: str)
     async with opened.write() as connection:
         await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
         await connection.execute(sa.text("ALTER TABLE accounts DROP COLUMN last_used_at"))
-    assert await opened.upgrade() == ["0002", "0003"]
+    assert await opened.upgrade() == ALL[1:]
     await opened.close()
 
 
@@ -126,13 +126,13 @@ async def test_a_copy_is_made_before_an_upgrade_of_what_holds_something(sqlite_u
     async with opened.write() as connection:
         await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
     await opened.upgrade()
-    copy = opened.path.with_name("headgate.db.before-0003")
+    copy = opened.path.with_name(f"headgate.db.before-{ALL[-1]}")
     assert opened.copied_to == copy
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with closing(sqlite3.connect(copy)) as copied:
         assert copied.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
     names = sorted(path.name for path in copy.parent.glob("*.before-*"))
-    assert names == ["headgate.db.before-0001x", "headgate.db.before-0002x", "headgate.db.before-0003"]
+    assert names == ["headgate.db.before-0001x", "headgate.db.before-0002x", f"headgate.db.before-{ALL[-1]}"]
     await opened.close()
 
 
@@ -179,7 +179,7 @@ async def test_failed_attempts_of_the_past_are_found_by_their_account(database: 
         ):
             await connection.execute(sa.text(statement))
     for _ in range(2):
-        assert await database.upgrade() == ["0003"]
+        assert await database.upgrade() == ALL[2:]
         async with database.write() as connection:
             assert (await connection.execute(marks)).all() == as_recorded
             await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
