@@ -301,6 +301,13 @@ class NotFound(HeadgateError):
     blame, next_step = Blame.OWNER, NextStep.STOP
 
 
+class NotOffered(HeadgateError):
+    """A route that another gateway has, for something that this one has not, or does not give out."""
+
+    code, status = "not_offered", 501
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
 class Conflict(HeadgateError):
     """The name is taken, or the same secret is there already."""
 

@@ -1,6 +1,7 @@
 """An owner's side on a real SQLite file and a real pool, behind a real socket."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from headgate.storage.secrets import SecretBox
 from headgate.storage.sign_ins import SignInStore
 from headgate.upstream.client import UpstreamClient
 from tests.admin.serving import served
+
+ADMIN_KEY = "the-owner's-key"
 
 
 def report(**changes: Any) -> RecorderReport:
@@ -104,6 +107,23 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
 async def client(owner: Owner) -> AsyncIterator[httpx.AsyncClient]:
     """Without an admin key: this machine is the owner."""
     async with served(build_app(owner=owner)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def with_key(owner: Owner, settings: str = "") -> AsyncIterator[httpx.AsyncClient]:
+    """A client that sends the admin key, which is set: some routes are not there without. `settings` are more
+    of the file."""
+    owner.configuration.loaded.path.write_text(f"admin: {{key: {ADMIN_KEY}}}\n{settings}")
+    await owner.reload_settings()
+    async with served(build_app(owner=owner)) as client:
+        client.headers["x-management-key"] = ADMIN_KEY
+        yield client
+
+
+@pytest.fixture
+async def manager(owner: Owner) -> AsyncIterator[httpx.AsyncClient]:
+    async with with_key(owner) as client:
         yield client
 
 

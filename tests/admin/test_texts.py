@@ -6,9 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from headgate.admin.app import build_app
 from headgate.admin.owner import Owner
-from tests.admin.serving import served
+from tests.admin.conftest import with_key
 from tests.admin.test_app import every_route
 
 BROKEN = ["\0", "\ud800", "a\udfffb"]
@@ -22,7 +21,7 @@ def _bodies(text: str) -> list[Any]:
 @pytest.mark.parametrize("text", BROKEN)
 async def test_text_that_nothing_can_hold_is_refused_on_every_route(owner: Owner, text: str) -> None:
     """With its field, and before anything is changed."""
-    async with served(build_app(owner=owner)) as client:
+    async with with_key(owner) as client:
         for method, path in every_route():
             if method in ("GET", "HEAD"):
                 continue
@@ -37,7 +36,7 @@ async def test_text_that_nothing_can_hold_is_refused_on_every_route(owner: Owner
 
 async def test_nul_in_an_address_is_refused_on_every_route(owner: Owner) -> None:
     """PostgreSQL would fail on it."""
-    async with served(build_app(owner=owner)) as client:
+    async with with_key(owner) as client:
         for method, path in every_route():
             answers = [await client.request(method, f"{path}?account=a%00b")]
             if "some-name" in path:

@@ -27,6 +27,9 @@ LEAVES_NONE = {
     "POST /oauth/authorize": "a sign-in begins; what comes of it is a row",
     "POST /oauth/device": "a sign-in begins; what comes of it is a row",
     "POST /oauth/cancel": "nothing comes of a sign-in",
+    "PUT /v0/management/usage-statistics-enabled": "there is nothing to set",
+    "PATCH /v0/management/usage-statistics-enabled": "there is nothing to set",
+    "DELETE /v0/management/logs": "is refused",
 }
 """Routes that are no GET and change nothing that the owner has set, each with its reason."""
 
@@ -73,6 +76,36 @@ CHANGES: dict[str, tuple[str, Any, str, str]] = {
     "GET /oauth/callback": ("bob", None, "account.add", "bob"),
 }
 
+_SET: list[tuple[str, str, Any, str]] = [
+    ("PUT", "api-keys", ["theirs", "ours"], "access.api_keys"),
+    ("PATCH", "api-keys", {"old": "theirs", "new": "mine"}, "access.api_keys"),
+    ("DELETE", "api-keys", None, "access.api_keys"),
+    ("PUT", "debug", {"value": True}, "log.level"),
+    ("PATCH", "debug", {"value": False}, "log.level"),
+    ("PUT", "logging-to-file", {"value": False}, "log.file"),
+    ("PATCH", "logging-to-file", {"value": True}, "log.file"),
+    ("PUT", "request-retry", {"value": 8}, "retry.attempts"),
+    ("PATCH", "request-retry", {"value": 9}, "retry.attempts"),
+    ("PUT", "proxy-url", {"value": "http://ann:s3cret@127.0.0.1:1"}, "upstream.proxy"),
+    ("PATCH", "proxy-url", {"value": "direct"}, "upstream.proxy"),
+    ("DELETE", "proxy-url", None, "upstream.proxy"),
+    ("PUT", "routing/strategy", {"value": "rr"}, "routing.strategy"),
+    ("PATCH", "routing/strategy", {"value": "ff"}, "routing.strategy"),
+]
+# Not there without an admin key. The whole file comes last: it is sent with one value changed.
+MANAGEMENT: dict[str, tuple[str, Any, str, str]] = {
+    **{
+        f"{method} /v0/management/{name}": (
+            "?index=0" if name == "api-keys" else "",
+            body,
+            "config.change",
+            of,
+        )
+        for method, name, body, of in _SET
+    },
+    "PUT /v0/management/config.yaml": ("", None, "config.replace", "retry.attempts"),
+}
+
 LOOKS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -84,7 +117,7 @@ def test_every_changing_route_is_in_the_list() -> None:
         if isinstance(route, Route)
         for method in (route.methods or set()) - LOOKS
     }
-    assert changing == {*CHANGES, *LEAVES_NONE} - {"GET /oauth/callback"}
+    assert changing == {*CHANGES, *MANAGEMENT, *LEAVES_NONE} - {"GET /oauth/callback"}
 
 
 @pytest.mark.parametrize("locked", [False, True])
@@ -105,7 +138,7 @@ def test_every_changing_route_leaves_a_row(tmp_path: Path, provider: SimulatedPr
             found: list[dict[str, Any]] = ask("GET", "/api/audit?limit=500", None)["changes"]
             return found
 
-        for route, (name, body, action, of) in CHANGES.items():
+        for route, (name, body, action, of) in {**CHANGES, **(MANAGEMENT if locked else {})}.items():
             method, path = route.split()
             known = {row["id"] for row in rows()}
             if path == "/oauth/exchange":
@@ -114,6 +147,10 @@ def test_every_changing_route_leaves_a_row(tmp_path: Path, provider: SimulatedPr
                 path = _led_back(ask, name)
             elif path == "/api/config/reload":
                 _edit(gateway, "retry", {"attempts": 4})
+            elif path.endswith("config.yaml"):
+                body = {**YAML(typ="safe").load(gateway.config.read_text()), "retry": {"delay_ms": 10}}
+            if route in MANAGEMENT:
+                path += name
             ask(method, path.replace("{name}", name), body)
             (row,) = [row for row in rows() if row["id"] not in known]
             who = "admin_key" if locked else "this_machine"

@@ -18,6 +18,11 @@ from headgate.admin import (
     health,
     key_import,
     logs,
+    management,
+    management_forms,
+    management_keys,
+    management_reports,
+    management_settings,
     probing,
     problems,
     requests,
@@ -51,6 +56,10 @@ ROUTERS = (
     data.router,
     audit.router,
     encryption.router,
+    management.router,
+    management_settings.router,
+    management_keys.router,
+    management_reports.router,
 )
 ROUTES: Sequence[BaseRoute] = [route for router in ROUTERS for route in router.routes]
 
@@ -84,7 +93,10 @@ def _admin_key(owner: Owner) -> str | None:
 
 
 def _wrong_name(owner: Owner, path: str) -> HeadgateError | None:
-    """A path that leads nowhere because of a name that no account can have, such as `a/b`."""
+    """A path that leads nowhere because of a name that no account can have, such as `a/b`, or because another
+    gateway has it."""
+    if (why := management_forms.not_offered(path)) is not None:
+        return why
     below = path.removeprefix(accounts.router.prefix + "/")
     if below == path or owner.pool.by_name(below.partition("/")[0]) is not None:
         return None

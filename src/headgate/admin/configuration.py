@@ -11,15 +11,17 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from headgate.config import changing, fingerprints, restart, table
 from headgate.config.changing import Changed
 from headgate.config.fingerprints import Fingerprint
-from headgate.config.loading import Examined, Loaded
+from headgate.config.loading import Examined, Loaded, Origin
 from headgate.config.merging import Source
 from headgate.config.settings import Settings
 from headgate.errors import HeadgateError, SettingsError, SettingsNotApplied
+
+_Wanted = TypeVar("_Wanted")
 
 _PLACE = re.compile(r"line \d+, column \d+")
 
@@ -85,11 +87,35 @@ class Configuration:
                 self._remember(error)
                 raise
 
+    async def replace(self, text: str) -> tuple[Changed, Swap]:
+        """The same with another text in the file's place, whatever state the file is in."""
+        async with self._one_at_a_time:
+            try:
+                with _naming_faults("the settings"):
+                    changed, swap = await self._taken_over(changing.replace_file, text)
+            except SettingsNotApplied as error:
+                self._remember(error)
+                raise
+            self._had_words = True
+            self.unsaved = () if changed.is_saved else tuple(changed.loaded.origin.overrides)
+            return changed, swap
+
     async def _change(self, changes: Mapping[str, Any]) -> tuple[Changed, Swap]:
+        self._refuse_a_loss(await asyncio.to_thread(self.loaded.origin.examine))
+        changed, swap = await self._taken_over(changing.change, changes)
+        kept_here = set(changed.loaded.origin.overrides)
+        unsaved = {*self.unsaved, *(() if changed.is_saved else changes)}
+        if changed.is_saved:
+            unsaved -= set(changes)
+        self.unsaved = tuple(path for path in unsaved if path in kept_here)
+        return changed, swap
+
+    async def _taken_over(
+        self, write: Callable[[Origin, Path, _Wanted], Changed], wanted: _Wanted
+    ) -> tuple[Changed, Swap]:
         path = self.loaded.path
         was_known = self.watched.get(path) == fingerprints.of([path])[path]
-        self._refuse_a_loss(await asyncio.to_thread(self.loaded.origin.examine))
-        changed = await asyncio.to_thread(changing.change, self.loaded.origin, path, changes)
+        changed = await asyncio.to_thread(write, self.loaded.origin, path, wanted)
         try:
             swap = await self._swap(changed.loaded)
         except BaseException:
@@ -97,11 +123,6 @@ class Configuration:
             if was_known:  # what we wrote ourselves is no reason to look at the file once more
                 self.watched = {**self.watched, **fingerprints.of([path])}
             raise
-        kept_here = set(changed.loaded.origin.overrides)
-        unsaved = {*self.unsaved, *(() if changed.is_saved else changes)}
-        if changed.is_saved:
-            unsaved -= set(changes)
-        self.unsaved = tuple(path for path in unsaved if path in kept_here)
         return changed, swap
 
     async def _reload(self) -> Swap:

@@ -4,6 +4,9 @@ A request is the owner's when it
 1. comes over the Unix socket (the listener serves it `as_local_owner`; the file's mode is the lock), or
 2. carries the admin key, or
 3. while no admin key is set: comes from this machine, and no web page of another origin sent it.
+
+What is below `/v0/management` is there only while an admin key is set, for the owner too: so the gateway that
+these routes come from has it.
 """
 
 import asyncio
@@ -18,11 +21,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from headgate.access.origins import foreign_page, host_name, is_loopback
 from headgate.admin.actor import ACTOR, Actor, Who
 from headgate.admin.key_lock import RETRY_AFTER_SECONDS, KeyLock, offered_key
-from headgate.admin.problems import from_error, problem
+from headgate.admin.problems import from_error, nothing_at, problem
 from headgate.errors import AdminKeyRequired, ClientLeft, GatewayFault, TooManyGuesses
 from headgate.tasks import TaskGroup
 
 OPEN_PATHS = frozenset({"/health", "/healthz", "/ready", "/oauth/callback"})
+
+_MANAGEMENT = "/v0/management"
 
 _BEGINS_A_SIGN_IN = "/oauth/authorize"
 
@@ -78,6 +83,9 @@ class Doors:
         except (AdminKeyRequired, TooManyGuesses) as refusal:
             # Its frames lead back to it, and to the body: without them the memory is free at once.
             refusal.with_traceback(None)
+            if self._is_hidden(scope["path"]):
+                await nothing_at(scope["path"])(scope, heard.receive, send)
+                return
             if scope["path"] in OPEN_PATHS:
                 ACTOR.set(Actor(Who.SIGN_IN, address))  # the only one of them that changes anything
                 await self._guarded({**scope, IS_OWNER: False}, heard.receive, send)
@@ -89,8 +97,16 @@ class Doors:
                 answer.headers["www-authenticate"] = 'Bearer realm="headgate"'
             await answer(scope, heard.receive, send)
             return
+        if self._is_hidden(scope["path"]):
+            await nothing_at(scope["path"])(scope, heard.receive, send)
+            return
         ACTOR.set(Actor(who, None if who is Who.LOCAL else address))
         await self._guarded({**scope, IS_OWNER: True}, heard.receive, send)
+
+    def _is_hidden(self, path: str) -> bool:
+        """Asked behind the door: a key that is set or taken away meanwhile counts."""
+        is_management = path == _MANAGEMENT or path.startswith(_MANAGEMENT + "/")
+        return is_management and self._admin_key() is None
 
     async def _admit(self, scope: Scope, heard: "_Heard") -> Who:
         """Raises AdminKeyRequired for everybody but the owner, TooManyGuesses and ClientLeft."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from ruamel.yaml.error import YAMLError
 
 from headgate.admin.account_forms import Form, Label
-from headgate.admin.owner import ItsOwner
+from headgate.admin.owner import ItsOwner, Owner
 from headgate.config.loading import Loaded
 from headgate.config.saving import written
 from headgate.errors import SettingsError
@@ -47,6 +47,11 @@ class ImportedKeys(BaseModel):
 @router.post("/import/keys", operation_id="import_keys")
 async def import_keys(owner: ItsOwner, wanted: KeyImport) -> ImportedKeys:
     """All of them or, when the settings cannot take them, none (400). One that is known stays as it is."""
+    async with owner.editing:
+        return await _import(owner, wanted)
+
+
+async def _import(owner: Owner, wanted: KeyImport) -> ImportedKeys:
     known = set(owner.settings.access.api_keys)
     new = {one.digest: one.name for one in wanted.keys if one.digest not in known}
     answer = ImportedKeys(
@@ -57,27 +62,30 @@ async def import_keys(owner: ItsOwner, wanted: KeyImport) -> ImportedKeys:
         dry_run=wanted.dry_run,
     )
     if new and not wanted.dry_run:
-        entries = [*_entries(owner.configuration.loaded), *new]
-        outcome = await owner.change_settings({SETTING: entries}, action="key.import")
+        longer = [*entries(owner.configuration.loaded), *new]
+        outcome = await owner.change_settings({SETTING: longer}, action="key.import")
         answer.persisted, answer.warnings = outcome.changed.is_saved, outcome.warnings
         _log.info("Client keys imported: %d", len(new))
     return answer
 
 
-def _entries(loaded: Loaded) -> list[Any]:
-    """As they stand in the file, which may name other files; as digests where another source gives them."""
+def entries(loaded: Loaded) -> list[Any]:
+    """As they stand in the file, which may name other files; as digests where another source gives them.
+
+    Raises SettingsError where the list cannot be written anew without a loss.
+    """
     source = loaded.source_of(SETTING)
     if source is None or source.position is None:
         return list(loaded.settings.access.api_keys)
     try:
-        entries = written(loaded.path, SETTING)
+        found = written(loaded.path, SETTING)
     except (YAMLError, OSError, UnicodeDecodeError):
-        entries = None
-    if not isinstance(entries, list):
+        found = None
+    if not isinstance(found, list):
         return list(loaded.settings.access.api_keys)
-    if any("${" in str(entry) for entry in entries):
+    if any("${" in str(entry) for entry in found):
         raise SettingsError(
             f"{SETTING} takes entries from the environment, and would lose them if it were written anew",
-            hint=f"Add the digests to {SETTING} in {loaded.path} yourself; --dry-run --json names them.",
+            hint=f"Change {SETTING} in {loaded.path} yourself; an import's --dry-run --json names digests.",
         )
-    return entries
+    return found

@@ -49,7 +49,7 @@ Since = Annotated[int | None, Query(ge=0, le=10**15, description="Unix milliseco
 async def list_logs(owner: ItsOwner, limit: Limit = 200, level: Level = None, since: Since = None) -> LogPage:
     """The newest entries of the log file, oldest first; rotated files are read as well."""
     path = _path(owner)
-    found = await asyncio.to_thread(_last, path, limit, level, since)
+    found = await asyncio.to_thread(last, path, limit, level, since)
     return LogPage(path=str(path), logs=[_view(entry) for entry in found])
 
 
@@ -61,7 +61,7 @@ async def stream_logs(owner: ItsOwner, backlog: Backlog = 0, level: Level = None
         follower = await asyncio.to_thread(Follower, path)
     except OSError as error:
         raise _unreadable(path, error) from error
-    past = await asyncio.to_thread(_last, path, backlog, level, end=follower.start) if backlog else []
+    past = await asyncio.to_thread(last, path, backlog, level, end=follower.start) if backlog else []
     return StreamingResponse(
         _events(owner, follower, past, level),
         media_type="text/event-stream",
@@ -91,9 +91,10 @@ async def _events(
         follower.close()
 
 
-def _last(
+def last(
     path: Path, limit: int, level: str | None, since: int | None = None, *, end: int | None = None
 ) -> list[Entry]:
+    """The newest entries, oldest first. Raises StorageError."""
     try:
         return last_entries(path, limit, level=level, since_ms=since, end=end)
     except FileNotFoundError:

@@ -103,6 +103,8 @@ class Owner:
     """Unix seconds."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held over a write and its effect on the pool, so that both see changes in the same order."""
+    editing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held over reading a list or a file and writing it anew, outside of `changing`."""
 
     @property
     def settings(self) -> Settings:
@@ -156,16 +158,34 @@ class Owner:
                 raise
             paths = setting_changes.named(changes, swap)
             await self._note_settings(action, paths, seen)
-        warnings = list(changed.warnings)
-        if changed.needs_restart:
-            warnings.append(f"{', '.join(changed.needs_restart)}: a running gateway needs a restart for it")
-        return ChangeOutcome(changed, swap, warnings)
+        return _outcome(changed, swap, changed.needs_restart)
+
+    async def replace_settings(self, text: str) -> ChangeOutcome:
+        """The same with another text in the place of the settings file."""
+        async with self.changing:
+            seen = setting_changes.seen(self.configuration)
+            try:
+                changed, swap = await self.configuration.replace(text)
+            except HeadgateError as error:
+                if not isinstance(error, SettingsError):
+                    await self.note(self.change("config.replace", setting_changes.ALL, error=error.code))
+                raise
+            if paths := setting_changes.differing(seen, self.configuration, swap):
+                await self._note_settings("config.replace", paths, seen)
+        return _outcome(changed, swap, swap.waiting)
 
     async def _note_settings(self, action: str, paths: Sequence[str], before: setting_changes.Seen) -> None:
         """Which ones is in the log already: `Configuration` tells it."""
         after = setting_changes.seen(self.configuration)
         shown = {"before": before.shown(paths), "after": after.shown(paths)}
         await self.note(self.change(action, setting_changes.name_of(paths), **shown))
+
+
+def _outcome(changed: Changed, swap: Swap, waiting: Sequence[str]) -> ChangeOutcome:
+    warnings = list(changed.warnings)
+    if waiting:
+        warnings.append(f"{', '.join(waiting)}: a running gateway needs a restart for it")
+    return ChangeOutcome(changed, swap, warnings)
 
 
 def _owner_of(request: Request) -> Owner:

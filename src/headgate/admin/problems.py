@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-from headgate.errors import HeadgateError, InvalidAccountName, InvalidRequest
+from headgate.errors import HeadgateError, InvalidAccountName, InvalidRequest, NotFound
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -46,7 +46,7 @@ DOCUMENTED_PROBLEMS: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (400, 401, 404, 405, 409, 413, 429, 500, 503)
+    for status in (400, 401, 404, 405, 409, 413, 429, 500, 501, 503)
 }
 
 
@@ -76,6 +76,12 @@ def problem(
 
 def from_error(error: HeadgateError) -> JSONResponse:
     return problem(error.status, error.code, error.message, hint=error.hint)
+
+
+def nothing_at(path: str) -> JSONResponse:
+    """The answer for a path that is nobody's, and for one of which nobody is to know that it is there."""
+    hint = "GET /openapi.json lists the owner's routes."
+    return problem(404, NotFound.code, f"There is nothing at {path}", hint=hint)
 
 
 def install(
@@ -141,12 +147,7 @@ def _router_refused(request: Request, error: HTTPException, allowed: set[str]) -
     if isinstance(error.__cause__, HeadgateError):  # raised while FastAPI read the body
         return from_error(error.__cause__)
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return problem(
-            404,
-            "not_found",
-            f"There is nothing at {request.url.path}",
-            hint="GET /openapi.json lists the owner's routes.",
-        )
+        return nothing_at(request.url.path)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         methods = ", ".join(sorted(allowed))
         return problem(

@@ -15,7 +15,8 @@ from headgate.config.complaints import Complaint, names_below
 from headgate.config.exposure import refuse_to_stand_open
 from headgate.config.loading import Loaded, Origin
 from headgate.config.other_names import ours
-from headgate.config.saving import Before, save_settings
+from headgate.config.saving import Before, save_settings, save_text
+from headgate.config.settings import Settings
 from headgate.config.shown import masked
 from headgate.errors import SettingsError
 
@@ -23,6 +24,7 @@ _log = logging.getLogger("headgate.config")
 
 _ACCOUNTS = "accounts"
 _MEND = "`headgate config docs` lists every setting."
+_NOT_SAVED = "not saved: the settings file cannot be written"
 
 
 def _nothing_to_put_back() -> None:
@@ -63,6 +65,35 @@ def change(origin: Origin, path: Path, changes: Mapping[str, Any]) -> Changed:
         raise
 
 
+def replace_file(origin: Origin, path: Path, text: str) -> Changed:
+    """Another text in the file's place, with nothing kept of what was set while the process ran. Raises
+    SettingsError for whatever is wrong in it; nothing is written in that case."""
+    bare = origin.overridden({})
+    wanted = bare.examine(text).or_raise()
+    refuse_to_stand_open(wanted.settings)
+    before = _before(path)
+    is_saved = before is not None and save_text(path, text, before=before)
+    put_back = before.put_back if before is not None and is_saved else _nothing_to_put_back
+    try:
+        if is_saved:
+            loaded, warnings = bare.load(), wanted.not_yet
+        else:
+            kept = _differences(bare.load().settings, wanted.settings)
+            loaded, warnings = bare.overridden(kept).load(), (_NOT_SAVED,)
+    except BaseException:
+        put_back()
+        raise
+    return Changed(loaded, is_saved, (), warnings, put_back)
+
+
+def _differences(there: Settings, wanted: Settings) -> dict[str, Any]:
+    """What has to be set for the one to become the other; lists and maps of sections as a whole."""
+    paths = [row.path for row in table.rows() if row.variable and table.ANY_NAME not in row.path]
+    both = [(path, table.value_at(there, path), table.value_at(wanted, path)) for path in paths]
+    both.append(("providers", there.providers, wanted.providers))
+    return {path: new for path, old, new in both if new != old}
+
+
 def _before(path: Path) -> Before | None:
     """None, and a WARN line, for a file that cannot be read: then it cannot be changed either."""
     try:
@@ -82,10 +113,7 @@ def _loaded_anew(origin: Origin, changes: Mapping[str, Any], wanted: Loaded, *, 
     }
     loaded = from_file if from_file and not hidden else origin.overridden({**others, **hidden}).load()
     needs_restart = tuple(key for key in changes if key in restart.KEPT)
-    if from_file is None:
-        warnings = ["not saved: the settings file cannot be written"]
-    else:
-        warnings = [_words_of_hidden(from_file, key) for key in hidden]
+    warnings = [_words_of_hidden(from_file, key) for key in hidden] if from_file else [_NOT_SAVED]
     warnings += [one.partition(" (")[0] for one in wanted.not_yet if one.partition(" ")[0] in changes]
     return Changed(loaded, from_file is not None, needs_restart, tuple(warnings))
 

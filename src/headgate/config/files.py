@@ -48,7 +48,7 @@ def failed(path: Path, where: Position | None, what: str) -> SettingsError:
 
 
 def read(path: Path, environ: Mapping[str, str]) -> Parsed | None:
-    """Read a settings file; None when there is none. `${NAME}` is replaced from `environ`.
+    """Read a settings file; None when there is none.
 
     Raises SettingsError with line and column; the file is never touched.
     """
@@ -63,6 +63,11 @@ def read(path: Path, environ: Mapping[str, str]) -> Parsed | None:
             f"Cannot read config file {path}: {error.strerror}{owner_of(path)}",
             hint="Give the user that runs headgate the right to read it, or name another file with --config.",
         ) from error
+    return parse(path, text, environ)
+
+
+def parse(path: Path, text: str, environ: Mapping[str, str]) -> Parsed:
+    """What a text for that file says. `${NAME}` is replaced from `environ`. Raises SettingsError."""
     return _Reader(path, environ).read(text)
 
 

@@ -63,8 +63,11 @@ class Origin:
         """Raises SettingsError with all that is wrong. Writes nothing."""
         return self.examine().or_raise()
 
-    def examine(self) -> "Examined":
-        """Raises SettingsError only for a file that cannot be read or is no YAML at all."""
+    def examine(self, text: str | None = None) -> "Examined":
+        """Raises SettingsError only for a file that cannot be read or is no YAML at all.
+
+        `text`: as if the file said that.
+        """
         env_path = (self.folder / env_file.NAME,) if self.folder else ()
         seen = {**fingerprints.of(env_path)}  # before reading: what is saved meanwhile is seen later
         below = self._below()
@@ -72,7 +75,8 @@ class Origin:
         variables = self._variables(below)
         file = self._file(variables)
         seen |= fingerprints.of([file])
-        found = files.read(file, {**below.variables, **self.environ})
+        known = {**below.variables, **self.environ}
+        found = files.read(file, known) if text is None else files.parse(file, text, known)
         translated = tuple(other_names.translate(found)) if found else ()
         merged = Merged(file, found or files.Parsed())
         for assignment in environment.assignments(variables):
@@ -89,7 +93,7 @@ class Origin:
             *environment.warnings(variables),
             *below.warnings,
             *translated,
-            *mode_warnings(file, merged.parsed),
+            *(mode_warnings(file, merged.parsed) if text is None else ()),
             *not_yet,
             *(account_warnings(settings, merged) if settings is not None else ()),
         )

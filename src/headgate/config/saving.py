@@ -62,6 +62,21 @@ def save_settings(
     return True
 
 
+def save_text(path: Path, text: str, *, before: "Before") -> bool:
+    """Another text in the file's place, which is as `before` has it. False, and a WARN line, when the file
+    cannot be written, or was changed meanwhile."""
+    try:
+        _replace(path.resolve(), text.encode(), expected=before.content)
+    except _Changed:
+        _log.warning("%s was changed by somebody else meanwhile and stays as it is", path)
+        return False
+    except OSError as error:
+        _log.warning("The settings could not be saved to %s: %s", path, error.strerror)
+        return False
+    before.written = text.encode()
+    return True
+
+
 def written(path: Path, key: str) -> Any:
     """A value as the file has it, `${NAME}` and `file:` as they stand; None where it says nothing.
 
@@ -79,7 +94,8 @@ class Before:
 
     def __init__(self, path: Path) -> None:
         self._target = path.resolve()
-        self._content = _content_of(self._target)
+        self.content = _content_of(self._target)
+        """None: there was no file."""
         self.written: bytes | None = None
         """What the change made of it; None: nothing was written."""
 
@@ -87,8 +103,8 @@ class Before:
         """Raises nothing: an ERROR line says when it cannot be done. What somebody else has saved since
         stays."""
         try:
-            if self._content is not None:
-                _replace(self._target, self._content, expected=self.written)
+            if self.content is not None:
+                _replace(self._target, self.content, expected=self.written)
             elif _content_of(self._target) == self.written:
                 self._target.unlink(missing_ok=True)
         except _Changed:

@@ -251,6 +251,12 @@ class AdminSettings(Section):
         unit="secret",
     )
 
+    @field_validator("key", mode="before")
+    @classmethod
+    def _nothing_is_no_key(cls, value: object) -> object:
+        """Empty quotes stand for none, as in the files of other gateways: nobody could send such a key."""
+        return None if isinstance(value, str) and not value.strip() else value
+
 
 class StorageSettings(Section):
     """Where records and accounts are kept."""

@@ -27,7 +27,13 @@ from headgate.sources import auth_files
 
 CONFIG = "config.yaml"
 _DEFAULT_FOLDER = "~/.cli-proxy-api"
-_STRATEGIES = {"weighted-round-robin": "weighted", "wrr": "weighted", "rr": "round-robin", "ff": "fill-first"}
+OUR_STRATEGIES = {
+    "weighted-round-robin": "weighted",
+    "wrr": "weighted",
+    "rr": "round-robin",
+    "ff": "fill-first",
+}
+"""By their names, where ours are others."""
 _UNCARRIED = (
     "prefix",
     "headers",
@@ -193,7 +199,7 @@ def _take_settings(found: Found, content: Mapping[str, Any]) -> None:
             "routing.session-affinity-ttl",
         )
     elif theirs := words(routing.get("strategy")):
-        ours = _STRATEGIES.get(theirs, theirs)
+        ours = OUR_STRATEGIES.get(theirs, theirs)
         if ours in STRATEGIES:
             take("routing.strategy", ours, "routing.strategy")
         else:

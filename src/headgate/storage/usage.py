@@ -35,22 +35,29 @@ COUNTS = ("requests", "errors", *_SUMMED)
 """The sums of a group, in the order in which they are shown."""
 
 
-async def usage(database: Database, wanted: RequestFilter, by: Grouping) -> list[dict[str, Any]]:
-    """A group each: `key` (an id, a name, Unix milliseconds, or None), `name` of an account, and sums."""
+async def usage(
+    database: Database, wanted: RequestFilter, by: Grouping, *, within: Grouping | None = None
+) -> list[dict[str, Any]]:
+    """A group each: `key` (an id, a name, Unix milliseconds, or None), `name` of an account, and sums.
+
+    `within`: each group once more by that; its key is called so too.
+    """
     key = _KEYS[by].label("key")
+    inner = [] if within is None else [_KEYS[within].label("within")]
     is_failed = sa.case((FAILED, 1), else_=0)
     # For an account that is gone; one that is there has its name of today.
     name = sa.func.max(requests.c.account) if by == "account" else sa.null()
     query = (
         sa.select(
             key,
+            *inner,
             name.label("name"),
             sa.func.count().label("requests"),
             sa.func.sum(is_failed).label("errors"),
             *(sa.func.coalesce(sa.func.sum(column), 0).label(sums) for sums, column in _SUMMED.items()),
         )
         .where(*served_by(wanted), *conditions(wanted))
-        .group_by(key)
+        .group_by(key, *inner)
     )
     async with database.read() as connection:
         rows = (await connection.execute(query)).mappings().all()
