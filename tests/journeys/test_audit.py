@@ -20,6 +20,8 @@ KEY = "sk-ant-sim-spare"
 ADMIN = "correct-horse-battery"
 DIGEST = "sha256:" + "ab" * 32
 
+SIGN_IN = {"type": "claude", "access_token": "s3cret-token", "email": "ann@example.com"}
+
 LEAVES_NONE = {
     "POST /api/accounts/{name}/test": "asks a provider; what it learns is the account's health",
     "POST /api/accounts/{name}/refresh": "tokens are renewed, as they are by themselves; the sign-in stays",
@@ -103,6 +105,14 @@ MANAGEMENT: dict[str, tuple[str, Any, str, str]] = {
         )
         for method, name, body, of in _SET
     },
+    "POST /v0/management/auth-files": ("?name=a.json", SIGN_IN, "auth_file.put", "a.json"),
+    "PATCH /v0/management/auth-files/status": (
+        "",
+        {"name": "a.json", "disabled": True},
+        "auth_file.disable",
+        "a.json",
+    ),
+    "DELETE /v0/management/auth-files": ("?name=a.json", None, "auth_file.remove", "a.json"),
     "PUT /v0/management/config.yaml": ("", None, "config.replace", "retry.attempts"),
 }
 
@@ -127,6 +137,8 @@ def test_every_changing_route_leaves_a_row(tmp_path: Path, provider: SimulatedPr
     with gateway_with(tmp_path, provider) as gateway:
         if locked:
             assert gateway.command("config", "set", "admin.key", ADMIN).returncode == 0
+            folder = str(tmp_path / "auths")
+            assert gateway.command("config", "set", "sources.auth_dir", folder).returncode == 0
 
         def ask(method: str, path: str, body: Any) -> Any:
             content = None if body is None else json.dumps(body).encode()

@@ -19,6 +19,7 @@ from headgate.admin import (
     key_import,
     logs,
     management,
+    management_files,
     management_forms,
     management_keys,
     management_reports,
@@ -58,6 +59,8 @@ ROUTERS = (
     encryption.router,
     management.router,
     management_settings.router,
+    management_files.router,
+    management_files.json_router,
     management_keys.router,
     management_reports.router,
 )

@@ -58,7 +58,7 @@ def write_tokens(file: File, reader: Reader, news: Collection[tuple[Found, Crede
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
     return True
 
 
@@ -71,7 +71,21 @@ def write_new(file: File, content: bytes) -> None:
         os.fsync(opened.fileno())
 
 
+def put_file(file: File, content: bytes) -> None:
+    """A new file, or in an old one's place, for its owner alone; a link is replaced, not followed. Raises
+    OSError."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        _write(part, content, file if file.exists() else file.parent)
+        part.replace(file)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    sync_folder(file.parent)
+
+
 def _write(part: File, content: bytes, target: File) -> None:
+    """Whose `target` is, the file and the folder alike."""
     part.unlink(missing_ok=True)
     owner = target.stat()
     with os.fdopen(_open_new(part), "wb") as opened:
@@ -93,7 +107,7 @@ def _is_same(one: Credential, other: Credential) -> bool:
     return (one.secret, one.refresh_token) == (other.secret, other.refresh_token)
 
 
-def _sync_folder(folder: File) -> None:
+def sync_folder(folder: File) -> None:
     """So that the new name outlives a power cut, where the system lets a folder be synced."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

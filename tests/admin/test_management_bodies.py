@@ -1,0 +1,70 @@
+"""Forms with files, and names in several spellings."""
+
+import httpx
+import pytest
+
+from headgate.admin.management_bodies import files_of_form, names_of_body
+from headgate.errors import InvalidRequest
+
+FORM = "multipart/form-data; boundary=b"
+
+
+def form(*files: tuple[str, bytes], field: str = "file") -> tuple[str, bytes]:
+    """As a client sends it."""
+    sent = [(field, file) for file in files]
+    return FORM, httpx.Request("POST", "http://x", files=sent, headers={"content-type": FORM}).read()
+
+
+def test_files_come_out_to_the_letter() -> None:
+    """Whatever their field is called, with any line ends and any characters."""
+    files = [("a.json", b'{"a": "\xc3\xa4"}\r\n\r\n'), ("\xe4.json", b"\n\n--\n"), ("c.json", b"")]
+    for field in ("file", "files[]", "x"):
+        assert files_of_form(*form(*files, field=field), most=3) == files
+    assert files_of_form("application/json", b"{}", most=1) is None
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b""),
+        (FORM, b""),
+        (FORM, b"{}"),
+        (FORM, b"--b\r\n\r\nno name\r\n--b--\r\n"),
+        (FORM, b'--c\r\nContent-Disposition: form-data; filename="a.json"\r\n\r\n{}\r\n--c--\r\n'),
+        (FORM, b'--b\r\nContent-Disposition: form-data; filename="a.json"\r\n\r\n{}'),
+        (FORM, b"--b--\r\n"),
+        ("multipart/form-data; boundary=\xff\x00", b"--\xff"),
+        form(("a.json", b"1"), ("a.json", b"2")),
+        form(*((f"{n}.json", b"") for n in range(4))),
+    ],
+)
+def test_what_is_no_form_is_refused(content_type: str, body: bytes) -> None:
+    """Also one that was cut off, has no file, too many, or one name twice."""
+    with pytest.raises(InvalidRequest):
+        files_of_form(content_type, body, most=3)
+
+
+def test_names_in_three_spellings() -> None:
+    """And none at all."""
+    for body, names in (
+        (b"", []),
+        (b" ", []),
+        (b"{}", []),
+        (b'{"name": "a"}', ["a"]),
+        (b'{"names": ["a", "b"], "name": "c"}', ["c", "a", "b"]),
+        (b'["a"]', ["a"]),
+    ):
+        assert names_of_body(body, most=3) == names
+    for body in (
+        b"{",
+        b"7",
+        b'"a"',
+        b"null",
+        b"[7]",
+        b'{"names": "a"}',
+        b'{"name": 7}',
+        b'["a","a","a","a"]',
+        b"[" * 9999,
+    ):
+        with pytest.raises(InvalidRequest):
+            names_of_body(body, most=3)
