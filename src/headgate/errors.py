@@ -357,6 +357,13 @@ class AdminKeyRequired(HeadgateError):
     blame, next_step = Blame.OWNER, NextStep.STOP
 
 
+class CsrfTokenRequired(HeadgateError):
+    """A change by the cookie of a log-in alone, without the token that the log-in answered beside it."""
+
+    code, status = "csrf_token_required", 403
+    blame, next_step = Blame.CALLER, NextStep.STOP
+
+
 class TooManyGuesses(HeadgateError):
     """More keys are sent to the owner's side than can be verified; the answer carries `Retry-After`."""
 

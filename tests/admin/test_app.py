@@ -35,12 +35,12 @@ def locked(owner: Owner) -> Owner:
 
 
 async def test_every_route_is_closed_unless_listed_as_open(locked: Owner) -> None:
-    """A new route is closed by doing nothing; opening one means changing this list of four."""
+    """A new route is closed by doing nothing; opening one means changing this list of five."""
     async with served(build_app(owner=locked)) as client:
         for method, path in every_route():
             status = (await client.request(method, path)).status_code
             assert (status != 401) == (path in OPEN_PATHS), f"{method} {path} answered {status}"
-    assert set(OPEN_PATHS) == {"/health", "/healthz", "/ready", "/oauth/callback"}
+    assert set(OPEN_PATHS) == {"/health", "/healthz", "/ready", "/oauth/callback", "/api/session"}
 
 
 async def test_the_route_list_is_whole(owner: Owner) -> None:
@@ -126,6 +126,8 @@ async def test_the_document_describes_failures_as_they_are(client: httpx.AsyncCl
         for operation in methods.values():
             assert {"400", "401", "404", "405"} <= operation["responses"].keys(), path
             assert "422" not in operation["responses"]
+            assert (operation.get("security") == []) == (path in OPEN_PATHS)
+    assert {"adminKey", "session"} <= document["components"]["securitySchemes"].keys()
 
 
 def _numbers(document: dict[str, Any], node: Any) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from headgate.admin.doors import FORWARDING_HEADERS, OPEN_PATHS, Doors
+from headgate.admin.entrance import Entrance
+from headgate.clock import SystemClock
 from tests.admin.serving import served
 
 KEY = "correct-horse-battery"
@@ -20,7 +22,7 @@ async def inside(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def doors(key: str | None) -> Doors:
-    return Doors(inside, admin_key=lambda: key)
+    return Doors(inside, entrance=Entrance(lambda: key, SystemClock()))
 
 
 @pytest.mark.parametrize(

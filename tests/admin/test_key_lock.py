@@ -14,7 +14,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from headgate.admin.doors import Doors
+from headgate.admin.entrance import Entrance
 from headgate.admin.key_lock import MOST_WAITING, KeyLock, Line, offered_key
+from headgate.clock import SystemClock
 from headgate.errors import TooManyGuesses
 from headgate.tasks import TaskGroup
 from tests.admin.serving import served
@@ -207,7 +209,7 @@ async def answered(client: httpx.AsyncClient, done: list[str], word: str, **more
 
 async def test_many_wrong_keys_at_once_do_not_keep_the_owner_out() -> None:
     """The owner known from before is answered before most guessers, who wait for their lot."""
-    app, done = Doors(inside, admin_key=lambda: SLOW), list[str]()
+    app, done = Doors(inside, entrance=Entrance(lambda: SLOW, SystemClock())), list[str]()
     async with served(app) as client:
         client.timeout = httpx.Timeout(60)
         assert (await client.post(CLOSED, headers=own(KEY), content=b"first")).text == "inside first"
@@ -224,7 +226,7 @@ async def test_many_wrong_keys_at_once_do_not_keep_the_owner_out() -> None:
 async def test_who_is_refused_hears_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """429 with `Retry-After`."""
     monkeypatch.setattr("headgate.admin.key_lock.MOST_WAITING", 1)
-    async with served(Doors(inside, admin_key=lambda: SLOW)) as client:
+    async with served(Doors(inside, entrance=Entrance(lambda: SLOW, SystemClock()))) as client:
         guesses = [client.post(CLOSED, headers=own(f"guess {one}")) for one in range(8)]
         answers = await asyncio.gather(*guesses)
     busy = next(one for one in answers if one.status_code == 429)
@@ -238,7 +240,7 @@ async def test_who_is_refused_leaves_no_garbage(monkeypatch: pytest.MonkeyPatch)
     gc.collect()
     gc.disable()
     try:
-        async with served(Doors(inside, admin_key=lambda: SLOW)) as client:
+        async with served(Doors(inside, entrance=Entrance(lambda: SLOW, SystemClock()))) as client:
             guesses = [client.post(CLOSED, headers=own(str(n)), content=b"x" * 10_000) for n in range(5)]
             answers = await asyncio.gather(*guesses)
         left = [one for one in gc.get_objects() if isinstance(one, TooManyGuesses)]
@@ -250,7 +252,7 @@ async def test_who_is_refused_leaves_no_garbage(monkeypatch: pytest.MonkeyPatch)
 
 async def test_an_owner_who_had_to_wait_keeps_the_body() -> None:
     """What came meanwhile is handed on, large or small."""
-    app = Doors(inside, admin_key=lambda: SLOW)
+    app = Doors(inside, entrance=Entrance(lambda: SLOW, SystemClock()))
     body = b"x" * 300_000
     async with served(app) as client:
         wrong, right = await asyncio.gather(
@@ -262,7 +264,7 @@ async def test_an_owner_who_had_to_wait_keeps_the_body() -> None:
 
 async def test_a_guesser_is_not_asked_for_the_body() -> None:
     """The head says enough: no 100-continue before the key is known to be right."""
-    async with served(Doors(inside, admin_key=lambda: SLOW)) as client:
+    async with served(Doors(inside, entrance=Entrance(lambda: SLOW, SystemClock()))) as client:
         reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
         head = "POST /api/accounts HTTP/1.1\r\nhost: localhost\r\nx-dashboard-key: guess\r\n"
         writer.write(f"{head}expect: 100-continue\r\ncontent-length: 10\r\n\r\n".encode())
@@ -274,8 +276,8 @@ async def test_a_guesser_is_not_asked_for_the_body() -> None:
 
 async def test_guesses_of_clients_that_left_are_not_verified() -> None:
     """Sixty connections that are closed again cost the owner nothing."""
-    app = Doors(inside, admin_key=lambda: SLOW)
-    async with served(app) as client:
+    entrance = Entrance(lambda: SLOW, SystemClock())
+    async with served(Doors(inside, entrance=entrance)) as client:
         port = client.base_url.port
         guess = b"GET /api/accounts HTTP/1.1\r\nhost: localhost\r\nx-dashboard-key: %d\r\n\r\n"
         for number in range(8):
@@ -285,12 +287,12 @@ async def test_guesses_of_clients_that_left_are_not_verified() -> None:
             writer.close()
             await writer.wait_closed()
         assert (await client.post(CLOSED, headers=own(KEY))).status_code == 200
-        assert app.key_lock.verifications <= 4
+        assert entrance.key_lock.verifications <= 4
 
 
 @pytest.mark.parametrize(("offered", "status"), [(KEY, 401), ("another", 200)])
 async def test_a_key_that_is_changed_meanwhile_opens_nothing(offered: str, status: int) -> None:
     """The one in force when the answer is given counts: the old one no more, the new one at once."""
     in_force = itertools.chain([HASHED], itertools.repeat(QUICK.hash("another")))
-    async with served(Doors(inside, admin_key=lambda: next(in_force))) as client:
+    async with served(Doors(inside, entrance=Entrance(lambda: next(in_force), SystemClock()))) as client:
         assert (await client.post(CLOSED, headers=own(offered))).status_code == status

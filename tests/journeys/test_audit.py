@@ -28,6 +28,8 @@ LEAVES_NONE = {
     "POST /api/database/check": "looks only",
     "POST /oauth/authorize": "a sign-in begins; what comes of it is a row",
     "POST /oauth/device": "a sign-in begins; what comes of it is a row",
+    "POST /api/session": "a log-in: in memory and in the log; what is changed by it are rows of `session`",
+    "DELETE /api/session": "a log-out: the same",
     "POST /oauth/cancel": "nothing comes of a sign-in",
     "PUT /v0/management/usage-statistics-enabled": "there is nothing to set",
     "PATCH /v0/management/usage-statistics-enabled": "there is nothing to set",

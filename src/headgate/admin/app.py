@@ -27,6 +27,7 @@ from headgate.admin import (
     probing,
     problems,
     requests,
+    session,
     sign_in,
     status,
     strategy,
@@ -34,14 +35,17 @@ from headgate.admin import (
     transfer,
     usage,
 )
-from headgate.admin.doors import Doors
+from headgate.admin.doors import OPEN_PATHS, Doors
+from headgate.admin.entrance import Entrance
 from headgate.admin.outside import Outside
 from headgate.admin.owner import Owner
+from headgate.admin.sessions import COOKIE
 from headgate.admin.texts import WholeTexts
 from headgate.errors import HeadgateError
 
 ROUTERS = (
     health.router,
+    session.router,
     status.router,
     accounts.router,
     probing.router,
@@ -64,6 +68,17 @@ ROUTERS = (
     management_keys.router,
     management_reports.router,
 )
+_WAYS_IN = {
+    "adminKey": {"type": "http", "scheme": "bearer", "description": "The admin key."},
+    "dashboardKey": {"type": "apiKey", "in": "header", "name": "X-Dashboard-Key"},
+    "managementKey": {"type": "apiKey", "in": "header", "name": "X-Management-Key"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "Of POST /api/session; changes want its csrf_token as X-Headgate-CSRF, too.",
+    },
+}
 ROUTES: Sequence[BaseRoute] = [route for router in ROUTERS for route in router.routes]
 
 
@@ -78,12 +93,14 @@ def build_app(*, owner: Owner) -> FastAPI:
         redirect_slashes=False,
         responses=problems.DOCUMENTED_PROBLEMS,
     )
-    app.state.owner = owner
+    entrance = Entrance(lambda: _admin_key(owner), owner.clock)
+    app.state.owner, app.state.entrance = owner, entrance
+    owner.on_new_key.append(entrance.sessions.end_all)
     for router in ROUTERS:
         app.include_router(router)
     problems.install(app, ROUTES, wrong_path=lambda path: _wrong_name(owner, path))
     app.add_middleware(WholeTexts)
-    app.add_middleware(Doors, admin_key=lambda: _admin_key(owner))
+    app.add_middleware(Doors, entrance=entrance)
     # The last one added comes first. FastAPI itself adds the route of the document.
     app.add_middleware(Outside, routes=[*ROUTES, *app.routes], clock=owner.clock)
     _document_problems(app)
@@ -116,9 +133,13 @@ def _document_problems(app: FastAPI) -> None:
         schemas.update(problems.schemas())
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
-        for methods in whole["paths"].values():
+        whole["components"]["securitySchemes"] = _WAYS_IN
+        whole["security"] = [{name: []} for name in _WAYS_IN]
+        for path, methods in whole["paths"].items():
             for operation in methods.values():
                 operation["responses"].pop("422", None)
+                if path in OPEN_PATHS:
+                    operation["security"] = []
         return whole
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -3,7 +3,9 @@
 A request is the owner's when it
 1. comes over the Unix socket (the listener serves it `as_local_owner`; the file's mode is the lock), or
 2. carries the admin key, or
-3. while no admin key is set: comes from this machine, and no web page of another origin sent it.
+3. carries the cookie of a log-in and no key, no page of another origin sent it and, where it changes
+   something, it has the log-in's other token, or
+4. while no admin key is set: comes from this machine, and no web page of another origin sent it.
 
 What is below `/v0/management` is there only while an admin key is set, for the owner too: so the gateway that
 these routes come from has it.
@@ -12,20 +14,38 @@ these routes come from has it.
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headgate.access.origins import foreign_page, host_name, is_loopback
 from headgate.admin.actor import ACTOR, Actor, Who
-from headgate.admin.key_lock import RETRY_AFTER_SECONDS, KeyLock, offered_key
+from headgate.admin.entrance import (
+    LOGGED_IN,
+    LOOKS,
+    Entrance,
+    address_of,
+    refuse_forged,
+    refuse_others_pages,
+)
+from headgate.admin.heard import Heard
+from headgate.admin.key_lock import offered_key
+from headgate.admin.outside import bounded
 from headgate.admin.problems import from_error, nothing_at, problem
-from headgate.errors import AdminKeyRequired, ClientLeft, GatewayFault, TooManyGuesses
-from headgate.tasks import TaskGroup
+from headgate.admin.sessions import tokens_in
+from headgate.errors import (
+    AdminKeyRequired,
+    ClientLeft,
+    CsrfTokenRequired,
+    ForbiddenOrigin,
+    GatewayFault,
+    HeadgateError,
+    TooManyGuesses,
+)
 
-OPEN_PATHS = frozenset({"/health", "/healthz", "/ready", "/oauth/callback"})
+LOG_IN = "/api/session"
+
+OPEN_PATHS = frozenset({"/health", "/healthz", "/ready", "/oauth/callback", LOG_IN})
 
 _MANAGEMENT = "/v0/management"
 
@@ -44,8 +64,8 @@ FORWARDING_HEADERS = (
     *("cf-connecting-ip", "true-client-ip", "x-client-ip"),
 )
 
-_MOST_KEPT_BYTES = 65_536
-"""Of a body, while its request waits at the door."""
+_MOST_OF_A_STRANGER = 8_192
+"""Of a body to an open path: the log-in takes one."""
 
 _log = logging.getLogger("headgate.server")
 
@@ -60,42 +80,34 @@ def as_local_owner(app: ASGIApp) -> ASGIApp:
 
 
 class Doors:
-    """ASGI middleware: the owner passes, everybody else gets 401, and no failure leaves unshaped.
+    """ASGI middleware: the owner passes, everybody else gets 401, and no failure leaves unshaped."""
 
-    `admin_key` is asked per request: the key may change while the gateway runs.
-    """
-
-    def __init__(self, app: ASGIApp, *, admin_key: Callable[[], str | None]) -> None:
+    def __init__(self, app: ASGIApp, *, entrance: Entrance) -> None:
         self._app = app
-        self._admin_key = admin_key
-        self.key_lock = KeyLock()
+        self._entrance = entrance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        heard = _Heard(receive)
-        address = _address(scope)
+        heard = Heard(receive)
+        address = address_of(scope)
         try:
             who = await self._admit(scope, heard)
         except ClientLeft:
             return
-        except (AdminKeyRequired, TooManyGuesses) as refusal:
+        except (AdminKeyRequired, CsrfTokenRequired, ForbiddenOrigin, TooManyGuesses) as refusal:
             # Its frames lead back to it, and to the body: without them the memory is free at once.
             refusal.with_traceback(None)
             if self._is_hidden(scope["path"]):
                 await nothing_at(scope["path"])(scope, heard.receive, send)
                 return
-            if scope["path"] in OPEN_PATHS:
+            if _is_open_to_strangers(scope, refusal):
                 ACTOR.set(Actor(Who.SIGN_IN, address))  # the only one of them that changes anything
-                await self._guarded({**scope, IS_OWNER: False}, heard.receive, send)
-                return
-            answer = from_error(refusal)
-            if isinstance(refusal, TooManyGuesses):
-                answer.headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+                body = bounded(heard.receive, _MOST_OF_A_STRANGER)
+                await self._guarded({**scope, IS_OWNER: False}, body, send)
             else:
-                answer.headers["www-authenticate"] = 'Bearer realm="headgate"'
-            await answer(scope, heard.receive, send)
+                await from_error(refusal)(scope, heard.receive, send)
             return
         if self._is_hidden(scope["path"]):
             await nothing_at(scope["path"])(scope, heard.receive, send)
@@ -106,32 +118,42 @@ class Doors:
     def _is_hidden(self, path: str) -> bool:
         """Asked behind the door: a key that is set or taken away meanwhile counts."""
         is_management = path == _MANAGEMENT or path.startswith(_MANAGEMENT + "/")
-        return is_management and self._admin_key() is None
+        return is_management and self._entrance.key is None
 
-    async def _admit(self, scope: Scope, heard: "_Heard") -> Who:
-        """Raises AdminKeyRequired for everybody but the owner, TooManyGuesses and ClientLeft."""
+    async def _admit(self, scope: Scope, heard: Heard) -> Who:
+        """Raises AdminKeyRequired for everybody but the owner, CsrfTokenRequired and ForbiddenOrigin for what
+        somebody else sends by his cookie, TooManyGuesses and ClientLeft."""
         if scope.get("headgate.local_owner") is True:
             return Who.LOCAL
         headers = Headers(scope=scope)
-        offered, key = offered_key(headers), self._admin_key()
-        is_open: bool | None = None
-        while key is not None and (is_open := self.key_lock.answer(key, offered)) is None:
-            verifying = self.key_lock.verify(key, offered or "", _address(scope) or "")
-            left = scope.get(LEFT) or (asyncio.Event() if "expect" in headers else None)
-            is_open = await heard.unless_gone(verifying, left)
-            if key == self._admin_key():
-                break
-            key = self._admin_key()  # it was changed meanwhile: only the one in force opens
-        if key is None:
+        offered = offered_key(headers)
+        left = scope.get(LEFT) or (asyncio.Event() if "expect" in headers else None)
+        is_open = await self._entrance.opens(offered, scope, heard, left)
+        if is_open is None:
             _admit_this_machine(scope, headers)
             return Who.THIS_MACHINE
-        if not is_open:
-            raise AdminKeyRequired(
-                "This route is the owner's and the request carries no valid admin key",
-                hint="Send the value of the setting admin.key as `Authorization: Bearer KEY` "
-                "or in the header X-Dashboard-Key.",
-            )
-        return Who.ADMIN_KEY
+        if is_open:
+            return Who.ADMIN_KEY
+        if offered is None and self._is_logged_in(scope, headers):
+            return Who.SESSION
+        raise AdminKeyRequired(
+            "This route is the owner's and the request carries no valid admin key"
+            + (", and its log-in has ended" if tokens_in(headers.getlist("cookie")) else ""),
+            hint="Send the value of the setting admin.key as `Authorization: Bearer KEY` "
+            f"or in the header X-Dashboard-Key; a page logs in by POST {LOG_IN}.",
+        )
+
+    def _is_logged_in(self, scope: Scope, headers: Headers) -> bool:
+        """By a cookie that its own pages sent. A log-in itself asks for none."""
+        if scope["path"] == LOG_IN and scope["method"] == "POST":
+            return False
+        if (logged_in := self._entrance.logged_in(headers)) is None:
+            return False
+        if not _is_visit(scope, headers):
+            refuse_others_pages(scope)
+        refuse_forged(scope, logged_in.token)
+        scope[LOGGED_IN] = logged_in
+        return True
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The request edge: an unexpected exception becomes a 500 that names its log entry."""
@@ -158,59 +180,10 @@ class Doors:
             await _fault_answer(fault_id)(scope, receive, send)
 
 
-class _Heard:
-    """A request's body while the request waits: what comes is kept for the app, and an end is noticed."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._kept: list[Message] = []
-
-    async def receive(self) -> Message:
-        return self._kept.pop(0) if self._kept else await self._receive()
-
-    async def unless_gone(self, work: Coroutine[Any, Any, bool], left: asyncio.Event | None) -> bool:
-        """What `work` finds out. Raises ClientLeft, and gives the work up, when nobody waits for it.
-
-        `left`: what tells so where the body must not be asked for.
-        """
-        tasks = TaskGroup()
-        working = tasks.spawn(_outcome(work), name="a key at the door")
-        going = left.wait() if left is not None else self._is_gone()
-        watching = tasks.spawn(going, name="a client at the door")
-        try:
-            await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done() and watching.result():
-                raise ClientLeft("The client left before its key was looked at")
-            outcome: bool | TooManyGuesses = await working
-            if isinstance(outcome, TooManyGuesses):
-                raise outcome
-            return outcome
-        finally:
-            await tasks.cancel()
-
-    async def _is_gone(self) -> bool:
-        """After the end of the connection; False where more of the body came than is kept."""
-        size = 0
-        while size < _MOST_KEPT_BYTES:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                return True
-            self._kept.append(message)
-            size += len(message.get("body", b""))
-        return False
-
-
-async def _outcome(work: Coroutine[Any, Any, bool]) -> bool | TooManyGuesses:
-    """A refusal as a value: it is no failure of the task."""
-    try:
-        return await work
-    except TooManyGuesses as refusal:
-        return refusal
-
-
-def _address(scope: Scope) -> str | None:
-    client = scope.get("client")
-    return str(client[0]) if client else None
+def _is_open_to_strangers(scope: Scope, refusal: HeadgateError) -> bool:
+    """Whoever asks by his cookie and may not change what he wants to is no stranger."""
+    is_forged = isinstance(refusal, CsrfTokenRequired | ForbiddenOrigin) and scope["method"] not in LOOKS
+    return scope["path"] in OPEN_PATHS and not is_forged
 
 
 def _fault_answer(fault_id: str) -> ASGIApp:

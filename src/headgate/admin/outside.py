@@ -45,9 +45,9 @@ class Outside:
             is_recorded = self._strangers.take(self._clock.monotonic())
             await _unknown_path(scope["path"], is_recorded=is_recorded)(scope, receive, send)
         elif int(Headers(scope=scope).get("content-length", "0")) > MAX_BODY_BYTES:
-            await from_error(_too_large())(scope, receive, send)
+            await from_error(_too_large(MAX_BODY_BYTES))(scope, receive, send)
         else:
-            await self._app(scope, _bounded(receive), send)
+            await self._app(scope, bounded(receive), send)
 
     def _is_ours(self, path: str) -> bool:
         if path.startswith(_OWNERS) or path in _PAGES:
@@ -72,23 +72,23 @@ def _unknown_path(path: str, *, is_recorded: bool) -> Response:
     )
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Raises RequestTooLarge when a body that was not announced grows beyond the limit."""
+def bounded(receive: Receive, most: int = MAX_BODY_BYTES) -> Receive:
+    """Raises RequestTooLarge when a body grows beyond the limit, announced or not."""
     came = 0
 
     async def counted() -> Message:
         nonlocal came
         message = await receive()
         came += len(message.get("body", b""))
-        if came > MAX_BODY_BYTES:
-            raise _too_large()
+        if came > most:
+            raise _too_large(most)
         return message
 
     return counted
 
 
-def _too_large() -> RequestTooLarge:
+def _too_large(most: int) -> RequestTooLarge:
     return RequestTooLarge(
-        f"The body of a request to the owner's side is larger than {MAX_BODY_BYTES} bytes.",
+        f"The body of a request to the owner's side is larger than {most} bytes.",
         hint="Send it in several requests.",
     )

@@ -101,6 +101,8 @@ class Owner:
     """Wait until what has happened so far is in the database; False: it takes longer than one waits."""
     started_at: float = 0.0
     """Unix seconds."""
+    on_new_key: list[Callable[[], None]] = field(default_factory=list)
+    """Called when `admin.key` has become another one: what the old one opened is over."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held over a write and its effect on the pool, so that both see changes in the same order."""
     editing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -138,6 +140,7 @@ class Owner:
             except HeadgateError as error:
                 await self.note(self.change("config.reload", setting_changes.ALL, error=error.code))
                 raise
+            self._end_log_ins(swap)
             paths = setting_changes.differing(seen, self.configuration, swap)
             if paths:
                 await self._note_settings("config.reload", paths, seen)
@@ -156,6 +159,7 @@ class Owner:
                     of = setting_changes.name_of([*changes])
                     await self.note(self.change(action, of, error=error.code))
                 raise
+            self._end_log_ins(swap)
             paths = setting_changes.named(changes, swap)
             await self._note_settings(action, paths, seen)
         return _outcome(changed, swap, changed.needs_restart)
@@ -170,9 +174,15 @@ class Owner:
                 if not isinstance(error, SettingsError):
                     await self.note(self.change("config.replace", setting_changes.ALL, error=error.code))
                 raise
+            self._end_log_ins(swap)
             if paths := setting_changes.differing(seen, self.configuration, swap):
                 await self._note_settings("config.replace", paths, seen)
         return _outcome(changed, swap, swap.waiting)
+
+    def _end_log_ins(self, swap: Swap) -> None:
+        if "admin.key" in swap.changed:
+            for end in self.on_new_key:
+                end()
 
     async def _note_settings(self, action: str, paths: Sequence[str], before: setting_changes.Seen) -> None:
         """Which ones is in the log already: `Configuration` tells it."""

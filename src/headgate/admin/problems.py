@@ -12,11 +12,20 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-from headgate.errors import HeadgateError, InvalidAccountName, InvalidRequest, NotFound
+from headgate.admin.key_lock import RETRY_AFTER_SECONDS
+from headgate.errors import (
+    AdminKeyRequired,
+    ClientLeft,
+    HeadgateError,
+    InvalidAccountName,
+    InvalidRequest,
+    NotFound,
+    TooManyGuesses,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -46,7 +55,7 @@ DOCUMENTED_PROBLEMS: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (400, 401, 404, 405, 409, 413, 429, 500, 501, 503)
+    for status in (400, 401, 403, 404, 405, 409, 413, 429, 500, 501, 503)
 }
 
 
@@ -75,7 +84,12 @@ def problem(
 
 
 def from_error(error: HeadgateError) -> JSONResponse:
-    return problem(error.status, error.code, error.message, hint=error.hint)
+    headers = {}
+    if isinstance(error, AdminKeyRequired):
+        headers["www-authenticate"] = 'Bearer realm="headgate"'
+    elif isinstance(error, TooManyGuesses):
+        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    return problem(error.status, error.code, error.message, hint=error.hint, headers=headers)
 
 
 def nothing_at(path: str) -> JSONResponse:
@@ -96,6 +110,7 @@ def install(
             return from_error(why)
         return _router_refused(request, error, allowed_methods(routes, request.scope))
 
+    app.add_exception_handler(ClientLeft, _nobody_hears)
     app.add_exception_handler(HeadgateError, _headgate_error)
     app.add_exception_handler(RequestValidationError, _wrong_values)
     app.add_exception_handler(HTTPException, router_refused)
@@ -104,6 +119,11 @@ def install(
 async def _headgate_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HeadgateError)
     return from_error(error)
+
+
+async def _nobody_hears(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ClientLeft)
+    return Response(status_code=error.status)
 
 
 async def _wrong_values(request: Request, error: Exception) -> JSONResponse:
