@@ -169,6 +169,21 @@ def test_a_file_of_secrets_that_others_can_read_is_warned_about(path: Path) -> N
     assert load_settings({}, {}, path).warnings == ()
 
 
+def test_an_empty_admin_key_is_none_and_is_told(path: Path) -> None:
+    """Whoever wrote it may believe in one. Where nothing is written there is nothing to tell."""
+    for text, where in (
+        ("admin: {key: ' '}", "line 1, column 14"),
+        ('remote-management:\n  secret-key: ""\n', "line 2, column 15"),
+        ("admin: {key: '${KEY}'}", "line 1, column 14"),
+    ):
+        loaded = load(path, text, {"KEY": ""})
+        assert loaded.settings.admin.key is None
+        assert f"admin.key is empty: no admin key is set (file {path}, {where})" in loaded.warnings
+    for text in ("", "admin: {key: null}", "admin: {key: k}"):
+        assert load(path, text).warnings == ()
+    assert load(path, "admin: {key: k}", {"HEADGATE_ADMIN__KEY": ""}).settings.admin.key is not None
+
+
 def test_unknown_variables_are_warnings(path: Path) -> None:
     """The environment is shared with other versions of ourselves."""
     assert load(path, "", {"HEADGATE_SEVER__PORT": "1"}).warnings

@@ -15,7 +15,7 @@ from headgate.config.complaints import Complaint, path_of, words_of
 from headgate.config.env_file import EnvFile
 from headgate.config.fingerprints import Fingerprint
 from headgate.config.merging import SET_WHILE_RUNNING, Merged, Source, source_of
-from headgate.config.notices import account_warnings, later_warnings, mode_warnings
+from headgate.config.notices import account_warnings, key_warnings, later_warnings, mode_warnings
 from headgate.config.settings import Settings
 from headgate.errors import SettingsError
 
@@ -95,6 +95,7 @@ class Origin:
             *translated,
             *(mode_warnings(file, merged.parsed) if text is None else ()),
             *not_yet,
+            *(key_warnings(settings, merged) if settings is not None else ()),
             *(account_warnings(settings, merged) if settings is not None else ()),
         )
         seen |= fingerprints.of(_secret_files(merged.values))

@@ -29,6 +29,14 @@ def account_warnings(settings: Settings, merged: Merged) -> Iterator[str]:
             yield f"The account {account.name} cannot renew its token: {setting} is not set{place}"
 
 
+def key_warnings(settings: Settings, merged: Merged) -> Iterator[str]:
+    """Empty quotes, or a variable with nothing in it: whoever wrote that may believe in a key."""
+    section = merged.values.get("admin")
+    written = section.get("key") if isinstance(section, dict) else None
+    if written is not None and settings.admin.key is None:
+        yield f"admin.key is empty: no admin key is set{_place(merged.source_of('admin.key'))}"
+
+
 def _place(source: Source | None) -> str:
     if source is None:
         return ""
