@@ -78,14 +78,19 @@ async def test_two_at_once_are_both_there(manager: httpx.AsyncClient) -> None:
 async def test_entries_out_of_the_environment_are_not_written_away(owner: Owner, tmp_path: Path) -> None:
     """The file would hold their digests from then on: that is the owner's to decide."""
     file = tmp_path / "config.yaml"
-    text = f'admin: {{key: {ADMIN_KEY}}}\naccess: {{api_keys: ["${{LAPTOP}}"]}}\n'
     async with with_key(owner) as client:
-        file.write_text(text)
-        owner.configuration.loaded = load_settings({}, {"LAPTOP": "hg_laptop"}, file)
-        assert await listed(client) == shown("hg_laptop")
-        refused = await client.put(KEYS, json=["another"])
-    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_setting")
-    assert file.read_text() == text
+        for setting in (
+            'access: {api_keys: ["${LAPTOP}"]}',
+            'api-keys: ["${LAPTOP}"]',
+            'access: {api_keys: "${LAPTOP}"}',
+        ):
+            text = f"admin: {{key: {ADMIN_KEY}}}\n{setting}\n"
+            file.write_text(text)
+            owner.configuration.loaded = load_settings({}, {"LAPTOP": "hg_laptop"}, file)
+            assert await listed(client) == shown("hg_laptop")
+            refused = await client.put(KEYS, json=["another"])
+            assert (refused.status_code, refused.json()["code"]) == (400, "invalid_setting")
+            assert file.read_text() == text
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])

@@ -13,10 +13,13 @@ from ruamel.yaml.error import YAMLError
 from headgate.admin.account_forms import Form, Label
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.config.loading import Loaded
+from headgate.config.other_names import NAMES
 from headgate.config.saving import written
 from headgate.errors import SettingsError
 
 SETTING = "access.api_keys"
+_NAMES = (SETTING, *(theirs for theirs, ours in NAMES.items() if ours == SETTING))
+"""As the file may call it; the first that is there counts."""
 _MOST_KEYS = 10_000
 
 _log = logging.getLogger("headgate.config")
@@ -78,14 +81,12 @@ def entries(loaded: Loaded) -> list[Any]:
     if source is None or source.position is None:
         return list(loaded.settings.access.api_keys)
     try:
-        found = written(loaded.path, SETTING)
+        found = next((list_ for name in _NAMES if (list_ := written(loaded.path, name)) is not None), None)
     except (YAMLError, OSError, UnicodeDecodeError):
         found = None
-    if not isinstance(found, list):
-        return list(loaded.settings.access.api_keys)
-    if any("${" in str(entry) for entry in found):
+    if any("${" in str(entry) for entry in (found if isinstance(found, list) else [found])):
         raise SettingsError(
             f"{SETTING} takes entries from the environment, and would lose them if it were written anew",
             hint=f"Change {SETTING} in {loaded.path} yourself; an import's --dry-run --json names digests.",
         )
-    return found
+    return found if isinstance(found, list) else list(loaded.settings.access.api_keys)
