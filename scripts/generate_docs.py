@@ -74,7 +74,7 @@ settings at once.
 _ERRORS_HEAD = """\
 # Errors
 
-Generated from `src/headgate/errors.py` by `make docs`.
+Generated from `src/headgate/errors.py` and `caller_errors.py` by `make docs`.
 
 Every failure has a stable code. A caller finds it in the header `x-headgate-error` and in the error's body,
 beside the cause, the mend and the request id that is also in the log and in the record.

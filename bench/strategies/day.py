@@ -11,7 +11,8 @@ from bench.strategies.traffic import DAY_SECONDS, Conversation, conversations
 from headgate.pool.accounts import Account, Credential, Kind
 from headgate.pool.faults import Fault
 from headgate.pool.living import LivingAccount
-from headgate.pool.pool import Pool, Wanted
+from headgate.pool.pool import Pool
+from headgate.pool.wanted import Wanted
 from headgate.providers.anthropic import AnthropicProvider
 
 TIERS = (1, 1, 1, 5, 5, 5, 20, 20)

@@ -6,146 +6,80 @@ wrong (`message`) and what mends it (`hint`). Secrets never enter either. `docs/
 family; a test keeps it complete.
 """
 
-from enum import StrEnum
-from typing import ClassVar
+from headgate.caller_errors import (
+    BudgetExceeded,
+    BuffersFull,
+    ClientLeft,
+    ForbiddenOrigin,
+    HeadTooLarge,
+    InvalidClientKey,
+    InvalidRequest,
+    KeyMayNot,
+    MalformedRequest,
+    MethodNotAllowed,
+    RateLimited,
+    RequestTooLarge,
+    RequestTooSlow,
+    TooManyConnections,
+    UnknownAccount,
+    UnknownHost,
+    UnknownPath,
+)
+from headgate.error_base import Blame, HeadgateError, NextStep
 
-
-class Blame(StrEnum):
-    """Whose fault it is: decides whether an account's health is touched."""
-
-    CALLER = "caller"
-    GATEWAY = "gateway"
-    PROVIDER = "provider"
-    ACCOUNT = "account"
-    OWNER = "owner"
-
-
-class NextStep(StrEnum):
-    """What the attempt loop does after this failure."""
-
-    STOP = "stop"
-    SAME_ACCOUNT = "same_account"
-    NEXT_ACCOUNT = "next_account"
-
-
-class HeadgateError(Exception):
-    """Base of the family. Never raised itself: every subclass sets all four class attributes."""
-
-    code: ClassVar[str]
-    status: ClassVar[int]
-    blame: ClassVar[Blame]
-    next_step: ClassVar[NextStep]
-
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-
-# ---- the caller's side: refused before any account is touched ------------------------------------
-
-
-class InvalidRequest(HeadgateError):
-    """The request cannot be routed as it is: broken JSON, no model, a field of the wrong type."""
-
-    code, status = "invalid_request", 400
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
-
-class MalformedRequest(HeadgateError):
-    """What came is no HTTP/1.1 request, or one that two readers could read in two ways."""
-
-    code, status = "malformed_request", 400
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
-
-class UnknownPath(HeadgateError):
-    """The path is neither a provider's nor the owner's nor the dashboard's."""
-
-    code, status = "unknown_path", 400
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
-
-class MethodNotAllowed(HeadgateError):
-    """The path is known, and not for this method; the answer carries `Allow`."""
-
-    code, status = "method_not_allowed", 405
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
-    def __init__(self, message: str, *, allowed: str, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.allowed = allowed
-
-
-class HeadTooLarge(HeadgateError):
-    """The head of a request has too many lines or bytes."""
-
-    code, status = "head_too_large", 431
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
-
-class RequestTooSlow(HeadgateError):
-    """Head or body took longer than `server.head_timeout_ms` or `server.body_timeout_ms` allows."""
-
-    code, status = "request_too_slow", 408
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
-
-class TooManyConnections(HeadgateError):
-    """`server.max_connections` or `server.max_connections_per_address` are open already."""
-
-    code, status = "too_many_connections", 503
-    blame, next_step = Blame.GATEWAY, NextStep.STOP
-
-
-class ForbiddenOrigin(HeadgateError):
-    """A web page asks that is not let in or, where no key is needed, a foreign name for this machine."""
-
-    code, status = "forbidden_origin", 403
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
-
-class InvalidClientKey(HeadgateError):
-    """A client key is asked for, and none or a wrong one was sent."""
-
-    code, status = "invalid_client_key", 401
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
-
-class UnknownAccount(HeadgateError):
-    """A name that no account has; the message names near matches."""
-
-    code, status = "unknown_account", 400
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
-
-class UnknownHost(HeadgateError):
-    """`sources.credentials_dir` is set, and has no file for the Host called; the message names it."""
-
-    code, status = "unknown_host", 400
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
-
-class RequestTooLarge(HeadgateError):
-    """The body is larger than `server.max_body_bytes` or `server.max_upload_bytes` allows."""
-
-    code, status = "request_too_large", 413
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
-
-class BuffersFull(HeadgateError):
-    """The bodies of all requests together fill the memory set aside for them."""
-
-    code, status = "buffers_full", 503
-    blame, next_step = Blame.GATEWAY, NextStep.STOP
-
-
-class ClientLeft(HeadgateError):
-    """The caller closed its connection: a fact for the record, never an answer."""
-
-    code, status = "client_left", 499
-    blame, next_step = Blame.CALLER, NextStep.STOP
-
+__all__ = [
+    "AdminKeyRequired",
+    "AllAccountsFailed",
+    "AllAccountsLimited",
+    "AlreadyRunning",
+    "AnswerCut",
+    "BadAnswer",
+    "Blame",
+    "BudgetExceeded",
+    "BuffersFull",
+    "ChangedMeanwhile",
+    "ClientLeft",
+    "Conflict",
+    "ConnectFailed",
+    "ForbiddenOrigin",
+    "ForeignDataUnreadable",
+    "ForwardFailed",
+    "GatewayFault",
+    "HeadTooLarge",
+    "HeadgateError",
+    "ImportRefused",
+    "InvalidAccountName",
+    "InvalidClientKey",
+    "InvalidRequest",
+    "KeyMayNot",
+    "ListenFailed",
+    "LoopDetected",
+    "MalformedRequest",
+    "MethodNotAllowed",
+    "NextStep",
+    "NoAccountAvailable",
+    "NotFound",
+    "ProxyFailed",
+    "ProxyWantsCredentials",
+    "RateLimited",
+    "RequestTimedOut",
+    "RequestTooLarge",
+    "RequestTooSlow",
+    "SecretUnreadable",
+    "SettingsError",
+    "SettingsNotApplied",
+    "ShuttingDown",
+    "SignInFailed",
+    "StorageError",
+    "TokenRefreshFailed",
+    "TooManyConnections",
+    "TooManyGuesses",
+    "UnknownAccount",
+    "UnknownHost",
+    "UnknownPath",
+    "UpstreamError",
+    "UpstreamTimedOut",
+]
 
 # ---- the pool's side: nobody could serve ---------------------------------------------------------
 
@@ -312,6 +246,13 @@ class Conflict(HeadgateError):
     """The name is taken, or the same secret is there already."""
 
     code, status = "conflict", 409
+    blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class ChangedMeanwhile(HeadgateError):
+    """`If-Match` names a version that somebody else has changed since; nothing was changed."""
+
+    code, status = "changed_meanwhile", 412
     blame, next_step = Blame.OWNER, NextStep.STOP
 
 

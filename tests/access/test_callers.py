@@ -4,7 +4,9 @@ import hashlib
 
 import pytest
 
-from headgate.access.callers import Callers, OwnCredentials, without_key
+from headgate.access.callers import Callers, OwnCredentials, digest_of_entry, without_key
+from headgate.access.ring import KeyRing
+from headgate.clock import SystemClock
 from headgate.errors import InvalidClientKey
 from headgate.wire.headers import Headers
 
@@ -19,7 +21,15 @@ def _callers(
     listens_wide: bool = False,
     own_credentials: OwnCredentials = "fallback",
 ) -> Callers:
-    return Callers(keys, client_auth=client_auth, listens_wide=listens_wide, own_credentials=own_credentials)
+    ring = KeyRing()
+    ring.declare(map(digest_of_entry, keys))
+    return Callers(
+        ring,
+        client_auth=client_auth,
+        listens_wide=listens_wide,
+        own_credentials=own_credentials,
+        clock=SystemClock(),
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from headgate.access.gate import Gate
+from headgate.access.ring import KeyRing
 from headgate.admin.app import build_app
 from headgate.admin.configuration import Configuration
 from headgate.admin.owner import Owner
@@ -23,11 +25,13 @@ from headgate.providers.anthropic import AnthropicProvider
 from headgate.record.replay import Counts
 from headgate.record.supervisor import RecorderReport
 from headgate.storage.accounts import AccountStore
+from headgate.storage.client_keys import KeyStore
 from headgate.storage.database import open_database
 from headgate.storage.health import HealthStore
 from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
 from headgate.storage.sign_ins import SignInStore
+from headgate.storage.spending import SpendingStore
 from headgate.upstream.client import UpstreamClient
 from tests.admin.serving import served
 
@@ -71,9 +75,9 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
     configuration = Configuration(load_settings({}, {}, tmp_path / "config.yaml"), apply=apply)
     box = SecretBox.open_or_create(tmp_path)
     accounts = AccountStore(database, box, clock)
-    stores = Stores(
-        database, tmp_path, box, accounts, SignInStore(database, box, accounts, clock), HealthStore(database)
-    )
+    sign_ins, keys = SignInStore(database, box, accounts, clock), KeyStore(database, clock)
+    health, spending = HealthStore(database), SpendingStore(database)
+    stores = Stores(database, tmp_path, box, accounts, sign_ins, health, keys, spending)
     sign_in = parts.signing_in_of(
         stores,
         pool,
@@ -93,6 +97,9 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
         sign_in=sign_in,
         requests=RequestStore(database),
         pool=pool,
+        ring=KeyRing(),
+        gate=Gate(clock),
+        client_keys=keys,
         upstream=upstream,
         providers={provider.name},
         process=relaying,

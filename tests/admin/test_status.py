@@ -5,7 +5,7 @@ import pytest
 
 from headgate.admin.owner import Owner
 from headgate.pool.faults import Fault
-from headgate.pool.pool import Wanted
+from headgate.pool.wanted import Wanted
 from headgate.record.replay import Counts
 from tests.admin.conftest import Relaying, add, report
 

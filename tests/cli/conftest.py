@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from headgate.cli.child import ChildGateway
 from headgate.testing.process import SimulatedProvider
 from tests import starts
+from tests.gateway import Gateway
 from tests.starts import PROGRAM
 
 __all__ = ["PROGRAM"]
@@ -141,9 +141,9 @@ def headgate(tmp_path: Path) -> Command:
 
 
 @pytest.fixture
-async def gateway(headgate: Command) -> AsyncIterator[ChildGateway]:
-    """A gateway that runs on the same settings and data as the command."""
-    async with ChildGateway(headgate.folder, port=0) as running:
+async def gateway(headgate: Command) -> AsyncIterator[Gateway]:
+    """A gateway that runs on the same settings and data as the command; nothing is set."""
+    with Gateway(headgate.folder, accounts=(), settings={"access": {"api_keys": []}}) as running:
         yield running
 
 

@@ -1,7 +1,7 @@
 """`headgate account set`, `rename`, `refresh`."""
 
-from headgate.cli.child import ChildGateway
 from tests.cli.conftest import Command
+from tests.gateway import Gateway
 
 
 async def test_set_changes_what_is_named_and_nothing_else(headgate: Command) -> None:
@@ -42,9 +42,7 @@ REFUSED = [
 ]
 
 
-async def test_what_cannot_be_done_says_why_and_changes_nothing(
-    headgate: Command, gateway: ChildGateway
-) -> None:
+async def test_what_cannot_be_done_says_why_and_changes_nothing(headgate: Command, gateway: Gateway) -> None:
     """An option that is not there yet is refused, not passed over."""
     await headgate.add("work")
     await headgate.add("spare")
@@ -57,13 +55,13 @@ async def test_what_cannot_be_done_says_why_and_changes_nothing(
     assert (await headgate("account", "list", "--json")).json() == before
 
 
-async def test_a_rename_is_in_force_at_once(headgate: Command, gateway: ChildGateway) -> None:
+async def test_a_rename_is_in_force_at_once(headgate: Command, gateway: Gateway) -> None:
     """On a running gateway, and afterwards on the database."""
     await headgate.add("work")
     renamed = await headgate("account", "rename", "work", "office")
     assert (renamed.code, renamed.out) == (0, "Account work is now office\n")
     status = (await headgate("status", "--json")).json()
     assert [one["name"] for one in status["rotation"]["accounts"]] == ["office"]
-    await gateway.stop()
+    gateway.stop()
     listed = (await headgate("account", "list", "--json")).json()
     assert [one["name"] for one in listed["accounts"]] == ["office"]

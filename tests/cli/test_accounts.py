@@ -6,10 +6,10 @@ import subprocess
 import httpx
 import pytest
 
-from headgate.cli.child import ChildGateway
 from headgate.cli.terminal import clock_time
 from headgate.testing.process import SimulatedProvider
 from tests.cli.conftest import PROGRAM, TIMEOUT_SECONDS, Command
+from tests.gateway import Gateway
 from tests.testing.wire import ask
 
 
@@ -32,7 +32,7 @@ async def test_accounts_are_kept_without_a_running_gateway(headgate: Command) ->
 
 
 async def test_what_mends_an_account_is_said_where_it_is_shown(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """In the words of `headgate status`; of one that serves nothing is said."""
     await headgate.add("work", "--base-url", provider.url)
@@ -237,7 +237,7 @@ async def test_duplicates_and_unknown_names_are_refused(headgate: Command) -> No
 
 
 async def test_resuming_a_limited_account_says_when_it_returns(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """The owner's word does not end a provider's limit, on a stopped gateway neither."""
     provider.script("*", rules=[{"fault": "429", "limit": "retry_after", "seconds": 3000}])
@@ -248,16 +248,16 @@ async def test_resuming_a_limited_account_says_when_it_returns(
     reset = (await headgate("account", "show", "work", "--json")).json()["rate_limit_reset"]
     said = "Account work resumed, but still rate_limited; it returns by itself at "
     assert (running.code, running.out) == (0, f"{said}{clock_time(reset)}\n")
-    await gateway.stop()
+    gateway.stop()
     assert (await headgate("account", "resume", "work")).out == running.out
 
 
-async def test_commands_reach_a_running_gateway(headgate: Command, gateway: ChildGateway) -> None:
+async def test_commands_reach_a_running_gateway(headgate: Command, gateway: Gateway) -> None:
     """Over the socket in the data folder: in force at once, and the same words as on a stopped one."""
     assert (await headgate.add("work")).out.startswith("Account work added\n")
     assert (await headgate("account", "pause", "work")).code == 0
     status = (await headgate("status", "--json")).json()
     assert [(one["name"], one["status"]) for one in status["rotation"]["accounts"]] == [("work", "paused")]
-    await gateway.stop()
+    gateway.stop()
     listed = (await headgate("account", "list", "--json")).json()
     assert [(one["name"], one["paused"]) for one in listed["accounts"]] == [("work", True)]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from headgate.cli.child import ChildGateway
 from tests.cli.conftest import PROGRAM, Command
+from tests.gateway import Gateway
 
 MOST_TIMES = 4.0
 """The processor time of loading what every command is written with: a shell waits for it. What the settings
@@ -30,15 +30,13 @@ async def offered(headgate: Command, *words: str) -> list[str]:
     return out.decode().split()
 
 
-async def test_names_come_from_the_gateway_and_from_the_database(
-    headgate: Command, gateway: ChildGateway
-) -> None:
+async def test_names_come_from_the_gateway_and_from_the_database(headgate: Command, gateway: Gateway) -> None:
     """Accounts, strategies, settings, commands; on a stopped gateway without making a file."""
     await headgate.add("work")
     await headgate.add("wide")
     await headgate.add("spare")
     assert await offered(headgate, "account", "show", "w") == ["work", "wide"]
-    await gateway.stop()
+    gateway.stop()
     before = sorted(file.name for file in headgate.data.iterdir())
     assert await offered(headgate, "account", "pause", "") == ["work", "wide", "spare"]
     assert sorted(file.name for file in headgate.data.iterdir()) == before

@@ -8,10 +8,11 @@ from headgate.cli.child import ChildGateway
 from headgate.testing.process import SimulatedProvider
 from tests.cli.conftest import TIMEOUT_SECONDS, Command
 from tests.cli.test_requests import send
+from tests.gateway import Gateway
 
 
 async def test_it_outlives_a_restart_and_misses_nothing(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """Said when the gateway goes and when it is back; each request once; Ctrl+C ends it with 130, quietly."""
     await headgate.add("work", "--base-url", provider.url)
@@ -28,7 +29,7 @@ async def test_it_outlives_a_restart_and_misses_nothing(
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             shown.append(await next_one())
-            await gateway.stop()
+            gateway.stop()
             assert b"The gateway has gone" in await following.stderr.readline()
             async with ChildGateway(headgate.folder, port=0) as again:
                 ids += [await send(again), await send(again)]

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from headgate.cli.child import ChildGateway
 from tests.cli.conftest import Command
+from tests.gateway import Gateway
 from tests.moving import theirs
 
 
 async def test_a_running_gateway_takes_it_over_at_once(
-    headgate: Command, gateway: ChildGateway, tmp_path: Path
+    headgate: Command, gateway: Gateway, tmp_path: Path
 ) -> None:
     """Accounts, keys and settings through its own door, the history beside its recorder."""
     auths = tmp_path / "auths"

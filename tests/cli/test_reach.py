@@ -6,6 +6,7 @@ import pytest
 
 from headgate.cli.child import ChildGateway
 from tests.cli.conftest import Command
+from tests.gateway import Gateway
 
 WRONG = {
     "misspelt": ("routing:\n  strategy: wieghted\n", "line 2, column 13"),
@@ -23,7 +24,7 @@ ASKED = (
 
 @pytest.mark.parametrize("case", WRONG)
 async def test_a_running_gateway_answers_beside_a_wrong_file(
-    headgate: Command, gateway: ChildGateway, case: str
+    headgate: Command, gateway: Gateway, case: str
 ) -> None:
     """Nobody shall take the service for down; what is wrong is said with its place."""
     text, place = WRONG[case]
@@ -38,7 +39,7 @@ async def test_a_running_gateway_answers_beside_a_wrong_file(
         assert place in asked.err, arguments
 
 
-async def test_the_log_is_found_beside_a_wrong_file(headgate: Command, gateway: ChildGateway) -> None:
+async def test_the_log_is_found_beside_a_wrong_file(headgate: Command, gateway: Gateway) -> None:
     """The gateway says where it writes, also when it got that from an environment of its own."""
     before = await headgate("logs", "--path")
     headgate.config.write_text("log: {file: [\n")

@@ -7,15 +7,14 @@ from functools import partial
 import httpx
 import pytest
 
-from headgate.cli.child import ChildGateway
 from headgate.testing.process import SimulatedProvider
 from tests.cli.conftest import Command
-from tests.gateway import until
+from tests.gateway import Gateway, until
 
 BODY = {"model": "claude-sonnet-4-5", "max_tokens": 20, "messages": [{"role": "user", "content": "Hi"}]}
 
 
-async def send(gateway: ChildGateway) -> str:
+async def send(gateway: Gateway) -> str:
     """One request through the gateway; its id."""
     async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
         answer = await client.post("/v1/messages", json=BODY)
@@ -24,7 +23,7 @@ async def send(gateway: ChildGateway) -> str:
 
 
 async def test_followed_requests_appear_as_they_happen(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """With --json one object a line; Ctrl+C ends it. Later they are history, also when nothing runs."""
     added = await headgate.add("work", "--base-url", provider.url)
@@ -42,7 +41,7 @@ async def test_followed_requests_appear_as_they_happen(
         await following.wait()
     assert (shown["id"], shown["account"], shown["status"]) == (second, "work", 200)
     assert shown["usage"]["output_tokens"] > 0
-    await gateway.stop()
+    gateway.stop()
     listed = (await headgate("requests", "--json")).json()
     assert [one["id"] for one in listed["requests"]] == [second, first]
     table = (await headgate("requests", "--limit", "1", COLUMNS="120")).out
@@ -51,7 +50,7 @@ async def test_followed_requests_appear_as_they_happen(
 
 
 async def test_one_request_is_shown_with_its_attempts(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """By the id that the error's own mend names; on a running gateway and on a stopped one alike."""
     provider.script("*", rules=[{"fault": "refuse"}])
@@ -64,7 +63,7 @@ async def test_one_request_is_shown_with_its_attempts(
     await until(lambda: is_recorded(gateway, request_id), what="a record of the request")
     running = await headgate("requests", request_id, COLUMNS="200")
     as_json = (await headgate("requests", request_id, "--json")).json()
-    await gateway.stop()
+    gateway.stop()
     assert await headgate("requests", request_id, COLUMNS="200") == running
     assert (await headgate("requests", request_id, "--json")).json() == as_json
     attempts = as_json["attempts"]
@@ -80,7 +79,7 @@ async def test_one_request_is_shown_with_its_attempts(
 
 
 async def test_an_account_is_found_where_another_took_over(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """The list names who served and marks that the account asked for failed; so do followed lines."""
     await headgate.add("work", "--base-url", provider.url)
@@ -108,7 +107,7 @@ async def test_an_account_is_found_where_another_took_over(
 
 
 async def test_a_request_says_why_nobody_could_serve(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """As it was then; the accounts may be mended by now."""
     asked = {"json": BODY, "headers": {"content-type": "application/json"}}
@@ -126,13 +125,13 @@ async def test_a_request_says_why_nobody_could_serve(
     assert said.splitlines()[-1] == "  and 2 more"
 
 
-async def is_recorded(gateway: ChildGateway, request_id: str) -> bool:
+async def is_recorded(gateway: Gateway, request_id: str) -> bool:
     async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
         return (await client.get(f"/api/requests/{request_id}")).status_code == 200
 
 
 async def test_followed_lines_say_what_was_asked(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """Method and path, columns one below the other, and no word about what is not known."""
     await headgate.add("work", "--base-url", provider.url)
@@ -163,7 +162,7 @@ async def test_followed_lines_say_what_was_asked(
 
 
 async def test_a_request_without_a_model_shows_its_path_and_every_id_fits(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """The id is what one copies: a narrow terminal keeps it and gives up numbers; a wide one shows all."""
     await headgate.add("work", "--base-url", provider.url)
@@ -180,7 +179,7 @@ async def test_a_request_without_a_model_shows_its_path_and_every_id_fits(
 
 
 async def test_what_still_runs_is_said_below(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """It is in no list yet; programs ask /status."""
     provider.script("*", rules=[{"fault": "hang", "stage": "mid_body", "event": 2}])
@@ -198,7 +197,7 @@ async def test_what_still_runs_is_said_below(
 
 
 async def test_an_account_is_found_under_its_old_name(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """Its history stays with it, whichever of its names is asked for; a name that is none has near ones."""
     await headgate.add("old", "--base-url", provider.url)
@@ -216,7 +215,7 @@ async def test_an_account_is_found_under_its_old_name(
     assert unknown.err == "warning: There is no account named nex; did you mean new?\n"
 
 
-async def test_a_name_that_no_account_has_is_said(headgate: Command, gateway: ChildGateway) -> None:
+async def test_a_name_that_no_account_has_is_said(headgate: Command, gateway: Gateway) -> None:
     """With those that are near; it is no error, for a history outlives its account."""
     await headgate.add("work")
     listed = await headgate("requests", "--account", "wrk")

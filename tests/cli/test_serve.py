@@ -38,9 +38,10 @@ async def test_a_data_folder_that_cannot_be_made_is_named(headgate: Command) -> 
     assert "HEADGATE_DATA_DIR" in outcome.err
 
 
-async def test_a_stop_signal_ends_it_in_order(gateway: ChildGateway) -> None:
+async def test_a_stop_signal_ends_it_in_order(headgate: Command) -> None:
     """SIGTERM: exit code 0."""
-    code, _ = await asyncio.gather(gateway.ended(), gateway.stop())
+    async with ChildGateway(headgate.folder, port=0) as gateway:
+        code, _ = await asyncio.gather(gateway.ended(), gateway.stop())
     assert code == 0
 
 

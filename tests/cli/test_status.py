@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from headgate.cli.child import ChildGateway
 from headgate.testing.process import SimulatedProvider
 from tests.cli.conftest import Command
 from tests.gateway import CLIENT_KEY, Gateway, wait_until
@@ -17,7 +16,7 @@ from tests.guides.signing_in import declared, settings_of
 from tests.testing.wire import ask
 
 
-async def test_status_shows_health_rotation_and_accounts(headgate: Command, gateway: ChildGateway) -> None:
+async def test_status_shows_health_rotation_and_accounts(headgate: Command, gateway: Gateway) -> None:
     """For people as lines that fit, for programs as one document."""
     empty = await headgate("status", COLUMNS="80")
     assert empty.code == 0, empty.err
@@ -34,7 +33,7 @@ async def test_status_shows_health_rotation_and_accounts(headgate: Command, gate
 
 
 async def test_status_says_who_cannot_serve_and_what_mends_it(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """Most accounts wait for their owner: it does not look fine, and each has its own mend."""
     for name in ("refused", "refused-too", "spare", "paused"):
@@ -56,7 +55,7 @@ async def test_status_says_who_cannot_serve_and_what_mends_it(
 
 
 async def test_one_account_that_waits_for_its_owner_is_named(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """The rest serves: that is not ok without a word, nor is it degraded. A stranger hears no name."""
     for name in ("refused", "spare", "third"):

@@ -1,7 +1,7 @@
 """`headgate strategy` on a stopped gateway and on a running one."""
 
-from headgate.cli.child import ChildGateway
 from tests.cli.conftest import Command
+from tests.gateway import Gateway
 
 
 async def test_a_strategy_is_kept_with_the_files_comments(headgate: Command) -> None:
@@ -14,7 +14,7 @@ async def test_a_strategy_is_kept_with_the_files_comments(headgate: Command) -> 
     assert "rotation: true  # keep" in text
 
 
-async def test_a_running_gateway_changes_at_once(headgate: Command, gateway: ChildGateway) -> None:
+async def test_a_running_gateway_changes_at_once(headgate: Command, gateway: Gateway) -> None:
     """`/status` shows it without a restart; an unknown name changes nothing and is wrong usage."""
     assert (await headgate("strategy", "set", "weighted")).code == 0
     wrong = await headgate("strategy", "set", "random")
@@ -26,7 +26,7 @@ async def test_a_running_gateway_changes_at_once(headgate: Command, gateway: Chi
     assert "mend: headgate strategy set weighted" in near.err
     status = (await headgate("status", "--json")).json()
     assert status["rotation"]["strategy"] == "weighted"
-    assert "weighted" in gateway.settings_file.read_text()
+    assert "weighted" in gateway.config.read_text()
 
 
 async def test_a_variable_that_wins_over_the_file_is_named(headgate: Command) -> None:

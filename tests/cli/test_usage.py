@@ -1,14 +1,13 @@
 """`headgate usage`."""
 
-from headgate.cli.child import ChildGateway
 from headgate.testing.process import SimulatedProvider
 from tests.cli.conftest import Command
 from tests.cli.test_requests import is_recorded, send
-from tests.gateway import until
+from tests.gateway import Gateway, until
 
 
 async def test_usage_is_shown_in_sums_on_a_running_and_a_stopped_gateway(
-    headgate: Command, gateway: ChildGateway, provider: SimulatedProvider
+    headgate: Command, gateway: Gateway, provider: SimulatedProvider
 ) -> None:
     """Groups, a total, and for programs the same as one document."""
     await headgate.add("work", "--base-url", provider.url)
@@ -22,7 +21,7 @@ async def test_usage_is_shown_in_sums_on_a_running_and_a_stopped_gateway(
     assert (running["total"]["requests"], running["groups"][0]["group"]) == (3, "work")
     assert running["total"]["output_tokens"] > 0
     assert (await headgate("usage", "--key", "nobody")).out.startswith("No requests that match since ")
-    await gateway.stop()
+    gateway.stop()
     stopped = await headgate("usage", "--since", "all", "--account", "work", "--json")
     assert stopped.json() == running
     wrong = await headgate("usage", "--since", "soon")

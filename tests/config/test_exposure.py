@@ -6,21 +6,22 @@ from headgate.errors import SettingsError
 
 
 @pytest.mark.parametrize(
-    ("settings", "mend"),
+    ("settings", "has_client_key", "message", "mend"),
     [
-        ({}, "Set both"),
-        ({"admin": {"key": "k"}}, "Set it"),
-        ({"access": {"api_keys": ["k"]}}, "Set it"),
-        (
-            {"admin": {"key": "k"}, "access": {"api_keys": ["k"], "client_auth": "off"}},
-            "Set access.client_auth",
-        ),
+        ({}, False, "without a client key and admin.key", "Make one (headgate key create NAME)"),
+        ({"admin": {"key": "k"}}, False, "without a client key.", "Make one (headgate key create NAME)"),
+        ({}, True, "without admin.key.", "Set admin.key"),
+        ({"admin": {"key": "k"}, "access": {"client_auth": "off"}}, True, "is off", "Set access.client_auth"),
     ],
 )
-def test_beyond_loopback_both_doors_need_keys(settings: dict[str, object], mend: str) -> None:
+def test_beyond_loopback_both_doors_need_keys(
+    settings: dict[str, object], has_client_key: bool, message: str, mend: str
+) -> None:
     """The mend speaks of what is missing."""
+    wide = Settings.model_validate({"server": {"host": "0.0.0.0"}, **settings})
     with pytest.raises(SettingsError) as caught:
-        refuse_to_stand_open(Settings.model_validate({"server": {"host": "0.0.0.0"}, **settings}))
+        refuse_to_stand_open(wide, has_client_key=has_client_key)
+    assert message in caught.value.message
     assert caught.value.hint.startswith(mend)
 
 

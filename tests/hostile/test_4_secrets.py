@@ -2,7 +2,6 @@
 
 import base64
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import PROGRAM, Gateway
+from tests import starts
+from tests.gateway import Gateway
 from tests.guides.asking import message
 from tests.hostile.planted import Planted
 from tests.serve_with_faults import PROVOKE
@@ -239,13 +239,8 @@ def _wrong_settings(world: World) -> None:
     ):
         bad.write_text(text % world.mark(f"a secret in {text!r}"))
         bad.chmod(0o600)
-        ended = subprocess.run(
-            [str(PROGRAM), "config", "check", "--config", str(bad)],
-            env=world.gateway.environment,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        command = ["config", "check", "--config", str(bad)]
+        ended = starts.run(command, folder=Path.cwd(), environment=world.gateway.environment)
         assert b"No such" not in ended.stderr
         world.hears(f"headgate config check with {text!r}", ended.stdout + ended.stderr)
         bad.unlink()

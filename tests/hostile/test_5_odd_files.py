@@ -12,10 +12,21 @@ from pathlib import Path
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import PROGRAM, Gateway
+from tests import starts
+from tests.gateway import Gateway
 from tests.guides.asking import logged, message
 
 PATIENCE_SECONDS = 20
+
+
+def _run(gateway: Gateway, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """`headgate …` in the gateway's folder, where its `.env` would be."""
+    command = [*arguments, "--config", str(gateway.config)]
+    folder, environment = gateway.folder, gateway.environment
+    ended = starts.run(command, folder=folder, environment=environment, timeout=PATIENCE_SECONDS)
+    return subprocess.CompletedProcess(
+        command, ended.returncode, ended.stdout.decode(), ended.stderr.decode()
+    )
 
 
 def _put(path: Path, kind: str) -> None:
@@ -51,15 +62,7 @@ def test_an_odd_file_at_the_start(tmp_path: Path, name: str, kind: str) -> None:
     """A folder, pipe or device where a file of ours belongs → the start names it: what, why, mend"""
     gateway = Gateway(tmp_path, accounts=[])
     _put(tmp_path / name, kind)
-    ended = subprocess.run(
-        [str(PROGRAM), "serve", "--config", str(gateway.config), "--port", "0"],
-        env=gateway.environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    ended = _run(gateway, "serve", "--port", "0")
     assert ended.returncode == (2 if name == "config.yaml" else 1)
     assert "Traceback" not in ended.stdout + ended.stderr
     why, mend = ended.stderr.splitlines()[-2:]
@@ -104,15 +107,7 @@ def test_an_env_file_that_is_a_pipe(tmp_path: Path) -> None:
     """`.env` is a pipe that nobody writes to → a warning, and nothing of it is used"""
     _put(tmp_path / ".env", "pipe")
     gateway = Gateway(tmp_path, accounts=[])
-    ended = subprocess.run(
-        [str(PROGRAM), "config", "check", "--config", str(gateway.config)],
-        env=gateway.environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    ended = _run(gateway, "config", "check")
     assert ended.returncode == 0
     assert "is a pipe, not a file; nothing of it is used" in ended.stderr
 

@@ -7,7 +7,8 @@ from typing import Any
 from headgate.pool.accounts import Account, Credential, Kind
 from headgate.pool.living import LivingAccount
 from headgate.pool.policy import Quota
-from headgate.pool.pool import Pool, Switch
+from headgate.pool.pool import Pool
+from headgate.pool.wanted import Switch
 from headgate.providers.anthropic import AnthropicProvider
 
 START = 1_800_000_000.0

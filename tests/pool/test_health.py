@@ -309,20 +309,23 @@ def test_rungs_and_who_named_the_end_outlive_a_restart_and_a_probe_does_not(heal
 def test_at_most_one_probe_runs_and_none_is_left_stuck(steps: list[str]) -> None:
     """Whatever happens in whatever order: when all requests are over, the account can be asked again."""
     health, now, running = Health(Random(3), Changes()), NOW, []
+    over = 0  # so many of those that run ask about a rest that a later failure has replaced
     health.apply(Fault.LIMITED, now=now)
     for step in steps:
         if step == "wait":
             now += 4000.0
         elif step == "begin" and health.unavailable_until("m", now) is None:
             if probe := health.begin_probe("m", now):
-                assert not any(one.is_probed for other in running for one in other if one not in probe)
+                assert not any(one.is_probed for other in running[over:] for one in other)
                 running.append(probe)
         elif step == "fail":
             health.apply(Fault.LIMITED, now=now)
+            over = len(running)
         elif step == "succeed":
             health.succeeded("m", now)
         elif running:
             health.end_probe(running.pop())
+            over = min(over, len(running))
     for probe in running:
         health.end_probe(probe)
     assert health.unavailable_until("m", now + 4000.0) is None

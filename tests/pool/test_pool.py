@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from headgate.errors import SettingsError
 from headgate.pool.faults import Fault
-from headgate.pool.pool import Pool, Wanted
+from headgate.pool.pool import Pool
 from headgate.pool.selection import STRATEGIES
+from headgate.pool.wanted import Wanted
 from tests.pool.sample import MODEL, START, StillClock, Told, account, named, pool_of
 from tests.pool.test_windows import unified
 
@@ -177,7 +178,7 @@ def test_without_rotation_the_first_by_priority_and_name_serves(clock: StillCloc
     }
     limit(clock, pool, "a", 60)
     assert picked(pool) is None
-    assert pool.earliest_return("anthropic", MODEL) == START + 60
+    assert pool.earliest_return(Wanted("anthropic", MODEL)) == START + 60
 
 
 def test_a_newcomer_does_not_take_everything_until_it_has_caught_up(clock: StillClock) -> None:
@@ -214,14 +215,14 @@ def test_every_skipped_account_says_why(clock: StillClock) -> None:
 def test_the_earliest_return_is_that_of_an_account_that_comes_back_by_itself(clock: StillClock) -> None:
     pool = pool_of(account(1), account(2), account(3), account(4, paused=True), clock=clock)
     named(pool, "a1").health.apply(Fault.REFUSED, now=START)
-    assert pool.earliest_return("anthropic", MODEL) == START
+    assert pool.earliest_return(Wanted("anthropic", MODEL)) == START
     limit(clock, pool, "a2", 90)
     limit(clock, pool, "a3", 60)
-    assert pool.earliest_return("anthropic", MODEL) == START + 60
+    assert pool.earliest_return(Wanted("anthropic", MODEL)) == START + 60
     pool.remove("a2")
     pool.remove("a3")
-    assert pool.earliest_return("anthropic", MODEL) is None
-    assert pool.earliest_return("nobody", MODEL) is None
+    assert pool.earliest_return(Wanted("anthropic", MODEL)) is None
+    assert pool.earliest_return(Wanted("nobody", MODEL)) is None
 
 
 def test_a_change_of_strategy_holds_from_the_next_request_and_a_wrong_name_changes_nothing(
@@ -245,7 +246,7 @@ def test_health_comes_back_after_a_restart(clock: StillClock) -> None:
     again = pool_of(account(1), account(2), clock=clock)
     again.restore({**states, 99: {}})
     assert again.pick(ANYONE, ()) is None
-    assert again.earliest_return("anthropic", MODEL) == START + 60
+    assert again.earliest_return(Wanted("anthropic", MODEL)) == START + 60
     assert named(again, "a2").health.unavailable_until(MODEL, START) == math.inf
 
 
@@ -310,18 +311,18 @@ def test_what_is_no_limit_is_not_waited_for(clock: StillClock) -> None:
     pool = pool_of(account(1), account(2), clock=clock)
     named(pool, "a1").health.apply(Fault.BILLING, now=START)
     named(pool, "a2").health.apply(Fault.BILLING, now=START)
-    assert pool.earliest_return("anthropic", MODEL) is None
+    assert pool.earliest_return(Wanted("anthropic", MODEL)) is None
     named(pool, "a2").health.resume(START)
     limit(clock, pool, "a2", 90)
-    assert pool.earliest_return("anthropic", MODEL) == START + 90
+    assert pool.earliest_return(Wanted("anthropic", MODEL)) == START + 90
 
 
 def test_a_pinned_request_waits_for_its_own_account(clock: StillClock) -> None:
     """That others could serve other requests is no use to it."""
     pool = pool_of(account(1), account(2), clock=clock)
     limit(clock, pool, "a2", 90)
-    assert pool.earliest_return("anthropic", MODEL, pinned_id=2) == START + 90
-    assert pool.earliest_return("anthropic", MODEL) == START
+    assert pool.earliest_return(Wanted("anthropic", MODEL, pinned_id=2)) == START + 90
+    assert pool.earliest_return(Wanted("anthropic", MODEL)) == START
 
 
 def test_headroom_keeps_a_conversation_that_goes_on(clock: StillClock) -> None:
@@ -368,10 +369,10 @@ def test_while_a_request_finds_out_the_others_pass_by(clock: StillClock) -> None
     assert picked(pool) == "a1"
     probe = health.begin_probe(MODEL, clock.at)
     assert picked(pool) == "a2"
-    assert pool.earliest_return("anthropic", MODEL) == clock.at
+    assert pool.earliest_return(Wanted("anthropic", MODEL)) == clock.at
     limit(clock, pool, "a2", 600)
     assert picked(pool) is None
-    assert pool.earliest_return("anthropic", MODEL) == clock.at + 1
+    assert pool.earliest_return(Wanted("anthropic", MODEL)) == clock.at + 1
     health.end_probe(probe)
     assert picked(pool) == "a1"
 

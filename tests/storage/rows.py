@@ -35,6 +35,7 @@ def request_row(request_id: str, **changes: Any) -> dict[str, Any]:
         "cache_write_1h_tokens": None,
         "provider_request_id": None,
         "skipped": None,
+        "key_id": None,
     }
     return row | changes
 

@@ -1,15 +1,15 @@
 """Who is calling: client keys by digest, and a caller's own provider credential.
 
-A key is compared by its SHA-256 in a dictionary, so what a stranger can time is the look-up of a
-digest that he cannot steer. Clear keys are not kept.
+A key is compared by its SHA-256 in a dictionary (`ring.py`), so what a stranger can time is the look-up of
+a digest that he cannot steer. Clear keys are not kept.
 """
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from headgate.errors import InvalidClientKey
+from headgate.access.client_keys import ClientKey, digest_of, invalid_key
+from headgate.access.ring import KeyRing
+from headgate.clock import Clock
 from headgate.wire.headers import Headers
 
 CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key"})
@@ -41,6 +41,10 @@ class Caller:
     """What may be forwarded, by the owner's settings; None when nothing may."""
     uses_pool: bool = True
     """False: only the own credential serves this caller."""
+    key: ClientKey | None = None
+    """The client key that it showed."""
+    digest: bytes = b""
+    """Of what it showed: while a key is being replaced two open."""
     has_key: bool = True
     """Showed a client key, or a credential of its own that alone serves it."""
 
@@ -49,42 +53,58 @@ ANONYMOUS = Caller("anonymous", has_key=False)
 
 
 class Callers:
-    """Decides who may come in. Built anew when the settings change."""
+    """Decides who may come in. Built anew when the settings change; the ring stays."""
 
     def __init__(
-        self, keys: Iterable[str], *, client_auth: str, listens_wide: bool, own_credentials: OwnCredentials
+        self,
+        ring: KeyRing,
+        *,
+        client_auth: str,
+        listens_wide: bool,
+        own_credentials: OwnCredentials,
+        clock: Clock,
     ) -> None:
-        self._by_digest = {digest: Caller(_name_of(digest)) for digest in map(_digest_of_entry, keys)}
+        self._ring = ring
         self._own_credentials = own_credentials
-        has_reason = bool(self._by_digest) or listens_wide
-        self.is_key_required = client_auth == "required" or (client_auth == "auto" and has_reason)
+        self._client_auth = client_auth
+        self._listens_wide = listens_wide
+        self._now = clock.now
+
+    @property
+    def is_key_required(self) -> bool:
+        has_reason = self._listens_wide or not self._ring.is_empty
+        return self._client_auth == "required" or (self._client_auth == "auto" and has_reason)
 
     def identify(self, headers: Headers, query: bytes) -> Caller:
         """The caller behind a request's head. Raises `InvalidClientKey` when a key is required."""
         presented = [_secret_in(name, value) for name, value in headers if name in CREDENTIAL_HEADERS]
         if b"key=" in query:
             presented += [value for name, value in _query_pairs(query) if name == b"key"]
-        known: Caller | None = None
+        now = self._now()
+        known: ClientKey | None = None
         own: OwnCredential | None = None
+        digest, closed = b"", ""
         for secret in presented:
-            known = known or self._by_digest.get(hashlib.sha256(secret).digest())
+            if known is None and (key := self._ring.find(shown := digest_of(secret), now)) is not None:
+                if (status := key.status(now)) == "active":
+                    known, digest = key, shown
+                else:
+                    closed = status
             if secret.startswith(_PROVIDER_KEY_START):
                 own = OwnCredential(secret, is_bearer=secret.startswith(b"sk-ant-oat"))
-        return self._admit(known, own)
-
-    def _admit(self, known: Caller | None, own: OwnCredential | None) -> Caller:
-        if own is None or self._own_credentials == "never":
-            own = None
         if known is not None:
-            return known if own is None else Caller(known.name, own_credential=own)
+            forwarded = None if self._own_credentials == "never" else own
+            return Caller(known.name, own_credential=forwarded, key=known, digest=digest)
+        return self._admit_without_key(own, closed)
+
+    def _admit_without_key(self, own: OwnCredential | None, closed: str) -> Caller:
+        """`closed`: why a key of ours that was shown does not open."""
+        if self._own_credentials == "never":
+            own = None
         if own is not None and self._own_credentials == "allow":
             return Caller("own-credential", own_credential=own, uses_pool=False)
         if self.is_key_required:
-            raise InvalidClientKey(
-                "Invalid client API key",
-                hint="Send a client key of this gateway as `Authorization: Bearer` or `x-api-key`; "
-                "its owner lists them under `access.api_keys`.",
-            )
+            raise invalid_key(closed)
         return ANONYMOUS if own is None else Caller("anonymous", own_credential=own, has_key=False)
 
 
@@ -107,13 +127,9 @@ def _secret_in(name: bytes, value: bytes) -> bytes:
     return value
 
 
-def _digest_of_entry(entry: str) -> bytes:
+def digest_of_entry(entry: str) -> bytes:
     """An entry of `access.api_keys`: a plain key, or `sha256:` and its digest in hex."""
     entry = entry.strip()
     if entry.startswith("sha256:"):
         return bytes.fromhex(entry.removeprefix("sha256:"))
-    return hashlib.sha256(entry.encode()).digest()
-
-
-def _name_of(digest: bytes) -> str:
-    return f"key-{digest.hex()[:8]}"
+    return digest_of(entry)

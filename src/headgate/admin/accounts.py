@@ -89,6 +89,8 @@ async def rename_account(owner: ItsOwner, name: ItsName, wanted: NewName) -> Acc
         line = f"Account {name} renamed to {wanted.name}"
         kept = _changing(owner, "account.rename", name, changes, line=line)
         renamed = await owner.accounts.update(name, changes, change=kept)
+        if any(name in key.accounts for key in owner.ring.keys):  # they are bound to its new name by now
+            owner.ring.replace(await owner.client_keys.list())
         return view_in_force(owner, renamed)
 
 

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from headgate.admin import (
     accounts,
     audit,
+    client_keys,
     config,
     data,
     encryption,
@@ -52,6 +53,7 @@ ROUTERS = (
     sign_in.router,
     tokens.router,
     transfer.router,
+    client_keys.router,
     key_import.router,
     strategy.router,
     config.router,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +52,8 @@ class Configuration:
         """Where they are wrong, in words that anybody may read."""
         self.unsaved: tuple[str, ...] = ()
         """Settings that hold for this process only, because the file could not be written."""
+        self.has_stored_keys: Callable[[], bool] = lambda: False
+        """Whether the database keeps client keys, which let the gateway listen wide as well."""
         self.watched: Mapping[Path, Fingerprint] = loaded.watched
         """The files that had a say, as they were when they were last read, right or wrong."""
         self._had_words = loaded.has_file
@@ -92,7 +95,9 @@ class Configuration:
         async with self._one_at_a_time:
             try:
                 with _naming_faults("the settings"):
-                    changed, swap = await self._taken_over(changing.replace_file, text)
+                    changed, swap = await self._taken_over(
+                        partial(changing.replace_file, has_stored_keys=self.has_stored_keys()), text
+                    )
             except SettingsNotApplied as error:
                 self._remember(error)
                 raise
@@ -102,7 +107,9 @@ class Configuration:
 
     async def _change(self, changes: Mapping[str, Any]) -> tuple[Changed, Swap]:
         self._refuse_a_loss(await asyncio.to_thread(self.loaded.origin.examine))
-        changed, swap = await self._taken_over(changing.change, changes)
+        changed, swap = await self._taken_over(
+            partial(changing.change, has_stored_keys=self.has_stored_keys()), changes
+        )
         kept_here = set(changed.loaded.origin.overrides)
         unsaved = {*self.unsaved, *(() if changed.is_saved else changes)}
         if changed.is_saved:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from headgate.access.gate import Gate
+from headgate.access.ring import KeyRing
 from headgate.admin import setting_changes
 from headgate.admin.actor import ACTOR
 from headgate.admin.configuration import Configuration, Swap
@@ -26,6 +28,7 @@ from headgate.sources.sources import Sources
 from headgate.storage.accounts import AccountStore
 from headgate.storage.audit import AuditStore
 from headgate.storage.changes import Change
+from headgate.storage.client_keys import KeyStore
 from headgate.storage.database import Database
 from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
@@ -89,12 +92,17 @@ class Owner:
     secrets: SecretBox
     requests: RequestStore
     pool: Pool
+    ring: KeyRing
+    gate: Gate
+    client_keys: KeyStore
     upstream: UpstreamClient
     sign_in: SigningIn
     providers: Collection[str]
     sources: Sources | None = None
     """Accounts that files keep; None where no gateway runs."""
     process: GatewayProcess | None = None
+    forget_heads: Callable[[], None] = lambda: None
+    """Who was let in by the ring as it was is asked once more."""
     url: str = ""
     """Where clients reach the gateway; empty when none runs."""
     settle: Callable[[], Awaitable[bool]] = _is_settled

@@ -7,7 +7,7 @@ from headgate.admin.accounts import views
 from headgate.admin.health import HealthView, health_of
 from headgate.admin.limit_views import RestView, SessionsView, WindowView
 from headgate.admin.owner import ItsOwner, Owner
-from headgate.pool.pool import Switch
+from headgate.pool.wanted import Switch
 from headgate.record.supervisor import RecorderReport
 
 router = APIRouter(tags=["status"])

@@ -119,6 +119,9 @@ class Gateway:
         journal, recorder = await self._open_records(stores, closing)
         holder = parts.new_holder()
         pool = parts.telling_pool(clock, self._providers, settings.routing, journal, holder=holder)
+        ring = await parts.ring_of(stores, settings, clock, self._tasks)
+        refuse_to_stand_open(settings, has_client_key=not ring.is_empty)
+        gate = await parts.gate_of(stores, settings, clock)
         sources = parts.sources_of(stores, pool, clock, settings)
         await sources.open()
         await stores.fill(pool)
@@ -143,11 +146,10 @@ class Gateway:
             on_renewed=sources.note_renewed,
         )
         closing.push_async_callback(sources.close)
-        self._tasks.spawn(Neighbours(stores, pool, holder=holder).run(), name="neighbours")
         closing.push_async_callback(sign_in.close, self._hurry)
         tokens = sign_in.refresher
         self._tasks.spawn(Schedule(pool, tokens, clock).run(), name="tokens ahead of time")
-        planner = await parts.planner_of(stores, pool, self._providers, journal, clock)
+        planner = await parts.planner_of(stores, pool, ring, self._providers, journal, clock)
         sources.on_hosts = planner.follow_hosts
         sources.begin()
         relay = parts.relay_of(
@@ -157,15 +159,18 @@ class Gateway:
             planner=planner,
             upstream=upstream,
             journal=journal,
+            gate=gate,
             clock=clock,
         )
-        callers = parts.callers_of(settings)
+        callers = parts.callers_of(settings, ring, clock)
         lane = FastLane(relay, callers, outbox=outbox, clock=clock, limits=settings.server)
         process = RunningProcess(lane, journal, recorder)
         running = RunningParts(
             settings=settings,
             stores=stores,
             pool=pool,
+            ring=ring,
+            gate=gate,
             tokens=tokens,
             planner=planner,
             sources=sources,
@@ -175,15 +180,22 @@ class Gateway:
             lane=lane,
             clock=clock,
         )
+        neighbours = Neighbours(stores, pool, ring, gate, clock, holder=holder, on_keys=running.forget_heads)
+        self._tasks.spawn(neighbours.run(), name="neighbours")
+        configuration = Configuration(self._loaded, apply=running.apply)
+        configuration.has_stored_keys = lambda: ring.has_stored
         owner = parts.owner_of(
-            Configuration(self._loaded, apply=running.apply),
+            configuration,
             stores,
             pool,
+            ring,
+            gate,
             clock,
             providers=self._providers,
             upstream=upstream,
             sign_in=sign_in,
             sources=sources,
+            forget_heads=running.forget_heads,
             settle=recorder.settle,
             process=process,
             url=_url_of(tcp),

@@ -2,9 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from headgate.access.client_keys import ClientKey
+from headgate.access.gate import Gate
+from headgate.access.ring import KeyRing
 from headgate.assembly.stores import Stores
+from headgate.clock import Clock
 from headgate.errors import StorageError
 from headgate.pool.pool import Pool
 from headgate.storage.news import News, NewsListener
@@ -18,9 +22,24 @@ _log = logging.getLogger("headgate.accounts")
 class Neighbours:
     """Looks where the news point to. Its own gateway's news are among them: they change nothing."""
 
-    def __init__(self, stores: Stores, pool: Pool, *, holder: str) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        pool: Pool,
+        ring: KeyRing,
+        gate: Gate,
+        clock: Clock,
+        *,
+        holder: str,
+        on_keys: Callable[[], None],
+    ) -> None:
+        """`on_keys`: other keys open now than a moment ago."""
         self._stores = stores
         self._pool = pool
+        self._ring = ring
+        self._gate = gate
+        self._clock = clock
+        self._on_keys = on_keys
         self._holder = holder
         self._listener = NewsListener(stores.database, on_news=self._note, on_gap=self._note_gap)
         self._pending: dict[str, set[int] | None] = {}
@@ -52,7 +71,7 @@ class Neighbours:
         self._news.set()
 
     def _note_gap(self) -> None:
-        self._note({"accounts": [], "health": []})
+        self._note({"accounts": [], "health": [], "keys": [], "spending": []})
 
     def _put_back(self, pending: dict[str, set[int] | None]) -> None:
         for what, ids in pending.items():
@@ -66,6 +85,10 @@ class Neighbours:
                 self._pool.resume(living.account.name)
         if "health" in pending:
             await self._look_at_health(pending["health"])
+        if "keys" in pending:
+            await self._look_at_keys(pending["keys"])
+        if "spending" in pending:
+            self._gate.restore(await self._stores.spending.load(self._clock.now(), pending["spending"]))
 
     async def _look_at_accounts(self, ids: Iterable[int] | None) -> None:
         found = {account.id: account for account in await self._stores.accounts.list(ids)}
@@ -82,3 +105,12 @@ class Neighbours:
         for account_id, state in (await self._stores.health.load(ids)).items():
             if state.get("writer") != self._holder:
                 self._pool.join_health(account_id, state)
+
+    async def _look_at_keys(self, ids: Iterable[int] | None) -> None:
+        keys = await self._stores.client_keys.list(ids)
+        if ids is None:
+            self._ring.replace(keys)
+        else:
+            found: dict[int, ClientKey | None] = dict.fromkeys(ids)
+            self._ring.put({**found, **{key.id: key for key in keys}})
+        self._on_keys()

@@ -9,9 +9,13 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
 
-from headgate.access.callers import Callers
+from headgate.access.callers import Callers, digest_of_entry
+from headgate.access.gate import Gate
+from headgate.access.limits import Limits
+from headgate.access.ring import KeyRing
 from headgate.admin.configuration import Configuration
 from headgate.admin.owner import GatewayProcess, Owner
+from headgate.assembly.first_uses import FirstUses
 from headgate.assembly.stores import Stores
 from headgate.clock import Clock
 from headgate.config.exposure import is_loopback
@@ -24,7 +28,8 @@ from headgate.oauth.token_endpoint import TokenEndpoint
 from headgate.pool.accounts import Account
 from headgate.pool.living import LivingAccount
 from headgate.pool.objects import Objects
-from headgate.pool.pool import Pool, Switch
+from headgate.pool.pool import Pool
+from headgate.pool.wanted import Switch
 from headgate.providers.anthropic import AnthropicProvider
 from headgate.providers.provider import Provider
 from headgate.record.events import HealthRecord, ObjectRecord
@@ -38,6 +43,7 @@ from headgate.relay.targets import Targets
 from headgate.sources.sources import Sources
 from headgate.storage.objects import ObjectStore
 from headgate.storage.requests import RequestStore
+from headgate.tasks import TaskGroup
 from headgate.upstream.client import UpstreamClient
 from headgate.upstream.proxies import Proxies
 
@@ -106,7 +112,12 @@ def pool_of(
 
 
 async def planner_of(
-    stores: Stores, pool: Pool, providers: dict[str, Provider], journal: Journal, clock: Clock
+    stores: Stores,
+    pool: Pool,
+    ring: KeyRing,
+    providers: dict[str, Provider],
+    journal: Journal,
+    clock: Clock,
 ) -> Planner:
     """Knows where the objects of earlier requests live."""
     known = await ObjectStore(stores.database).load(_OBJECTS_IN_MEMORY)
@@ -116,7 +127,7 @@ async def planner_of(
     def on_object(object_id: str, account_id: int) -> None:
         journal.append(ObjectRecord(object_id, account_id, int(clock.now() * 1000)))
 
-    return Planner(pool, objects, providers, on_object=on_object)
+    return Planner(pool, objects, providers, ring=ring, clock=clock, on_object=on_object)
 
 
 def sources_of(stores: Stores, pool: Pool, clock: Clock, settings: Settings) -> Sources:
@@ -151,6 +162,7 @@ def relay_of(
     planner: Planner,
     upstream: UpstreamClient,
     journal: Journal,
+    gate: Gate,
     clock: Clock,
 ) -> Relay:
     targets = Targets(settings.providers, Proxies(settings.upstream))
@@ -169,6 +181,7 @@ def relay_of(
         answers=answers,
         ending=ending,
         tokens=tokens,
+        gate=gate,
         clock=clock,
     )
 
@@ -176,10 +189,41 @@ def relay_of(
 # ---- who may come in -------------------------------------------------------------------------------
 
 
-def callers_of(settings: Settings) -> Callers:
+async def ring_of(
+    stores: Stores, settings: Settings, clock: Clock, tasks: TaskGroup | None = None
+) -> KeyRing:
+    """All client keys. Without `tasks`, where nobody calls, first uses are not noted."""
+    ring = KeyRing() if tasks is None else FirstUses(stores.client_keys, clock, tasks).ring
+    declared = declared_keys(settings)
+    ring.declare(declared)
+    if tasks is not None:
+        await stores.client_keys.adopt_all(declared)
+    ring.replace(await stores.client_keys.list())
+    return ring
+
+
+def declared_keys(settings: Settings) -> list[bytes]:
+    """Digests of the keys that stand in the settings."""
+    return [digest_of_entry(entry) for entry in settings.access.api_keys]
+
+
+async def gate_of(stores: Stores, settings: Settings, clock: Clock) -> Gate:
+    """The limits of the keys, with what was used in earlier lives."""
+    gate = Gate(clock)
+    gate.defaults = default_limits(settings)
+    gate.restore(await stores.spending.load(clock.now()))
+    return gate
+
+
+def default_limits(settings: Settings) -> Limits:
+    return Limits(**settings.access.limits.model_dump())
+
+
+def callers_of(settings: Settings, ring: KeyRing, clock: Clock) -> Callers:
     access = settings.access
     return Callers(
-        access.api_keys,
+        ring,
+        clock=clock,
         client_auth=access.client_auth,
         listens_wide=not is_loopback(settings.server.host),
         own_credentials=access.own_credentials,
@@ -190,6 +234,8 @@ def owner_of(
     configuration: Configuration,
     stores: Stores,
     pool: Pool,
+    ring: KeyRing,
+    gate: Gate,
     clock: Clock,
     *,
     upstream: UpstreamClient,
@@ -199,6 +245,7 @@ def owner_of(
     sources: Sources | None = None,
     process: GatewayProcess | None = None,
     url: str = "",
+    forget_heads: Callable[[], None] = lambda: None,
 ) -> Owner:
     """`process` is None when nothing is relayed."""
     return Owner(
@@ -210,6 +257,10 @@ def owner_of(
         secrets=stores.secrets,
         requests=RequestStore(stores.database),
         pool=pool,
+        ring=ring,
+        gate=gate,
+        client_keys=stores.client_keys,
+        forget_heads=forget_heads,
         upstream=upstream,
         sign_in=sign_in,
         providers=set(providers),

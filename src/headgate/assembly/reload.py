@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from headgate import log
 from headgate.access.callers import Callers
+from headgate.access.gate import Gate
+from headgate.access.ring import KeyRing
 from headgate.admin.actor import ACTOR, Actor, Who
 from headgate.admin.owner import Owner
 from headgate.assembly import parts
@@ -18,7 +20,7 @@ from headgate.clock import Clock
 from headgate.config import fingerprints
 from headgate.config.exposure import refuse_to_stand_open
 from headgate.config.settings import LogSettings, Settings
-from headgate.errors import HeadgateError, SettingsError
+from headgate.errors import HeadgateError, SettingsError, StorageError
 from headgate.oauth.refresh import Refresher
 from headgate.oauth.registration import Registrations
 from headgate.pool.accounts import Account
@@ -47,6 +49,8 @@ class RunningParts:
     settings: Settings
     stores: Stores
     pool: Pool
+    ring: KeyRing
+    gate: Gate
     tokens: Refresher
     planner: Planner
     sources: Sources
@@ -60,7 +64,8 @@ class RunningParts:
 
     async def apply(self, settings: Settings) -> None:
         """All of it or, when anything raises, nothing."""
-        refuse_to_stand_open(settings)
+        has_key = bool(settings.access.api_keys) or self.ring.has_stored
+        refuse_to_stand_open(settings, has_client_key=has_key)
         old, new = self._made(self.settings), self._made(settings)
         surveyed = None
         if settings.sources != self.settings.sources:
@@ -68,6 +73,7 @@ class RunningParts:
         new_log = _opened_log(settings.log, self.settings.log)
         try:
             accounts = await self._declared(settings)
+            await self._adopt_keys(settings)
             if settings.providers != self.settings.providers:
                 await self.stores.sign_ins.forget_failures()
         except BaseException:
@@ -91,9 +97,15 @@ class RunningParts:
             planner=self.planner,
             upstream=self.upstream,
             journal=self.journal,
+            gate=self.gate,
             clock=self.clock,
         )
-        return _Made(settings, relay, parts.callers_of(settings))
+        return _Made(settings, relay, parts.callers_of(settings, self.ring, self.clock))
+
+    def forget_heads(self) -> None:
+        """Who was let in by other keys is asked once more."""
+        if self.listener is not None:
+            self.listener.forget_heads()
 
     async def _declared(self, settings: Settings) -> tuple[Account, ...] | None:
         """All accounts, with those that the settings declare; None: they declare what they did."""
@@ -122,9 +134,10 @@ class RunningParts:
             for living in self.pool.living.values():
                 living.health.ask_for_tokens_again()
         self.upstream.keepalive_seconds = settings.upstream.keepalive_seconds
+        self.ring.declare(parts.declared_keys(settings))
+        self.gate.defaults = parts.default_limits(settings)
         self.lane.replace(made.relay, made.callers, settings.server)
-        if self.listener is not None:
-            self.listener.forget_heads()
+        self.forget_heads()
         if new_log is not None:
             log.install(new_log)
             self.recorder.configure_log(settings.log.model_dump())
@@ -137,6 +150,17 @@ class RunningParts:
             self._hand_over(old, before, old_log)
         except Exception:  # whatever failed before may fail again
             _log.exception("The settings from before could not be put back whole: restart the gateway")
+
+    async def _adopt_keys(self, settings: Settings) -> None:
+        """New keys open by the settings alone; without their rows what they use is not remembered."""
+        if settings.access.api_keys == self.settings.access.api_keys:
+            return
+        try:
+            adopted = await self.stores.client_keys.adopt_all(parts.declared_keys(settings))
+        except StorageError as error:
+            _log.warning("What new client keys use is not added up before the next start: %s", error.message)
+        else:
+            self.ring.put({key.id: key for key in adopted})
 
     async def _brought_in(self, settings: Settings) -> tuple[Account, ...]:
         await take_declared(self.stores.accounts, settings.accounts)

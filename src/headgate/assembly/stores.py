@@ -8,12 +8,14 @@ from headgate.config.loading import Loaded
 from headgate.pool.pool import Pool
 from headgate.record.instance import InstanceLock
 from headgate.storage.accounts import AccountStore
+from headgate.storage.client_keys import KeyStore
 from headgate.storage.counters import CounterStore
 from headgate.storage.database import Database, open_database
 from headgate.storage.health import HealthStore
 from headgate.storage.location import locate, make_data_folder, make_folder, state_folder
 from headgate.storage.secrets import SecretBox
 from headgate.storage.sign_ins import SignInStore
+from headgate.storage.spending import SpendingStore
 
 
 async def open_current(loaded: Loaded, *, create: bool = True) -> Database:
@@ -52,6 +54,8 @@ class Stores:
     accounts: AccountStore
     sign_ins: SignInStore
     health: HealthStore
+    client_keys: KeyStore
+    spending: SpendingStore
 
     @classmethod
     def on(cls, database: Database, loaded: Loaded, clock: Clock) -> "Stores":
@@ -60,7 +64,8 @@ class Stores:
         secrets = SecretBox.open_or_create(folder, loaded.secret_key)
         accounts = AccountStore(database, secrets, clock)
         sign_ins = SignInStore(database, secrets, accounts, clock)
-        return cls(database, folder, secrets, accounts, sign_ins, HealthStore(database))
+        keys, spending = KeyStore(database, clock), SpendingStore(database)
+        return cls(database, folder, secrets, accounts, sign_ins, HealthStore(database), keys, spending)
 
     async def fill(self, pool: Pool) -> None:
         """The accounts with the health and the counts that an earlier life left them."""

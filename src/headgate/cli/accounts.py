@@ -199,7 +199,7 @@ def _refuse_both(doing: str, name: str, *, api_key_stdin: bool) -> None:
         raise CommandFailed(doing, why, f"Leave one out: headgate account add {name} --oauth", exit_code=2)
 
 
-def read_key(command: str, *, from_stdin: bool) -> str:
+def read_key(command: str, *, from_stdin: bool, option: str = "--api-key-stdin") -> str:
     """The secret, never from an argument: those are seen by every user of the machine.
 
     `command` is what was typed, for the message that says how to type it.
@@ -210,16 +210,16 @@ def read_key(command: str, *, from_stdin: bool) -> str:
             with asking():
                 key = str(typer.prompt("API key (not shown)", hide_input=True, err=True))
         else:
-            key = _piped_key(doing, command, from_stdin=from_stdin)
+            key = _piped_key(doing, f"{command} {option} < FILE", option, from_stdin=from_stdin)
         key.encode()  # in some locales bytes that are no text are read as lone surrogates
     except typer.Abort as ended:
-        why, mend = "the input ended before there was a key", f"{command} --api-key-stdin < FILE"
+        why, mend = "the input ended before there was a key", f"{command} {option} < FILE"
         raise CommandFailed(doing, why, mend) from ended
     except UnicodeError as error:
         raise CommandFailed(
             doing,
             "what was read is not UTF-8 text",
-            f"Save the key as plain text (PowerShell writes UTF-16), then {command} --api-key-stdin < FILE",
+            f"Save the key as plain text (PowerShell writes UTF-16), then {command} {option} < FILE",
         ) from error
     return key
 
@@ -228,10 +228,9 @@ def _try_it(name: str) -> str:
     return f"headgate account test {name} sees whether its key is taken."
 
 
-def _piped_key(doing: str, command: str, *, from_stdin: bool) -> str:
-    mend = f"{command} --api-key-stdin < FILE"
+def _piped_key(doing: str, mend: str, option: str, *, from_stdin: bool) -> str:
     if not from_stdin:
-        why = "standard input is no terminal and --api-key-stdin was not given"
+        why = f"standard input is no terminal and {option} was not given"
         raise CommandFailed(doing, why, mend, exit_code=2)
     if key := sys.stdin.read().strip():
         return key

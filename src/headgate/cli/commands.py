@@ -36,6 +36,7 @@ ENTRIES = (
     Entry("demo", "Show the gateway at work, with no account and no network.", "headgate demo --once"),
     Entry("status", "Show what the running gateway does.", "headgate status --json"),
     Entry("account", "The accounts that requests are spent on.", module="accounts"),
+    Entry("key", "The keys that clients show to come in.", module="keys"),
     Entry("import", "Move in from another gateway: accounts, keys, settings, history.", module="moving"),
     Entry(
         "requests",

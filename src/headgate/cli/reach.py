@@ -28,6 +28,10 @@ async def _ask(config: Path | None, method: str, path: str, *, doing: str, write
 
 
 def account_path(name: str, rest: str = "") -> str:
+    return item_path("accounts", name, rest)
+
+
+def item_path(kind: str, name: str, rest: str = "") -> str:
     """Whatever was typed as a name: bytes that are no text stay what they are, and `..` is no way up."""
     quoted = quote(name, safe="", errors="surrogateescape")
-    return f"/api/accounts/{quoted if quoted.strip('.') else quoted.replace('.', '%2E')}{rest}"
+    return f"/api/{kind}/{quoted if quoted.strip('.') else quoted.replace('.', '%2E')}{rest}"

@@ -55,9 +55,12 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
             on_health=lambda living: changed.update({living.id: living}),
         )
         await stores.fill(pool)
+        ring = await parts.ring_of(stores, loaded.settings, clock)
+        gate = await parts.gate_of(stores, loaded.settings, clock)
         for warning in await stores.accounts.warnings():
             warn(warning)
         configuration = Configuration(loaded, apply=partial(_apply, pool))
+        configuration.has_stored_keys = lambda: ring.has_stored
         upstream = UpstreamClient(clock, Outbox())
         sign_in = parts.signing_in_of(
             stores,
@@ -73,6 +76,8 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
                 configuration,
                 stores,
                 pool,
+                ring,
+                gate,
                 clock,
                 upstream=upstream,
                 sign_in=sign_in,

@@ -46,15 +46,20 @@ class Changed:
     """Make the file what it was before, for settings that no gateway could take over."""
 
 
-def change(origin: Origin, path: Path, changes: Mapping[str, Any]) -> Changed:
-    """Raises SettingsError for an unknown setting, a value that it cannot have, and for whatever else would
-    be wrong with the settings then: nothing is written in that case."""
+def change(
+    origin: Origin, path: Path, changes: Mapping[str, Any], *, has_stored_keys: bool = True
+) -> Changed:
+    """`has_stored_keys`: client keys that the database keeps; who does not know leaves it to the start.
+
+    Raises SettingsError for an unknown setting, a value that it cannot have, and for whatever else would be
+    wrong with the settings then: nothing is written in that case."""
     changes = {ours(key): value for key, value in changes.items()}
     for key in changes:
         check_settable(key)
     changes = {key: _default_for_none(key, value) for key, value in changes.items()}
     wanted = origin.overridden({**origin.overrides, **changes}).load()
-    refuse_to_stand_open(wanted.settings)
+    has_key = has_stored_keys or bool(wanted.settings.access.api_keys)
+    refuse_to_stand_open(wanted.settings, has_client_key=has_key)
     before = _before(path)
     is_saved = before is not None and save_settings(path, changes, before=before)
     put_back = before.put_back if before is not None and is_saved else _nothing_to_put_back
@@ -65,12 +70,13 @@ def change(origin: Origin, path: Path, changes: Mapping[str, Any]) -> Changed:
         raise
 
 
-def replace_file(origin: Origin, path: Path, text: str) -> Changed:
+def replace_file(origin: Origin, path: Path, text: str, *, has_stored_keys: bool = True) -> Changed:
     """Another text in the file's place, with nothing kept of what was set while the process ran. Raises
     SettingsError for whatever is wrong in it; nothing is written in that case."""
     bare = origin.overridden({})
     wanted = bare.examine(text).or_raise()
-    refuse_to_stand_open(wanted.settings)
+    has_key = has_stored_keys or bool(wanted.settings.access.api_keys)
+    refuse_to_stand_open(wanted.settings, has_client_key=has_key)
     before = _before(path)
     is_saved = before is not None and save_text(path, text, before=before)
     put_back = before.put_back if before is not None and is_saved else _nothing_to_put_back

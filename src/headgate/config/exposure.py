@@ -1,4 +1,4 @@
-"""Beyond loopback only with keys on both doors: judged by the settings alone."""
+"""Beyond loopback only with keys on both doors."""
 
 import ipaddress
 
@@ -6,22 +6,21 @@ from headgate.config.settings import Settings
 from headgate.errors import SettingsError
 
 
-def refuse_to_stand_open(settings: Settings) -> None:
-    """Raises SettingsError."""
+def refuse_to_stand_open(settings: Settings, *, has_client_key: bool = True) -> None:
+    """`has_client_key`: in the settings or in the database; who does not know leaves it out. Raises
+    SettingsError."""
     if is_loopback(settings.server.host):
         return
-    missing = [
-        name
-        for name, is_missing in (
-            ("access.api_keys", not settings.access.api_keys),
-            ("admin.key", settings.admin.key is None),
-        )
-        if is_missing
-    ]
-    if missing:
+    missing = {
+        "a client key": (has_client_key, "make one (headgate key create NAME) or set access.api_keys"),
+        "admin.key": (settings.admin.key is not None, "set admin.key"),
+    }
+    lacking = {name: mend for name, (is_there, mend) in missing.items() if not is_there}
+    if lacking:
+        mend = ", ".join(lacking.values())
         raise SettingsError(
-            f"Refusing to listen on {settings.server.host} without {' and '.join(missing)}.",
-            hint=f"Set {'both' if len(missing) > 1 else 'it'} in the settings file, or listen on 127.0.0.1.",
+            f"Refusing to listen on {settings.server.host} without {' and '.join(lacking)}.",
+            hint=f"{mend[0].upper()}{mend[1:]}; or listen on 127.0.0.1.",
         )
     if settings.access.client_auth == "off":
         raise SettingsError(

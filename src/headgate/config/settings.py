@@ -35,6 +35,7 @@ from headgate.config.later import (
     TelemetrySettings,
     TlsSettings,
 )
+from headgate.config.limits import LimitSettings
 from headgate.config.sources import SourceSettings
 
 Strategy = Literal["session", "round-robin", "weighted", "least-requests", "fill-first", "headroom"]
@@ -239,6 +240,7 @@ class AccessSettings(Section):
         "Client keys, plain, as sha256: with the digest in hexadecimal, or file: with a path.",
         unit="list",
     )
+    limits: LimitSettings = LimitSettings()
     queue: QueueSettings = QueueSettings()
 
 

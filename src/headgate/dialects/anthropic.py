@@ -6,11 +6,12 @@ Sources: Anthropic API reference, "Messages", "Errors" and "Streaming messages" 
 import hashlib
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from headgate.errors import HeadgateError, InvalidRequest
+from headgate.errors import HeadgateError, InvalidRequest, RateLimited
 
 
 class RequestFacts(msgspec.Struct, frozen=True, gc=False):
@@ -236,6 +237,17 @@ def write_error(error: HeadgateError, *, request_id: str, extra: dict[str, Any] 
         inner["hint"] = error.hint
     inner.update(extra or {})
     return msgspec.json.encode({"type": "error", "error": inner, "request_id": request_id})
+
+
+def rate_headers(error: RateLimited) -> list[tuple[bytes, bytes]]:
+    """The limit as the provider tells its own (reference, "Rate limits", "Response headers")."""
+    if not error.what:
+        return []
+    moment = datetime.fromtimestamp(error.full_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    told = {"limit": str(error.limit), "remaining": str(error.left), "reset": moment}
+    return [
+        (f"anthropic-ratelimit-{error.what}-{name}".encode(), value.encode()) for name, value in told.items()
+    ]
 
 
 IGNORED_EVENT = b"ping"

@@ -156,6 +156,7 @@ def _row(one: PastRequest, theirs: Accounts, ids: Mapping[str, int]) -> dict[str
         "cache_write_5m_tokens": one.cache_write_tokens,
         "cache_write_1h_tokens": None,
         "provider_request_id": None,
+        "key_id": None,
     }
 
 

@@ -27,15 +27,21 @@ class Group:
         self.best_priority = self.accounts[0].account.priority if self.accounts else 0
         self.turn = Turn()
 
-    def candidates(self, model: str | None, tried: Collection[int], now: float) -> list[LivingAccount]:
-        """Those of the best priority that can serve; empty when nobody can."""
+    def candidates(
+        self, model: str | None, tried: Collection[int], now: float, among: Collection[int] | None = None
+    ) -> list[LivingAccount]:
+        """Those of the best priority that can serve; empty when nobody can. `among`: ids; None: all."""
         for tier in self.tiers:
             able = [one for one in tier if one.can_serve(model, now) and one.id not in tried]
+            if among is not None:
+                able = [one for one in able if one.id in among]
             if able:
                 return able
         return []
 
-    def last_resort(self, model: str | None, tried: Collection[int], now: float) -> LivingAccount | None:
+    def last_resort(
+        self, model: str | None, tried: Collection[int], now: float, among: Collection[int] | None = None
+    ) -> LivingAccount | None:
         """The account that rests for the provider's trouble alone and returns first.
 
         Its rest is a preference for others, not a ban: with nobody else left, asking it is better
@@ -45,14 +51,17 @@ class Group:
         for one in self.accounts:
             if one.id in tried or not one.is_open or not one.serves(model):
                 continue
+            if among is not None and one.id not in among:
+                continue
             rest = one.health.open_rest(model, now)
             if rest is not None and rest.fault in PASSING and (found is None or rest.until < found_until):
                 found, found_until = one, rest.until
         return found
 
-    def sole(self, model: str | None) -> LivingAccount | None:
+    def sole(self, model: str | None, among: Collection[int] | None = None) -> LivingAccount | None:
         """The one that serves while rotation is off: the first by priority and name."""
-        return next((one for one in self.accounts if one.is_open and one.serves(model)), None)
+        able = (one for one in self.accounts if one.is_open and one.serves(model))
+        return next((one for one in able if among is None or one.id in among), None)
 
     def count_sessions(self, candidates: Iterable[LivingAccount], now: float) -> None:
         """Bring `session_count` up to date, for a policy that compares them."""

@@ -2,11 +2,8 @@
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from random import Random
 from typing import Any
-
-import msgspec
 
 from headgate.clock import Clock
 from headgate.pool.accounts import Account
@@ -15,32 +12,8 @@ from headgate.pool.living import LivingAccount
 from headgate.pool.rests import utc
 from headgate.pool.selection import POLICIES, policy_named
 from headgate.pool.sessions import Running
+from headgate.pool.wanted import Switch, Wanted
 from headgate.providers.provider import Provider
-
-
-class Wanted(msgspec.Struct, frozen=True, gc=False):
-    """What a request needs of an account. Built for every request, so no dataclass: four times as dear."""
-
-    provider: str
-    model: str | None = None
-    session: str | None = None
-    """Key of the conversation; None: the request belongs to none."""
-    pinned_id: int | None = None
-    """Only this account will do: an object of the request lives in it, or the caller named it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """A request or a conversation went from one account to another."""
-
-    at: float
-    """Unix seconds."""
-    from_account: str
-    to_account: str
-    why: str
-    is_conversation: bool
-    """A conversation moved on before anything was tried; else it is among the request's attempts."""
-
 
 _PROBE_SECONDS = 1.0
 """The least that a client waits for an account: a probe that is under way takes about as long."""
@@ -242,6 +215,7 @@ class Pool:
             and not tried
             and current.account.priority == group.best_priority
             and current.can_serve(wanted.model, now)
+            and (wanted.among is None or current.id in wanted.among)
         ):
             if self._policy.renews_sessions:
                 self._renew(group, wanted, now)
@@ -252,13 +226,16 @@ class Pool:
         """Whether an account that was not tried could serve now."""
         if wanted.pinned_id is not None or not self.rotation or wanted.provider not in self._groups:
             return False
-        return bool(self._groups[wanted.provider].candidates(wanted.model, tried, self._clock.now()))
+        group, now = self._groups[wanted.provider], self._clock.now()
+        return bool(group.candidates(wanted.model, tried, now, wanted.among))
 
     def _only(self, group: Group, wanted: Wanted, tried: Collection[int], now: float) -> LivingAccount | None:
         """The one account that may serve, unless it was tried or is banned."""
         pinned = wanted.pinned_id
-        one = group.sole(wanted.model) if pinned is None else self._by_id.get(pinned)
+        one = group.sole(wanted.model, wanted.among) if pinned is None else self._by_id.get(pinned)
         if one is None or one.id in tried or one.account.provider != wanted.provider:
+            return None
+        if wanted.among is not None and one.id not in wanted.among:
             return None
         if one.can_serve(wanted.model, now):
             return one
@@ -279,9 +256,9 @@ class Pool:
         current: LivingAccount | None,
         now: float,
     ) -> LivingAccount | None:
-        candidates = group.candidates(wanted.model, tried, now)
+        candidates = group.candidates(wanted.model, tried, now, wanted.among)
         if not candidates:
-            choice = group.last_resort(wanted.model, tried, now)
+            choice = group.last_resort(wanted.model, tried, now, wanted.among)
         else:
             if self._policy.keeps_sessions:
                 group.count_sessions(candidates, now)
@@ -303,7 +280,8 @@ class Pool:
         if choice is current:
             self._renew(group, wanted, now)
             return
-        if current is None or current.can_serve(wanted.model, now) or not current.can_stay(now):
+        is_closed = wanted.among is not None and current is not None and current.id not in wanted.among
+        if current is None or is_closed or current.can_serve(wanted.model, now) or not current.can_stay(now):
             group.sessions.bind(wanted.session, choice.id, now)
 
     def _renew(self, group: Group, wanted: Wanted, now: float) -> None:
@@ -337,14 +315,22 @@ class Pool:
         return {id: one for group in groups for id, one in group.sessions.running(now).items()}
 
     def explain(
-        self, provider: str, model: str | None, tried: Collection[int] = (), *, session: str | None = None
+        self,
+        provider: str,
+        model: str | None,
+        tried: Collection[int] = (),
+        *,
+        session: str | None = None,
+        among: frozenset[int] | None = None,
     ) -> dict[str, str]:
         """Account name -> why a request would pass it by now. Accounts that could serve are not in it."""
         group = self._groups.get(provider)
         if group is None:
             return {}
         now = self._clock.now()
-        reasons = {one.account.name: self._why_not(group, one, model, tried, now) for one in group.accounts}
+        reasons = {
+            one.account.name: self._why_not(group, one, model, tried, now, among) for one in group.accounts
+        }
         self._note_session(group, reasons, model, session, now)
         return {name: why for name, why in reasons.items() if why is not None}
 
@@ -363,32 +349,41 @@ class Pool:
                 reasons[name] = f"session {session} is on {home.account.name} until {until}"
 
     def _why_not(
-        self, group: Group, one: LivingAccount, model: str | None, tried: Collection[int], now: float
+        self,
+        group: Group,
+        one: LivingAccount,
+        model: str | None,
+        tried: Collection[int],
+        now: float,
+        among: frozenset[int] | None,
     ) -> str | None:
+        if among is not None and one.id not in among:
+            return "not for this client key"
         if (why := one.skipped_because(model, now)) is not None:
             return why
         if one.id in tried:
             return "tried already"
         if not self.rotation:
-            sole = group.sole(model)
+            sole = group.sole(model, among)
             return None if sole is one or sole is None else f"rotation is off: {sole.account.name} serves"
-        best = group.candidates(model, tried, now)[0].account
+        best = group.candidates(model, tried, now, among)[0].account
         return None if best.priority == one.account.priority else f"worse priority than {best.name}"
 
-    def earliest_return(
-        self, provider: str, model: str | None, *, pinned_id: int | None = None
-    ) -> float | None:
+    def earliest_return(self, wanted: Wanted) -> float | None:
         """Unix seconds at which the first account that rests for a limit is back (now, when one could
         serve such a request); None: it is not limits that the request would have to wait for."""
-        group = self._groups.get(provider)
+        group = self._groups.get(wanted.provider)
+        model, pinned_id, among = wanted.model, wanted.pinned_id, wanted.among
         if group is None:
             return None
         now = self._clock.now()
         if pinned_id is not None or not self.rotation:
-            sole = group.sole(model) if pinned_id is None else self._by_id.get(pinned_id)
+            sole = group.sole(model, among) if pinned_id is None else self._by_id.get(pinned_id)
             accounts = [] if sole is None or not sole.is_open else [sole]
         else:
             accounts = [one for one in group.accounts if one.is_open and one.serves(model)]
+        if among is not None:
+            accounts = [one for one in accounts if one.id in among]
         rests = [one.health.open_rest(model, now) for one in accounts]
         # One that is being probed has ended by its own time: a client comes back in a moment.
         returns = [

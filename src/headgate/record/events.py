@@ -76,6 +76,8 @@ class RequestRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=
     provider_request_id: str | None = None
     skipped: Skipped | None = None
     """Where no account could be asked, or all that could be are limited."""
+    key_id: int | None = None
+    """Of a client key that the database keeps; `caller` is its name."""
 
 
 class HealthRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="health"):

@@ -11,13 +11,14 @@ from typing import Any
 from headgate.access.pages import CORS_FIELDS
 from headgate.clock import Clock
 from headgate.config.settings import RoutingSettings
-from headgate.dialects.anthropic import IGNORED_EVENT, write_error, write_stream_error
+from headgate.dialects.anthropic import IGNORED_EVENT, rate_headers, write_error, write_stream_error
 from headgate.dialects.anthropic_meter import StreamMeter
 from headgate.errors import (
     Blame,
     ClientLeft,
     HeadgateError,
     MethodNotAllowed,
+    RateLimited,
     UpstreamError,
     UpstreamTimedOut,
 )
@@ -37,6 +38,9 @@ the owner's to say."""
 
 _NOT_RETURNED_BY_204 = _NOT_RETURNED | {b"content-length"}
 """It has no body, and must not say how long one is (RFC 9110, section 8.6)."""
+
+WORTH_WAITING_SECONDS = 60.0
+"""Official clients sleep out a Retry-After in silence; beyond this we tell them not to."""
 
 _MENDED_BY_NO_RETRY = (Blame.CALLER, Blame.OWNER)
 """A wrong key, no account at all: official clients try for minutes without a word unless told not to."""
@@ -143,6 +147,10 @@ class Answers:
             (b"request-id", exchange.id.encode()),
             (b"x-headgate-error", error.code.encode()),
         ]
+        if isinstance(error, RateLimited):
+            retry_after = error.wait_seconds
+            should_retry = error.wait_seconds <= WORTH_WAITING_SECONDS
+            headers += rate_headers(error)
         if isinstance(error, MethodNotAllowed):
             headers.append((b"allow", error.allowed.encode()))
         if retry_after is not None:
@@ -178,7 +186,10 @@ class Answers:
         """Whoever calls it finishes the exchange next, or commits."""
         if not trail.is_recorded:
             trail.is_recorded = True
-            self._journal.add(trail.to_record(status, error, last_bytes=last_bytes))
+            record = trail.to_record(status, error, last_bytes=last_bytes)
+            if trail.reservation is not None:
+                trail.reservation.settle(record.model, record.usage)
+            self._journal.add(record)
 
     def _own_lines(self, exchange: Exchange, trail: Trail, fields: Iterable[bytes] = ()) -> bytes:
         """The gateway's own headers, after the provider's, which are named by `fields`."""

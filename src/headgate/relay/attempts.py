@@ -8,6 +8,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
+from headgate.access.gate import Gate
 from headgate.clock import Clock
 from headgate.config.settings import LONGEST_DELAY_MS, RetrySettings
 from headgate.errors import (
@@ -54,9 +55,11 @@ class Relay:
         answers: Answers,
         ending: Ending,
         tokens: Refresher,
+        gate: Gate,
         clock: Clock,
     ) -> None:
         self._pool = pool
+        self._gate = gate
         self._planner = planner
         self._targets = targets
         self._upstream = upstream
@@ -75,6 +78,8 @@ class Relay:
         try:
             plan = self._planner.plan(exchange)
             trail.facts, trail.session = plan.facts, plan.wanted.session
+            if plan.key is not None:
+                trail.reservation = self._gate.enter(plan.key, exchange.body.received)
             while plan.uses_pool and not exchange.body.is_spent:
                 living = self._pool.pick(plan.wanted, trail.tried) or await self._again(exchange, trail)
                 if living is None:

@@ -18,7 +18,7 @@ from headgate.errors import (
 )
 from headgate.pool.pool import Pool
 from headgate.record.events import Skipped
-from headgate.relay.answers import Answers, in_words
+from headgate.relay.answers import WORTH_WAITING_SECONDS, Answers, in_words
 from headgate.relay.attempt import open_answer
 from headgate.relay.exchange import Exchange
 from headgate.relay.patience import Patience
@@ -30,9 +30,6 @@ from headgate.upstream.client import UpstreamClient
 _log = logging.getLogger("headgate.proxy")
 
 _ABOUT_THE_ACCOUNT = frozenset({401, 402, 429})
-_WORTH_WAITING_SECONDS = 60.0
-"""Official clients sleep out a Retry-After in silence; beyond this we tell them not to."""
-
 _MOST_NAMED = 5
 _LONGEST_REASON = 500
 """A provider's words may be long; `headgate account list` has the whole of them."""
@@ -81,7 +78,7 @@ class Ending:
         is_limited = trail.kept is not None and trail.kept.status in _ABOUT_THE_ACCOUNT
         if trail.attempts and not (is_limited and any(one.status == 429 for one in trail.attempts)):
             return None
-        return self._pool.earliest_return(plan.wanted.provider, plan.model, pinned_id=plan.wanted.pinned_id)
+        return self._pool.earliest_return(plan.wanted)
 
     def _say_limited(self, exchange: Exchange, trail: Trail, plan: Plan) -> None:
         now = self._clock.now()
@@ -100,14 +97,14 @@ class Ending:
             f"No active accounts available: {who}. The first returns at {moment}.",
             hint=f"{_in_words(_note_skipped(trail, skipped))}. Wait until then, or {instead}.",
         )
-        should_retry = seconds <= _WORTH_WAITING_SECONDS
+        should_retry = seconds <= WORTH_WAITING_SECONDS
         self._answers.fail(exchange, trail, error, retry_after=seconds, should_retry=should_retry)
 
     # ---- nobody ----------------------------------------------------------------------------------
 
     def _no_account(self, trail: Trail, plan: Plan) -> NoAccountAvailable:
         skipped = _note_skipped(trail, _skipped(self._pool, plan))
-        if not self._pool.explain(plan.wanted.provider, plan.model):
+        if not self._pool.explain(plan.wanted.provider, plan.model, among=plan.wanted.among):
             return NoAccountAvailable(
                 "No active accounts available: none is configured.",
                 hint="Add one: `headgate account add NAME --provider anthropic --api-key-stdin`.",
@@ -179,7 +176,8 @@ def _nobody_answered(trail: Trail) -> Exception:
 
 def _skipped(pool: Pool, plan: Plan) -> list[tuple[str, str]]:
     """The accounts that the request asked for and cannot have, each with the reason."""
-    skipped = list(pool.explain(plan.wanted.provider, plan.model).items())
+    found = pool.explain(plan.wanted.provider, plan.model, among=plan.wanted.among)
+    skipped = list(found.items())
     if plan.wanted.pinned_id is None:
         return skipped
     return [one for one in skipped if (living := pool.by_name(one[0])) and living.id == plan.wanted.pinned_id]

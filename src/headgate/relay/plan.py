@@ -7,12 +7,16 @@ from collections.abc import Callable
 
 import msgspec
 
+from headgate.access.client_keys import ClientKey
+from headgate.access.ring import KeyRing
+from headgate.clock import Clock
 from headgate.dialects.anthropic import RequestFacts, read_request
 from headgate.errors import UnknownAccount
 from headgate.pool.faults import Fault
 from headgate.pool.living import LivingAccount
 from headgate.pool.objects import Objects
-from headgate.pool.pool import Pool, Wanted
+from headgate.pool.pool import Pool
+from headgate.pool.wanted import Wanted
 from headgate.providers.provider import Provider
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
@@ -32,6 +36,8 @@ class Plan(msgspec.Struct, frozen=True):
     provider: Provider
     uses_pool: bool
     deals_in_objects: bool
+    key: ClientKey | None = None
+    """The caller's, as it is now."""
 
     @property
     def model(self) -> str | None:
@@ -49,9 +55,13 @@ class Planner:
         objects: Objects,
         providers: dict[str, Provider],
         *,
+        ring: KeyRing,
+        clock: Clock,
         on_object: Callable[[str, int], None],
     ) -> None:
         self._pool = pool
+        self._ring = ring
+        self._now = clock.now
         self._objects = objects
         self._providers = providers
         self._on_object = on_object
@@ -63,8 +73,15 @@ class Planner:
 
     def plan(self, exchange: Exchange) -> Plan:
         """Raises InvalidRequest for a body that cannot be routed, UnknownAccount for a wrong wish,
-        UnknownHost for a host without an account, LoopDetected for a request of our own."""
+        UnknownHost for a host without an account, LoopDetected for a request of our own, InvalidClientKey and
+        KeyMayNot for what the caller's key does not open."""
         client, endpoint = exchange.head.client, exchange.head.endpoint
+        key = client.caller.key
+        if key is not None:
+            key = self._ring.check(key, client.caller.digest, self._now())
+            key.refuse_provider(endpoint.provider)
+            if client.wanted_account is not None:
+                key.refuse_choice()
         session = client.session
         facts = None
         if endpoint.reads_body and isinstance(exchange.body, BodyBuffer):
@@ -73,6 +90,8 @@ class Planner:
         deals = deals_in_objects(exchange, facts)
         provider = self._providers[endpoint.provider]
         model = facts.model if facts is not None else None
+        if key is not None and model is not None:
+            key.refuse_model(model)
         if client.caller.own_credential is not None:
             refuse_own_request(exchange, self._pool, provider)
         pinned_id = None
@@ -82,11 +101,18 @@ class Planner:
             pinned_id = self._hosts.account_of(client.headers)
         return Plan(
             facts,
-            Wanted(provider.name, model, session, pinned_id),
+            Wanted(
+                provider.name,
+                model,
+                session,
+                pinned_id,
+                self._bound_to(key) if key is not None and key.is_bound else None,
+            ),
             client.lines_for(provider),
             provider,
             client.caller.uses_pool,
             deals,
+            key,
         )
 
     def _pinned(self, exchange: Exchange, facts: RequestFacts | None, *, searches: bool) -> int | None:
@@ -98,6 +124,10 @@ class Planner:
                 if (account_id := self._objects.account_of(object_id)) is not None:
                     return account_id
         return None
+
+    def _bound_to(self, key: ClientKey) -> frozenset[int]:
+        accounts = (living.account for living in self._pool.living.values())
+        return key.binds((account.id, account.name, account.domain) for account in accounts)
 
     def _by_name(self, name: str) -> int:
         living = self._pool.by_name(name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from headgate.access.callers import Caller
+from headgate.access.gate import Reservation
 from headgate.dialects.anthropic import RequestFacts
 from headgate.dialects.anthropic_meter import Meter
 from headgate.errors import UpstreamError
@@ -63,6 +64,8 @@ class Trail(msgspec.Struct, eq=False):
     """Why nobody could be asked."""
     waited_seconds: float = 0.0
     """What was spent waiting for providers and between attempts: not our own time."""
+    reservation: Reservation | None = None
+    """Of the limits of the caller's key; the record settles it."""
     is_recorded: bool = False
 
     def note_attempt(
@@ -126,6 +129,7 @@ class Trail(msgspec.Struct, eq=False):
 
     def to_record(self, status: int, error: str | None, *, last_bytes: int = 0) -> RequestRecord:
         exchange, head = self._exchange, self._exchange.head
+        caller = head.client.caller
         facts, serving = self.facts, self.serving
         usage = self.meter.finish() if self.meter is not None else None
         if error is None and self.meter is not None:
@@ -140,7 +144,7 @@ class Trail(msgspec.Struct, eq=False):
             head.endpoint.provider,
             head.method.decode("latin-1"),
             head.path[:_LONGEST_PATH].decode("latin-1"),
-            _caller_name(head.client.caller, serving, self.attempts),
+            _caller_name(caller, serving, self.attempts),
             exchange.address,
             head.client.user_agent,
             self.session,
@@ -159,6 +163,7 @@ class Trail(msgspec.Struct, eq=False):
             usage,
             self.provider_request_id,
             self.skipped,
+            (caller.key.id or None) if caller.key is not None else None,
         )
 
 

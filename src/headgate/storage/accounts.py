@@ -13,6 +13,7 @@ from headgate.errors import Conflict, NotFound, SecretUnreadable
 from headgate.pool.accounts import Account, Credential, Kind
 from headgate.storage import credentials
 from headgate.storage.changes import Change
+from headgate.storage.client_keys import follow_rename
 from headgate.storage.database import Database
 from headgate.storage.locks import Lock, lock_accounts
 from headgate.storage.news import tell
@@ -205,6 +206,7 @@ class AccountStore:
         row = await _row(connection, name)
         if values.get("name", name) != name:
             await refuse_taken_name(connection, values["name"])
+            await follow_rename(connection, name, values["name"])
         if "secret" in changes and "proxy" not in changes:
             self._refuse_lost_proxy(row)
         if "secret" in changes or "provider" in changes:

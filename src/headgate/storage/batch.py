@@ -17,6 +17,7 @@ from headgate.storage.counters import add_counts
 from headgate.storage.database import Database, driver_errors, insert
 from headgate.storage.health import save_health
 from headgate.storage.schema import attempts, journal_positions, objects, requests
+from headgate.storage.spending import add_spending
 
 Row = dict[str, Any]
 
@@ -105,6 +106,7 @@ async def _insert_rows(connection: AsyncConnection, rows: Rows) -> None:
     for table, values in ((requests, rows.requests), (attempts, rows.attempts), (objects, in_order)):
         if values:
             await connection.execute(insert(connection, table).on_conflict_do_nothing(), values)
+    await add_spending(connection, rows.requests)
     if rows.health:
         await save_health(connection, rows.health)
 

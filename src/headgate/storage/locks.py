@@ -25,3 +25,9 @@ async def lock_accounts(connection: AsyncConnection, lock: Lock) -> None:
     """Until the transaction ends; to be called before it locks anything else."""
     if connection.dialect.name == "postgresql":
         await connection.execute(sa.text(f"LOCK TABLE accounts IN {lock} MODE"))
+
+
+async def lock_client_keys(connection: AsyncConnection) -> None:
+    """Names and digests that were looked for stay free until the commit. Never before `lock_accounts`."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(sa.text(f"LOCK TABLE client_keys IN {Lock.CHANGE} MODE"))

@@ -81,6 +81,64 @@ refreshes = sa.Table(
     sa.Column("retry_at", sa.BigInteger),
 )
 
+# A key itself is never here: `digest` is its SHA-256 in hex, `beginning` its first characters.
+client_keys = sa.Table(
+    "client_keys",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("beginning", sa.Text, nullable=False),
+    # What a rotation has replaced, and until when it still opens.
+    sa.Column("previous_digest", sa.Text),
+    sa.Column("previous_until", sa.BigInteger),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("tags", Json, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("days_from_first_use", sa.Integer),
+    sa.Column("first_used_at", sa.BigInteger),
+    sa.Column("models", Json, nullable=False),
+    sa.Column("refused_models", Json, nullable=False),
+    sa.Column("providers", Json, nullable=False),
+    sa.Column("accounts", Json, nullable=False),
+    sa.Column("domain", sa.Text),
+    sa.Column("may_choose_account", sa.Boolean, nullable=False),
+    sa.Column("limits", Json, nullable=False),
+    # What is said here of a key that stands in the settings; it opens only while it does.
+    sa.Column("declared", sa.Boolean, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("revoked_at", sa.BigInteger),
+    sa.UniqueConstraint("digest", name="client_keys_digest"),
+    # An id is never given twice: history refers to it.
+    sqlite_autoincrement=True,
+)
+# A revoked key keeps its name for who reads the history, and leaves it to another one.
+sa.Index("client_keys_name", client_keys.c.name, unique=True, sqlite_where=client_keys.c.revoked_at.is_(None))
+
+# What each key has used, by UTC's days (since 1970 began): the recorder adds, budgets read.
+key_days = sa.Table(
+    "key_days",
+    metadata,
+    sa.Column("key_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+    # Nano-USD: a billionth of one.
+    sa.Column("nano_usd", sa.BigInteger, nullable=False),
+)
+# The five hours that run, or ran last.
+key_windows = sa.Table(
+    "key_windows",
+    metadata,
+    sa.Column("key_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("began_at", sa.BigInteger, nullable=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+)
+
 # No foreign key: a health record may arrive after its account was removed, and must not stop a batch.
 account_health = sa.Table(
     "account_health",
@@ -124,6 +182,8 @@ requests = sa.Table(
     sa.Column("provider_request_id", sa.Text),
     # Why each account was passed by, where none could be asked.
     sa.Column("skipped", Json),
+    # The client key; `caller` is its name of that day.
+    sa.Column("key_id", sa.BigInteger),
     sa.UniqueConstraint("id", name="requests_id"),
 )
 

@@ -1,0 +1,260 @@
+"""Whether a key may ask now: its rates, its budgets and how many of its requests run, reserved and settled.
+
+Each request is let in with a guess of what it will use, so that many at once do not pass a limit together;
+what it has used takes the guess's place when its record is written, exactly once. Nothing here waits.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from headgate.access.client_keys import ClientKey
+from headgate.access.limits import (
+    DAY_SECONDS,
+    MINUTE_SECONDS,
+    NO_LIMITS,
+    ROUNDING_SECONDS,
+    WINDOW_SECONDS,
+    Limits,
+    Rate,
+    Spending,
+    week_begin,
+)
+from headgate.clock import Clock
+from headgate.dialects.usage import Usage
+from headgate.errors import BudgetExceeded, RateLimited
+from headgate.pricing.prices import NANO, cost_of
+
+_BYTES_PER_TOKEN = 4
+_NEWEST_COUNTS = 0.3
+"""How much of the guess for the next request is the last one; the rest is those before."""
+_MINUTE = MINUTE_SECONDS + ROUNDING_SECONDS
+_NO_END = math.inf
+_MOMENT_SECONDS = 1.0
+"""After which one asks again where only the end of another request helps."""
+
+
+def tokens_of(usage: Usage) -> int:
+    """What counts against a limit of tokens: as with the provider, not what the prompt cache gave."""
+    return (
+        (usage.input_tokens or 0)
+        + (usage.output_tokens or 0)
+        + (usage.cache_write_5m_tokens or 0)
+        + (usage.cache_write_1h_tokens or 0)
+    )
+
+
+class KeyMeter:
+    """What one key uses."""
+
+    __slots__ = ("mean_nano", "mean_tokens", "requests", "reserved", "running", "spending", "tokens")
+
+    def __init__(self) -> None:
+        self.spending = Spending()
+        self.requests = Rate()
+        self.tokens = Rate()
+        self.running = 0
+        self.reserved = 0
+        """Nano-USD that the running requests may cost."""
+        self.mean_tokens = -1
+        """Of the requests so far; negative: there was none."""
+        self.mean_nano = 0
+
+    def settle(self, model: str | None, usage: Usage, began: float) -> int:
+        """Tokens that were used."""
+        tokens, nano = tokens_of(usage), cost_of(model or "", usage)
+        if self.mean_tokens < 0:
+            self.mean_tokens, self.mean_nano = tokens, nano
+        else:
+            self.mean_tokens += int((tokens - self.mean_tokens) * _NEWEST_COUNTS)
+            self.mean_nano += int((nano - self.mean_nano) * _NEWEST_COUNTS)
+        self.spending.add(nano, tokens, began)
+        return tokens
+
+
+class Reservation:
+    """One request that was let in."""
+
+    __slots__ = ("_began", "_meter", "_nano", "_tokens", "_tpm")
+
+    def __init__(self, meter: KeyMeter, tokens: int, nano: int, tpm: int | None, began: float) -> None:
+        self._meter: KeyMeter | None = meter
+        self._tokens = tokens
+        self._nano = nano
+        self._tpm = tpm
+        self._began = began
+
+    def settle(self, model: str | None, usage: Usage | None) -> None:
+        """What it used takes the place of what was guessed. A second time changes nothing."""
+        meter, self._meter = self._meter, None
+        if meter is None:
+            return
+        meter.running -= 1
+        meter.reserved -= self._nano
+        tokens = 0 if usage is None else meter.settle(model, usage, self._began)
+        if self._tpm is not None:
+            meter.tokens.give_back(self._tokens - tokens, self._tpm)
+
+
+class _Limited:
+    """A key with its limits, made ready for the comparison that each request pays."""
+
+    __slots__ = (
+        *(
+            "concurrency",
+            "daily",
+            "defaults",
+            "is_free",
+            "key",
+            "limits",
+            "meter",
+            "per_request",
+            "per_token",
+        ),
+        *("total", "tpm", "weekly", "window"),
+    )
+
+    def __init__(self, key: ClientKey, defaults: Limits, meter: KeyMeter) -> None:
+        limits = key.limits.or_else(defaults)
+        self.key = key
+        self.defaults = defaults
+        self.limits = limits
+        self.meter = meter
+        self.is_free = limits == NO_LIMITS
+        self.per_request = MINUTE_SECONDS / limits.rpm if limits.rpm else 0.0
+        self.per_token = MINUTE_SECONDS / limits.tpm if limits.tpm else 0.0
+        self.tpm = limits.tpm
+        self.concurrency = _NO_END if limits.concurrency is None else limits.concurrency
+        self.window = _NO_END if limits.window_tokens is None else limits.window_tokens
+        self.daily, self.weekly, self.total = (
+            _NO_END if usd is None else usd * NANO
+            for usd in (limits.daily_usd, limits.weekly_usd, limits.total_usd)
+        )
+
+    def refuses(self, tokens: int, now: float) -> bool:
+        """Whether any limit is reached; `_Check` then says which."""
+        meter = self.meter
+        spending, reserved = meter.spending, meter.reserved
+        spending.roll(now)
+        return (
+            spending.total + reserved >= self.total
+            or spending.day_nano + reserved >= self.daily
+            or spending.week_nano + reserved >= self.weekly
+            or (self.window < _NO_END and spending.tokens_of_window(now) >= self.window)
+            or meter.running >= self.concurrency
+            or max(0.0, meter.requests.full_at - now) + self.per_request > _MINUTE
+            or max(0.0, meter.tokens.full_at - now) + tokens * self.per_token > _MINUTE
+        )
+
+
+class Gate:
+    """One for the gateway. `defaults` are the limits of keys that have none of their own."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._now = clock.now
+        self.defaults = NO_LIMITS
+        self._meters: dict[int, KeyMeter] = {}
+        self._limited: dict[int, _Limited] = {}
+
+    def restore(self, spent: Mapping[int, Spending]) -> None:
+        """By the key's id, what is in the database: of an earlier life, or of other gateways as well."""
+        for key_id, spending in spent.items():
+            self.meter_of(key_id).spending.join(spending)
+
+    def meter_of(self, key_id: int) -> KeyMeter:
+        meter = self._meters.get(key_id)
+        if meter is None:
+            meter = self._meters[key_id] = KeyMeter()
+        return meter
+
+    def limits_of(self, key: ClientKey) -> Limits:
+        return self._limited_of(key).limits
+
+    def enter(self, key: ClientKey, body_bytes: int) -> Reservation:
+        """Raises RateLimited and BudgetExceeded; nothing is taken then."""
+        limited = self._limited.get(key.id)
+        if limited is None or limited.key is not key or limited.defaults is not self.defaults:
+            limited = self._limited_of(key)
+        meter, now = limited.meter, self._now()
+        if limited.is_free:
+            meter.running += 1
+            return Reservation(meter, 0, 0, None, now)
+        tokens, nano, tpm = meter.mean_tokens, meter.mean_nano, limited.tpm
+        if tokens < 0:
+            tokens = body_bytes // _BYTES_PER_TOKEN
+        if tpm is not None and tokens > tpm:
+            tokens = tpm
+        if limited.refuses(tokens, now):
+            _Check(key, limited.limits, meter, now).all(tokens)
+        if limited.per_request:
+            rate = meter.requests
+            rate.full_at = (rate.full_at if rate.full_at > now else now) + limited.per_request
+        if tpm is not None:
+            meter.tokens.use(tokens, tpm, now)
+        meter.running += 1
+        meter.reserved += nano
+        return Reservation(meter, tokens, nano, tpm, now)
+
+    def _limited_of(self, key: ClientKey) -> _Limited:
+        limited = self._limited.get(key.id)
+        if limited is None or limited.key is not key or limited.defaults is not self.defaults:
+            limited = self._limited[key.id] = _Limited(key, self.defaults, self.meter_of(key.id))
+        return limited
+
+
+class _Check:
+    """Which limit it is that refuses, in words: the way that costs more than a comparison."""
+
+    def __init__(self, key: ClientKey, limits: Limits, meter: KeyMeter, now: float) -> None:
+        self._name = key.name
+        self._limits = limits
+        self._meter = meter
+        self._now = now
+
+    def all(self, tokens: int) -> None:
+        """Raises RateLimited or BudgetExceeded."""
+        limits, spending = self._limits, self._meter.spending
+        today = spending.day
+        self._budget("in all", limits.total_usd, spending.total, None)
+        self._budget("a week", limits.weekly_usd, spending.week_nano, (week_begin(today) + 7) * DAY_SECONDS)
+        self._budget("a day", limits.daily_usd, spending.day_nano, (today + 1) * DAY_SECONDS)
+        self._window()
+        if limits.concurrency is not None and self._meter.running >= limits.concurrency:
+            words = f"{limits.concurrency} requests at one time"
+            raise RateLimited(self._hint(words, _MOMENT_SECONDS), wait_seconds=_MOMENT_SECONDS)
+        self._rate("requests", limits.rpm, self._meter.requests, 1)
+        self._rate("tokens", limits.tpm, self._meter.tokens, tokens)
+
+    def _rate(self, what: str, limit: int | None, rate: Rate, amount: int) -> None:
+        if limit is None or (wait := rate.wait(amount, limit, self._now)) <= 0:
+            return
+        raise RateLimited(
+            self._hint(f"{limit} {what} a minute", wait),
+            wait_seconds=wait,
+            what=what,
+            limit=limit,
+            left=rate.left(limit, self._now),
+            full_at=max(rate.full_at, self._now),
+        )
+
+    def _window(self) -> None:
+        limit, spending = self._limits.window_tokens, self._meter.spending
+        if limit is not None and spending.tokens_of_window(self._now) >= limit:
+            wait = spending.window_at + WINDOW_SECONDS - self._now
+            raise RateLimited(self._hint(f"{limit} tokens in five hours", wait), wait_seconds=wait)
+
+    def _budget(self, of: str, limit: float | None, used: int, returns_at: float | None) -> None:
+        if limit is None or used + self._meter.reserved < limit * NANO:
+            return
+        back = "It does not return by itself" if returns_at is None else f"It returns at {_utc(returns_at)}"
+        raise BudgetExceeded(
+            f"Budget exceeded: the client key {self._name} has used ${used / NANO:.2f} of ${limit:.2f} {of}",
+            hint=f"{back}; the gateway's owner may raise it: `headgate key set {self._name} --help`.",
+        )
+
+    def _hint(self, words: str, wait: float) -> str:
+        return f"The client key {self._name} may have {words}. Try again in {max(1, round(wait + 0.5))} s."
+
+
+def _utc(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,117 @@
+"""All client keys by their digests: those of the settings and those of the database.
+
+Changed in place while the gateway runs. Whoever keeps what `find` gave must forget it after a change.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from headgate.access.client_keys import ClientKey, invalid_key, name_of
+
+
+class KeyRing:
+    def __init__(self, *, on_first_use: Callable[[ClientKey], None] = lambda key: None) -> None:
+        """`on_first_use` is told each time a key is used that has not been used before, until the ring
+        holds it as used."""
+        self._on_first_use = on_first_use
+        self._stored: dict[int, ClientKey] = {}
+        self._declared: dict[bytes, None] = {}
+        self._by_digest: dict[bytes, ClientKey] = {}
+        self._by_name: dict[str, ClientKey] = {}
+        """Of the database, those that are in force."""
+        self._plain: dict[int, ClientKey] = {}
+        """Of them, those that open without an end, and have been used."""
+
+    @property
+    def is_empty(self) -> bool:
+        """No key was ever made. Revoked ones count: to revoke the last one must not open the door."""
+        return not self._by_digest
+
+    @property
+    def has_stored(self) -> bool:
+        """Keys of the database open, whatever the settings say."""
+        return any(not key.is_declared for key in self._by_name.values())
+
+    @property
+    def keys(self) -> list[ClientKey]:
+        """All that were not revoked: those of the database first, in the order of their making."""
+        named = sorted(self._by_name.values(), key=lambda key: key.id)
+        return [*named, *(key for one in self._declared if (key := self._by_digest[one]).id == 0)]
+
+    def by_name(self, name: str) -> ClientKey | None:
+        if (key := self._by_name.get(name)) is not None:
+            return key
+        unnamed = (self._by_digest[one] for one in self._declared)
+        return next((key for key in unnamed if key.id == 0 and key.name == name), None)
+
+    def declare(self, digests: Iterable[bytes]) -> None:
+        """These are the keys of the settings from now on."""
+        self._declared = dict.fromkeys(digests)
+        self.replace(self._stored.values())
+
+    def replace(self, keys: Iterable[ClientKey]) -> None:
+        """These are all the keys of the database, revoked ones too."""
+        self._stored = {key.id: key for key in sorted(keys, key=lambda key: key.id)}
+        self._by_digest = {digest: _unnamed(digest) for digest in self._declared}
+        self._by_name, self._plain = {}, {}
+        for key in self._stored.values():
+            self._open(key)
+
+    def put(self, keys: Mapping[int, ClientKey | None]) -> None:
+        """Those of the database that changed, by id; None: it is gone."""
+        for key_id, key in keys.items():
+            if (old := self._stored.pop(key_id, None)) is not None:
+                self._close(old)
+            if key is not None:
+                self._stored[key_id] = key
+                self._open(key)
+
+    def find(self, digest: bytes, now: float) -> ClientKey | None:
+        """The key with this digest, whether it is in force or not; a replaced one only while it is good."""
+        key = self._by_digest.get(digest)
+        if key is not None and key.digest != digest and now >= (key.previous_until or 0.0):
+            return None
+        return key
+
+    def check(self, key: ClientKey, digest: bytes, now: float) -> ClientKey:
+        """The key as it is now, for a caller that was let in by `digest` before. Raises InvalidClientKey when
+        it has come to its end since."""
+        plain = self._plain.get(key.id)
+        if plain is not None and plain.digest == digest:
+            return plain
+        current = self._stored.get(key.id, key)
+        if (status := current.status(now)) != "active":
+            raise invalid_key(status)
+        if digest != current.digest and now >= (current.previous_until or 0.0):
+            raise invalid_key("replaced")
+        if current.waits_for_first_use:
+            self._on_first_use(current)
+        return current
+
+    def _open(self, key: ClientKey) -> None:
+        if key.revoked_at is not None:
+            self._by_digest.setdefault(key.digest, key)  # to say so to who shows it
+            return
+        if key.is_declared and key.digest not in self._declared:
+            return
+        self._by_name[key.name] = key
+        self._by_digest[key.digest] = key
+        if key.previous_digest is not None:
+            self._by_digest.setdefault(key.previous_digest, key)
+        if key.opens_without_end:
+            self._plain[key.id] = key
+
+    def _close(self, key: ClientKey) -> None:
+        self._plain.pop(key.id, None)
+        if self._by_name.get(key.name) is key:
+            del self._by_name[key.name]
+        for digest in (key.digest, key.previous_digest):
+            if digest is None or self._by_digest.get(digest) is not key:
+                continue
+            del self._by_digest[digest]
+            if digest in self._declared:
+                self._by_digest[digest] = _unnamed(digest)
+
+
+def _unnamed(digest: bytes) -> ClientKey:
+    """Of the settings, and nothing else is said of it."""
+    return ClientKey(id=0, name=name_of(digest), digest=digest, may_choose_account=True, is_declared=True)

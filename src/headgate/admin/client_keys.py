@@ -1,0 +1,244 @@
+"""The client keys: `/api/keys`. A key is said once, when it is made; what is kept of it is a digest.
+
+A change is in the database and in force, on this gateway, before it is answered; other gateways on the same
+database hear of it at once.
+"""
+
+import difflib
+import logging
+import re
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import BaseModel
+
+from headgate.access.client_keys import ClientKey, new_secret
+from headgate.access.limits import Limits
+from headgate.admin.accounts import check_provider
+from headgate.admin.client_key_forms import (
+    CreatedKey,
+    KeyChange,
+    KeyView,
+    NewKey,
+    Rotation,
+    created_view,
+    key_view,
+)
+from headgate.admin.owner import ItsOwner, Owner
+from headgate.errors import Conflict, InvalidRequest, NotFound
+from headgate.storage.changes import Change
+
+log = logging.getLogger("headgate.keys")
+
+router = APIRouter(prefix="/api/keys", tags=["keys"])
+
+_PATTERN = re.compile(r"[*?\\[]")
+_ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
+
+
+class KeyList(BaseModel):
+    keys: list[KeyView]
+    next_cursor: str | None
+
+
+ItsName = Annotated[str, Path(description="Name of the key.")]
+Seen = Annotated[
+    str | None, Header(alias="If-Match", description="The ETag of what was seen; another version is 412.")
+]
+
+
+@router.get("", operation_id="list_client_keys")
+async def list_keys(
+    owner: ItsOwner,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str | None, Query(pattern=r"^\d{1,9}$")] = None,
+    revoked: Annotated[bool, Query(description="Revoked ones instead.")] = False,
+) -> KeyList:
+    """In the order in which they were made; those of the settings last."""
+    if revoked:
+        keys = [key for key in await owner.client_keys.list() if key.revoked_at is not None]
+    else:
+        keys = owner.ring.keys
+    start = int(cursor or 0)
+    end = start + limit
+    return KeyList(
+        keys=[_view(owner, key) for key in keys[start:end]], next_cursor=str(end) if end < len(keys) else None
+    )
+
+
+@router.post("", operation_id="create_client_key", status_code=201)
+async def create_key(owner: ItsOwner, wanted: NewKey, response: Response) -> CreatedKey:
+    """409 when the name, or the same key under another name, is there."""
+    fields = wanted.model_dump(exclude={"name", "key"})
+    fields["limits"] = Limits(**fields["limits"])
+    secret = new_secret() if wanted.key is None else wanted.key.get_secret_value()
+    async with owner.changing:
+        _check(owner, fields)
+        _refuse_taken(owner, wanted.name)
+        stored = _stored(fields)
+        kept = _kept(owner, "key.create", wanted.name, after=stored, line=f"Client key {wanted.name} created")
+        key = await owner.client_keys.create(wanted.name, secret, stored, change=kept)
+        _put_in_force(owner, key)
+    response.headers["etag"] = f'"{key.version}"'
+    return _created(owner, key, secret)
+
+
+@router.get("/{name}", operation_id="get_client_key")
+async def get_key(owner: ItsOwner, name: ItsName, response: Response) -> KeyView:
+    return _answer(owner, _find(owner, name), response)
+
+
+@router.patch("/{name}", operation_id="change_client_key")
+async def change_key(
+    owner: ItsOwner, name: ItsName, change: KeyChange, response: Response, seen: Seen = None
+) -> KeyView:
+    """In force for the next request, also on connections that are open."""
+    fields = change.model_dump(exclude_unset=True)
+    async with owner.changing:
+        key = _find(owner, name)
+        if "limits" in fields:  # those that are sent; the others stay
+            fields["limits"] = replace(key.limits, **fields["limits"])
+        _check(owner, fields)
+        if fields.get("name", name) != name:
+            _refuse_taken(owner, fields["name"])
+        stored = _stored(fields)
+        before = {field: getattr(key, field) for field in stored}
+        line = f"Client key {name} changed: {', '.join(sorted(fields)) or 'nothing'}"
+        kept = _kept(owner, "key.change", name, before=before, after=stored, line=line)
+        if key.id == 0:
+            changed = await owner.client_keys.adopt(key, stored, change=kept)
+        else:
+            version = _version(seen)
+            changed = await owner.client_keys.change(name, stored, version=version, change=kept)
+        _put_in_force(owner, changed)
+    return _answer(owner, changed, response)
+
+
+@router.post("/{name}/rotate", operation_id="rotate_client_key")
+async def rotate_key(
+    owner: ItsOwner, name: ItsName, wanted: Rotation, response: Response, seen: Seen = None
+) -> CreatedKey:
+    """A new key under the same name, with all that was said of the old one."""
+    secret = new_secret() if wanted.key is None else wanted.key.get_secret_value()
+    async with owner.changing:
+        _refuse_declared(owner, _find(owner, name))
+        overlap = wanted.overlap_seconds
+        line = f"Client key {name} rotated; the old one opens for {overlap} s more"
+        kept = _kept(owner, "key.rotate", name, after={"overlap_seconds": overlap}, line=line)
+        key = await owner.client_keys.rotate(
+            name, secret, overlap_seconds=overlap, version=_version(seen), change=kept
+        )
+        _put_in_force(owner, key)
+    response.headers["etag"] = f'"{key.version}"'
+    return _created(owner, key, secret)
+
+
+@router.delete("/{name}", operation_id="revoke_client_key")
+async def revoke_key(owner: ItsOwner, name: ItsName, seen: Seen = None) -> KeyView:
+    """For ever and at once. What runs with it ends in peace, and history keeps its name."""
+    async with owner.changing:
+        _refuse_declared(owner, _find(owner, name))
+        kept = _kept(owner, "key.revoke", name, line=f"Client key {name} revoked")
+        key = await owner.client_keys.revoke(name, version=_version(seen), change=kept)
+        _put_in_force(owner, key)
+    return _view(owner, key)
+
+
+def _kept(
+    owner: Owner,
+    action: str,
+    name: str,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    line: str,
+) -> Change:
+    """For the audit record; keys themselves are not among the fields."""
+    return owner.change(action, name, before=_plain(before), after=_plain(after), line=line, log=log)
+
+
+def _plain(fields: dict[str, Any] | None) -> dict[str, Any] | None:
+    if fields is None:
+        return None
+    plain = {name: value.to_json() if isinstance(value, Limits) else value for name, value in fields.items()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+
+
+def _put_in_force(owner: Owner, key: ClientKey) -> None:
+    owner.ring.put({key.id: key})
+    owner.forget_heads()
+
+
+def _answer(owner: Owner, key: ClientKey, response: Response) -> KeyView:
+    response.headers["etag"] = f'"{key.version}"'
+    return _view(owner, key)
+
+
+def _view(owner: Owner, key: ClientKey) -> KeyView:
+    limits, meter = owner.gate.limits_of(key), owner.gate.meter_of(key.id)
+    return key_view(key, limits, meter, now=owner.clock.now())
+
+
+def _created(owner: Owner, key: ClientKey, secret: str) -> CreatedKey:
+    limits, meter = owner.gate.limits_of(key), owner.gate.meter_of(key.id)
+    return created_view(key, limits, meter, secret, now=owner.clock.now())
+
+
+def _find(owner: Owner, name: str) -> ClientKey:
+    """Raises NotFound naming near matches."""
+    if (key := owner.ring.by_name(name)) is not None:
+        return key
+    names = [key.name for key in owner.ring.keys]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    shown = name if name.isprintable() and name.strip() == name != "" else repr(name)
+    raise NotFound(
+        f"There is no client key named {shown[:128]}{meant}",
+        hint="headgate key list shows all." if names else "headgate key create NAME makes the first one.",
+    )
+
+
+def _refuse_taken(owner: Owner, name: str) -> None:
+    """Also a name that a key of the settings goes by, which the database does not know."""
+    if owner.ring.by_name(name) is not None:
+        raise Conflict(f"A client key is already called {name}.", hint="Choose another name.")
+
+
+def _refuse_declared(owner: Owner, key: ClientKey) -> None:
+    if key.is_declared:
+        raise Conflict(
+            f"The client key {key.name} stands in the settings and would come back from there",
+            hint=f"Take it out of access.api_keys, or close it: headgate key set {key.name} --disabled.",
+        )
+
+
+def _check(owner: Owner, fields: dict[str, Any]) -> None:
+    """Raises InvalidRequest for a provider or an account that is not there."""
+    for provider in fields.get("providers") or ():
+        check_provider(owner, provider)
+    for name in fields.get("accounts") or ():
+        if not _PATTERN.search(name) and owner.pool.by_name(name) is None:
+            near = difflib.get_close_matches(name, list(owner.pool.living), n=3, cutoff=0.5)
+            meant = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise InvalidRequest(
+                f"accounts: there is no account named {name[:128]}{meant}",
+                hint="headgate account list shows all; a pattern such as team-* may match none yet.",
+            )
+
+
+def _stored(fields: dict[str, Any]) -> dict[str, Any]:
+    """As the store has them: times in seconds."""
+    stored = {("is_enabled" if name == "enabled" else name): value for name, value in fields.items()}
+    if stored.get("expires_at") is not None:
+        stored["expires_at"] /= 1000
+    return stored
+
+
+def _version(seen: str | None) -> int | None:
+    """Of an If-Match. Raises InvalidRequest for one that is none of ours."""
+    if seen is None or seen.strip() == "*":
+        return None
+    if (found := _ETAG.fullmatch(seen.strip())) is None:
+        raise InvalidRequest("If-Match: must be the ETag of an answer", hint='Such as If-Match: "3".')
+    return int(found[1])

@@ -1,0 +1,106 @@
+"""What client keys have used: added up with the records of their requests, in one transaction with them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.access.gate import tokens_of
+from headgate.access.limits import WINDOW_SECONDS, Spending, day_of, week_begin
+from headgate.dialects.usage import Usage
+from headgate.pricing.prices import cost_of
+from headgate.storage.database import Database, insert
+from headgate.storage.news import tell
+from headgate.storage.schema import key_days, key_windows
+
+_MOST = 2**62
+"""A provider's nonsense must not keep a batch from being written."""
+
+
+class SpendingStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(self, now: float, ids: Iterable[int] | None = None) -> dict[int, Spending]:
+        """By the key's id, for the day and the week of `now`."""
+        today = day_of(now)
+        monday = week_begin(today)
+        nano, day = key_days.c.nano_usd, key_days.c.day
+        week = (day >= monday) & (day <= today)
+        sums = sa.select(
+            key_days.c.key_id,
+            sa.func.sum(nano),
+            sa.func.sum(sa.case((week, nano), else_=0)),
+            sa.func.sum(sa.case((day == today, nano), else_=0)),
+        ).group_by(key_days.c.key_id)
+        windows = sa.select(key_windows)
+        if ids is not None:
+            wanted = [*ids]
+            sums = sums.where(key_days.c.key_id.in_(wanted))
+            windows = windows.where(key_windows.c.key_id.in_(wanted))
+        found: dict[int, Spending] = {}
+        async with self._database.read() as connection:
+            for key_id, total, of_week, of_day in await connection.execute(sums):
+                found[key_id] = Spending(today, int(of_day), monday, int(of_week), int(total))
+            for key_id, began_at, tokens in await connection.execute(windows):
+                spending = found.setdefault(key_id, Spending(today, 0, monday))
+                spending.window_at, spending.window_tokens = began_at / 1000, tokens
+        return found
+
+
+async def add_spending(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """`rows`: of `requests`, in the order of their records."""
+    used = [(row, _usage_of(row)) for row in rows if row["key_id"] is not None]
+    if not used:
+        return
+    days: dict[tuple[int, int], dict[str, int]] = {}
+    for row, usage in used:
+        at = (row["key_id"], day_of(row["timestamp"] / 1000))
+        sums = days.setdefault(at, {"requests": 0, "tokens": 0, "nano_usd": 0})
+        sums["requests"] += 1
+        sums["tokens"] = min(_MOST, sums["tokens"] + tokens_of(usage))
+        sums["nano_usd"] = min(_MOST, sums["nano_usd"] + cost_of(row["model"] or "", usage))
+    values = [{"key_id": key_id, "day": day, **sums} for (key_id, day), sums in sorted(days.items())]
+    adding = insert(connection, key_days)
+    adding = adding.on_conflict_do_update(
+        index_elements=["key_id", "day"],
+        set_={name: key_days.c[name] + adding.excluded[name] for name in ("requests", "tokens", "nano_usd")},
+    )
+    await connection.execute(adding, values)
+    await _add_to_windows(connection, used)
+    await tell(connection, "spending", sorted({row["key_id"] for row, _ in used}))
+
+
+async def _add_to_windows(
+    connection: AsyncConnection, used: Sequence[tuple[Mapping[str, Any], Usage]]
+) -> None:
+    """A request that began after the five hours begins others."""
+    ids = sorted({row["key_id"] for row, _ in used})
+    query = sa.select(key_windows).where(key_windows.c.key_id.in_(ids)).order_by(key_windows.c.key_id)
+    found = await connection.execute(query.with_for_update())
+    windows = {row.key_id: (row.began_at, row.tokens) for row in found}
+    for row, usage in used:
+        began_at, tokens = windows.get(row["key_id"], (0, 0))
+        if row["timestamp"] >= began_at + WINDOW_SECONDS * 1000:
+            began_at, tokens = row["timestamp"], 0
+        windows[row["key_id"]] = (began_at, min(_MOST, tokens + tokens_of(usage)))
+    values = [
+        {"key_id": key_id, "began_at": windows[key_id][0], "tokens": windows[key_id][1]} for key_id in ids
+    ]
+    putting = insert(connection, key_windows)
+    putting = putting.on_conflict_do_update(
+        index_elements=["key_id"],
+        set_={"began_at": putting.excluded.began_at, "tokens": putting.excluded.tokens},
+    )
+    await connection.execute(putting, values)
+
+
+def _usage_of(row: Mapping[str, Any]) -> Usage:
+    return Usage(
+        row["input_tokens"],
+        row["output_tokens"],
+        row["cache_read_tokens"],
+        row["cache_write_5m_tokens"],
+        row["cache_write_1h_tokens"],
+    )

@@ -1,0 +1,110 @@
+"""The ring after any changes is the ring that was made of what there is now."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate.access.client_keys import ClientKey, digest_of
+from headgate.access.ring import KeyRing
+from headgate.errors import InvalidClientKey
+
+NOW = 1_700_000_000.0
+DIGESTS = [digest_of(f"key {number}") for number in range(5)]
+MISSING = object()
+
+
+def key(key_id: int, digest: bytes, **fields: Any) -> ClientKey:
+    return ClientKey(id=key_id, name=f"name{key_id}", digest=digest, first_used_at=1.0, **fields)
+
+
+# No two keys of the database have the same digest: that is its constraint.
+stored_keys = st.builds(
+    lambda number, revoked, declared, previous, enabled: key(
+        number + 1,
+        DIGESTS[number],
+        revoked_at=1.0 if revoked else None,
+        is_declared=declared,
+        previous_digest=digest_of(f"old {number}") if previous else None,
+        previous_until=NOW + 10 if previous else None,
+        is_enabled=enabled,
+    ),
+    st.integers(0, 4),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+steps = st.one_of(
+    st.tuples(st.just("put"), stored_keys),
+    st.tuples(st.just("drop"), st.integers(1, 5)),
+    st.tuples(st.just("declare"), st.sets(st.sampled_from(DIGESTS))),
+)
+
+
+@given(st.lists(steps, max_size=25))
+def test_changes_lead_to_what_a_new_ring_would_hold(changes: list[tuple[str, Any]]) -> None:
+    ring, stored, declared = KeyRing(), dict[int, ClientKey](), list[bytes]()
+    for what, value in changes:
+        if what == "put":
+            stored[value.id] = value
+            ring.put({value.id: value})
+        elif what == "drop":
+            stored.pop(value, None)
+            ring.put({value: None})
+        else:
+            declared = sorted(value)
+            ring.declare(declared)
+    new = KeyRing()
+    new.declare(declared)
+    new.replace(stored.values())
+    for digest in [*DIGESTS, *(digest_of(f"old {number}") for number in range(5))]:
+        assert ring.find(digest, NOW) == new.find(digest, NOW)
+    assert ring.keys == new.keys
+    assert (ring.is_empty, ring.has_stored) == (new.is_empty, new.has_stored)
+    for one in new.keys:
+        assert ring.by_name(one.name) == one
+
+
+def test_the_last_key_leaves_the_door_shut() -> None:
+    ring = KeyRing()
+    assert ring.is_empty
+    ring.put({1: key(1, DIGESTS[0])})
+    ring.put({1: key(1, DIGESTS[0], revoked_at=NOW)})
+    assert not ring.is_empty
+    assert ring.keys == []
+
+
+def test_a_key_is_looked_at_again_as_it_is_now() -> None:
+    """For callers that were let in before: every way in which a key ends is seen."""
+    ring, first = KeyRing(), key(1, DIGESTS[0])
+    ring.put({1: first})
+    assert ring.check(first, DIGESTS[0], NOW) is first
+    for ended in (
+        replace(first, is_enabled=False),
+        replace(first, expires_at=NOW),
+        replace(first, days_from_first_use=1),
+        replace(first, revoked_at=NOW - 1),
+        replace(first, digest=DIGESTS[1]),
+        replace(first, digest=DIGESTS[1], previous_digest=DIGESTS[0], previous_until=NOW),
+    ):
+        ring.put({1: ended})
+        with pytest.raises(InvalidClientKey):
+            ring.check(first, DIGESTS[0], NOW)
+    overlapping = replace(first, digest=DIGESTS[1], previous_digest=DIGESTS[0], previous_until=NOW + 1)
+    ring.put({1: overlapping})
+    assert ring.check(first, DIGESTS[0], NOW) is overlapping
+
+
+def test_a_first_use_is_told_until_the_ring_knows_it() -> None:
+    told: list[int] = []
+    ring = KeyRing(on_first_use=lambda one: told.append(one.id))
+    unused = replace(key(1, DIGESTS[0]), first_used_at=None)
+    ring.put({1: unused})
+    ring.check(unused, DIGESTS[0], NOW)
+    ring.check(unused, DIGESTS[0], NOW)
+    ring.put({1: replace(unused, first_used_at=NOW)})
+    ring.check(unused, DIGESTS[0], NOW)
+    assert told == [1, 1]

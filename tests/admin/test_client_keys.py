@@ -1,0 +1,91 @@
+"""`/api/keys`: versions, pages, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.gateway import Gateway
+
+OPEN: dict[str, Any] = {"access": {"api_keys": []}}
+
+
+def test_a_change_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
+    with (
+        Gateway(tmp_path, accounts=(), settings=OPEN) as gateway,
+        httpx.Client(base_url=gateway.url) as owner,
+    ):
+        made = owner.post("/api/keys", json={"name": "laptop"})
+        assert (made.status_code, made.headers["etag"]) == (201, '"1"')
+        seen = {"if-match": made.headers["etag"]}
+        changed = owner.patch("/api/keys/laptop", json={"note": "mine"}, headers=seen)
+        assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
+        for method, path, body in (
+            ("PATCH", "/api/keys/laptop", {"note": "theirs"}),
+            ("POST", "/api/keys/laptop/rotate", {}),
+            ("DELETE", "/api/keys/laptop", None),
+        ):
+            late = owner.request(method, path, json=body, headers=seen)
+            assert (late.status_code, late.json()["code"]) == (412, "changed_meanwhile")
+        wrong = owner.patch("/api/keys/laptop", json={"note": "x"}, headers={"if-match": "two"})
+        assert wrong.status_code == 400
+        found = owner.get("/api/keys/laptop")
+        assert (found.json()["note"], found.headers["etag"]) == ("mine", '"2"')
+        assert (
+            owner.patch("/api/keys/laptop", json={"note": "x"}, headers={"if-match": "*"}).status_code == 200
+        )
+
+
+def test_many_keys_come_in_pages(tmp_path: Path) -> None:
+    with Gateway(tmp_path, accounts=(), settings=OPEN) as gateway:
+        for number in range(7):
+            gateway.admin("/api/keys", method="POST", body={"name": f"key{number}"})
+        names, cursor = [], "0"
+        while cursor is not None:
+            page = gateway.admin(f"/api/keys?limit=3&cursor={cursor}")
+            names += [key["name"] for key in page["keys"]]
+            cursor = page["next_cursor"]
+        assert names == [f"key{number}" for number in range(7)]
+        assert gateway.ask("GET", "/api/keys?cursor=abc")[0] == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"name": ""},
+        {"name": "a/b"},
+        {"name": "a", "colour": "red"},
+        {"name": "a", "models": [""]},
+        {"name": "a", "models": "claude"},
+        {"name": "a", "expires_at": -1},
+        {"name": "a", "expires_at": 10**30},
+        {"name": "a", "days_from_first_use": 0},
+        {"name": "a", "key": "with space"},
+        {"name": "a", "key": ""},
+        {"name": "a", "note": "x" * 1000},
+        {"name": "a", "note": "a\u0000b"},
+        {"name": "a", "tags": [f"t{number}" for number in range(2000)]},
+        [],
+        None,
+    ],
+    ids=lambda body: repr(body)[:40],
+)
+def test_what_is_wrong_is_refused_and_makes_no_key(tmp_path: Path, body: Any) -> None:
+    with (
+        Gateway(tmp_path, accounts=(), settings=OPEN) as gateway,
+        httpx.Client(base_url=gateway.url) as owner,
+    ):
+        answer = owner.post("/api/keys", json=body)
+        assert answer.status_code == 400, answer.text
+        assert answer.headers["content-type"].startswith("application/problem+json")
+        assert gateway.admin("/api/keys")["keys"] == []
+
+
+def test_a_name_that_is_not_there_is_met_with_the_near_ones(tmp_path: Path) -> None:
+    with Gateway(tmp_path, accounts=(), settings=OPEN) as gateway:
+        gateway.admin("/api/keys", method="POST", body={"name": "laptop"})
+        status, answer = gateway.ask("GET", "/api/keys/lapto")
+        assert status == 404
+        assert b"did you mean laptop" in answer
