@@ -1,6 +1,8 @@
 """`/api/session`, and what a request by its cookie needs: over real sockets."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -152,6 +154,38 @@ async def test_another_admin_key_ends_every_session(owner: Owner, locked: httpx.
     answer = await locked.get("/status")
     assert (answer.status_code, answer.json()["code"]) == (401, "admin_key_required")
     assert "log-in" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("end", ["a log-out", "another key"])
+@pytest.mark.parametrize("path", ["/api/requests/stream", "/api/logs/stream"])
+async def test_a_stream_ends_with_its_log_in(
+    owner: Owner,
+    locked: httpx.AsyncClient,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    end: str,
+) -> None:
+    """Before its next word, be it the sign of life of a quiet one; that is no failure of ours."""
+    for module in ("requests", "logs"):
+        monkeypatch.setattr(f"headgate.admin.{module}.KEEPALIVE_SECONDS", 0.01)
+    log = tmp_path / "headgate.log"
+    log.touch()
+    set_up(owner, admin={"key": KEY}, log={"file": str(log)})
+    token = await token_of(locked)
+    async with locked.stream("GET", path) as stream:
+        words = stream.aiter_lines()
+        async with asyncio.timeout(10):
+            while await anext(words) != ": still here":
+                pass
+            if end == "a log-out":
+                await locked.delete("/api/session", headers={"x-headgate-csrf": token})
+            else:
+                set_up(owner, admin={"key": "another-long-key"})
+            async for _ in words:
+                pass
+    assert not [one for one in caplog.records if "Unexpected error" in one.message]
 
 
 async def test_a_new_log_in_ends_the_one_before_in_the_same_browser(locked: httpx.AsyncClient) -> None:

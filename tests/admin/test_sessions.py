@@ -65,6 +65,17 @@ def test_a_session_that_was_closed_is_over_for_everybody(clock: SetClock) -> Non
     assert (opened.find(KEY, first), opened.find(KEY, second) is None) == (None, False)
 
 
+def test_a_look_at_a_session_is_no_sign_of_life(clock: SetClock) -> None:
+    """A stream that is open does not keep its log-in open."""
+    opened = Sessions(clock)
+    token = opened.open(KEY)
+    clock.time += IDLE_SECONDS - 1
+    assert opened.holds(KEY, token)
+    clock.time += 1
+    assert not opened.holds(KEY, token)
+    assert not opened.holds(KEY, "another")
+
+
 def test_their_number_is_bounded(clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that was idle longest makes room; those that have ended do so first."""
     monkeypatch.setattr(sessions, "MOST_SESSIONS", 3)

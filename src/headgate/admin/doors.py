@@ -24,6 +24,7 @@ from headgate.admin.entrance import (
     LOGGED_IN,
     LOOKS,
     Entrance,
+    LoggedIn,
     address_of,
     refuse_forged,
     refuse_others_pages,
@@ -156,17 +157,25 @@ class Doors:
         return True
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The request edge: an unexpected exception becomes a 500 that names its log entry."""
-        has_started = False
+        """The request edge: an unexpected exception becomes a 500 that names its log entry. A stream that a
+        log-in began says nothing more once that has ended."""
+        has_started = is_cut = False
+        logged_in: LoggedIn | None = scope.get(LOGGED_IN)
 
         async def watched_send(message: Message) -> None:
-            nonlocal has_started
+            nonlocal has_started, is_cut
             has_started = has_started or message["type"] == "http.response.start"
+            if logged_in is not None and message.get("more_body") and self._entrance.is_over(logged_in):
+                is_cut = True
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                raise ClientLeft("The log-in that began the stream has ended")
             await send(message)
 
         try:
             await self._app(scope, receive, watched_send)
         except Exception:  # the edge of an admin request: nothing above could shape an answer
+            if is_cut:
+                return
             fault_id = secrets.token_hex(8)
             _log.exception(
                 "Unexpected error at %s %s [%s]",

@@ -68,6 +68,9 @@ class Entrance:
                 return LoggedIn(token, session)
         return None
 
+    def is_over(self, logged_in: LoggedIn) -> bool:
+        return not self.sessions.holds(self.key, logged_in.token)
+
 
 def refuse_others_pages(scope: Scope) -> None:
     """Raises ForbiddenOrigin for what a page of another origin sent: the cookie is the browser's to add."""

@@ -64,6 +64,12 @@ class Sessions:
         self._by_digest[digest] = session
         return session
 
+    def holds(self, key: str | None, token: str) -> bool:
+        """Whether it is still open. No sign of life, unlike `find`."""
+        self._see(key)
+        session = self._by_digest.get(_digest(token))
+        return session is not None and self._clock.monotonic() < min(session.ends, session.idle_ends)
+
     def close(self, token: str) -> bool:
         """Whether there was one."""
         return self._by_digest.pop(_digest(token), None) is not None
