@@ -18,7 +18,6 @@ from headgate.access.limits import (
     Limits,
     Rate,
     Spending,
-    week_begin,
 )
 from headgate.clock import Clock
 from headgate.dialects.usage import Usage
@@ -26,8 +25,8 @@ from headgate.errors import BudgetExceeded, RateLimited
 from headgate.pricing.prices import NANO, cost_of
 
 _BYTES_PER_TOKEN = 4
-_NEWEST_COUNTS = 0.3
-"""How much of the guess for the next request is the last one; the rest is those before."""
+_OLDER_COUNT = 2
+"""The guess for the next request is a quarter of the last one and three of those before."""
 _MINUTE = MINUTE_SECONDS + ROUNDING_SECONDS
 _NO_END = math.inf
 _MOMENT_SECONDS = 1.0
@@ -63,12 +62,12 @@ class KeyMeter:
     def settle(self, model: str | None, usage: Usage, began: float) -> int:
         """Tokens that were used."""
         tokens, nano = tokens_of(usage), cost_of(model or "", usage)
+        self.spending.add(nano, tokens, began)
         if self.mean_tokens < 0:
             self.mean_tokens, self.mean_nano = tokens, nano
         else:
-            self.mean_tokens += int((tokens - self.mean_tokens) * _NEWEST_COUNTS)
-            self.mean_nano += int((nano - self.mean_nano) * _NEWEST_COUNTS)
-        self.spending.add(nano, tokens, began)
+            self.mean_tokens += (tokens - self.mean_tokens) >> _OLDER_COUNT
+            self.mean_nano += (nano - self.mean_nano) >> _OLDER_COUNT
         return tokens
 
 
@@ -100,18 +99,8 @@ class _Limited:
     """A key with its limits, made ready for the comparison that each request pays."""
 
     __slots__ = (
-        *(
-            "concurrency",
-            "daily",
-            "defaults",
-            "is_free",
-            "key",
-            "limits",
-            "meter",
-            "per_request",
-            "per_token",
-        ),
-        *("total", "tpm", "weekly", "window"),
+        *("concurrency", "daily", "defaults", "has_budget", "is_free", "key", "limits", "meter"),
+        *("per_request", "per_token", "total", "tpm", "weekly", "window"),
     )
 
     def __init__(self, key: ClientKey, defaults: Limits, meter: KeyMeter) -> None:
@@ -125,25 +114,33 @@ class _Limited:
         self.per_token = MINUTE_SECONDS / limits.tpm if limits.tpm else 0.0
         self.tpm = limits.tpm
         self.concurrency = _NO_END if limits.concurrency is None else limits.concurrency
-        self.window = _NO_END if limits.window_tokens is None else limits.window_tokens
+        self.window = limits.window_tokens
         self.daily, self.weekly, self.total = (
             _NO_END if usd is None else usd * NANO
             for usd in (limits.daily_usd, limits.weekly_usd, limits.total_usd)
         )
+        self.has_budget = min(self.daily, self.weekly, self.total) < _NO_END
 
     def refuses(self, tokens: int, now: float) -> bool:
-        """Whether any limit is reached; `_Check` then says which."""
+        """Whether any limit is reached; `_Check` then says which. Each request pays for this."""
         meter = self.meter
-        spending, reserved = meter.spending, meter.reserved
-        spending.roll(now)
+        spending = meter.spending
+        if self.has_budget:
+            if now >= spending.day_ends_at:
+                spending.roll(now)
+            reserved = meter.reserved
+            if (
+                spending.day_nano + reserved >= self.daily
+                or spending.week_nano + reserved >= self.weekly
+                or spending.total + reserved >= self.total
+            ):
+                return True
+        # What is free is free at once; else it is more than a minute until all of it has come back.
         return (
-            spending.total + reserved >= self.total
-            or spending.day_nano + reserved >= self.daily
-            or spending.week_nano + reserved >= self.weekly
-            or (self.window < _NO_END and spending.tokens_of_window(now) >= self.window)
-            or meter.running >= self.concurrency
-            or max(0.0, meter.requests.full_at - now) + self.per_request > _MINUTE
-            or max(0.0, meter.tokens.full_at - now) + tokens * self.per_token > _MINUTE
+            meter.running >= self.concurrency
+            or (self.window is not None and spending.tokens_of_window(now) >= self.window)
+            or meter.requests.full_at + self.per_request - now > _MINUTE
+            or meter.tokens.full_at + tokens * self.per_token - now > _MINUTE
         )
 
 
@@ -190,7 +187,8 @@ class Gate:
             rate = meter.requests
             rate.full_at = (rate.full_at if rate.full_at > now else now) + limited.per_request
         if tpm is not None:
-            meter.tokens.use(tokens, tpm, now)
+            rate = meter.tokens
+            rate.full_at = (rate.full_at if rate.full_at > now else now) + tokens * limited.per_token
         meter.running += 1
         meter.reserved += nano
         return Reservation(meter, tokens, nano, tpm, now)
@@ -214,10 +212,10 @@ class _Check:
     def all(self, tokens: int) -> None:
         """Raises RateLimited or BudgetExceeded."""
         limits, spending = self._limits, self._meter.spending
-        today = spending.day
+        spending.roll(self._now)
         self._budget("in all", limits.total_usd, spending.total, None)
-        self._budget("a week", limits.weekly_usd, spending.week_nano, (week_begin(today) + 7) * DAY_SECONDS)
-        self._budget("a day", limits.daily_usd, spending.day_nano, (today + 1) * DAY_SECONDS)
+        self._budget("a week", limits.weekly_usd, spending.week_nano, spending.week_at + 7 * DAY_SECONDS)
+        self._budget("a day", limits.daily_usd, spending.day_nano, spending.day_ends_at)
         self._window()
         if limits.concurrency is not None and self._meter.running >= limits.concurrency:
             words = f"{limits.concurrency} requests at one time"

@@ -96,21 +96,23 @@ class Spending:
     """What a key has used: money in nano-USD in the day and the week that run (UTC) and in all, and the
     tokens of its five hours, which begin with a first request."""
 
-    day: int = 0
+    day_at: float = 0.0
+    """When the day began, as Unix seconds, like all moments here."""
     day_nano: int = 0
-    monday: int = 0
+    week_at: float = 0.0
     week_nano: int = 0
     total: int = 0
     window_at: float = 0.0
     window_tokens: int = 0
+    day_ends_at: float = 0.0
 
     def add(self, nano_usd: int, tokens: int, at: float) -> None:
         """`at`: when the request began, Unix seconds; its day may be over by now."""
-        self.roll(at)
-        day = int(at // DAY_SECONDS)
-        if day == self.day:
+        if at >= self.day_ends_at:
+            self.roll(at)
+        if at >= self.day_at:
             self.day_nano += nano_usd
-        if day >= self.monday:
+        if at >= self.week_at:
             self.week_nano += nano_usd
         self.total += nano_usd
         if at >= self.window_at + WINDOW_SECONDS:
@@ -119,12 +121,14 @@ class Spending:
 
     def roll(self, now: float) -> None:
         """A new day, a new week, if it is time."""
-        day = int(now // DAY_SECONDS)
-        if day > self.day:
-            self.day, self.day_nano = day, 0
-            monday = week_begin(day)
-            if monday > self.monday:
-                self.monday, self.week_nano = monday, 0
+        if now < self.day_ends_at:
+            return
+        day = day_of(now)
+        self.day_at, self.day_nano = float(day * DAY_SECONDS), 0
+        self.day_ends_at = self.day_at + DAY_SECONDS
+        week_at = float(week_begin(day) * DAY_SECONDS)
+        if week_at > self.week_at:
+            self.week_at, self.week_nano = week_at, 0
 
     def tokens_of_window(self, now: float) -> int:
         """Of the five hours that run; those that are over count no more."""
@@ -132,13 +136,10 @@ class Spending:
 
     def join(self, other: "Spending") -> None:
         """What the database knows: never less than was known here, for some of it may not be there yet."""
-        if other.day > self.day:
-            self.day, self.day_nano = other.day, 0
-        if other.day == self.day:
+        self.roll(other.day_at)
+        if other.day_at == self.day_at:
             self.day_nano = max(self.day_nano, other.day_nano)
-        if other.monday > self.monday:
-            self.monday, self.week_nano = other.monday, 0
-        if other.monday == self.monday:
+        if other.week_at == self.week_at:
             self.week_nano = max(self.week_nano, other.week_nano)
         self.total = max(self.total, other.total)
         if other.window_at >= self.window_at + WINDOW_SECONDS:

@@ -57,7 +57,7 @@ class KeyStore:
     async def adopt_all(self, digests: Iterable[bytes]) -> tuple[ClientKey, ...]:
         """A row for each key of the settings that has none, so that what it uses is remembered; theirs."""
         wanted = {digest.hex(): digest for digest in digests}
-        query = sa.select(client_keys).where(client_keys.c.digest.in_([*wanted]))
+        query = sa.select(client_keys).where(client_keys.c.digest.in_([*wanted])).order_by(client_keys.c.id)
         async with self._database.read() as connection:
             known = {row["digest"] for row in (await connection.execute(query)).mappings()}
         if missing := [digest for text, digest in wanted.items() if text not in known]:

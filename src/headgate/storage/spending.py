@@ -14,7 +14,8 @@ from headgate.storage.database import Database, insert
 from headgate.storage.news import tell
 from headgate.storage.schema import key_days, key_windows
 
-_MOST = 2**62
+_SUMS = ("requests", "tokens", "nano_usd")
+_MOST = 2**61
 """A provider's nonsense must not keep a batch from being written."""
 
 
@@ -42,11 +43,18 @@ class SpendingStore:
         found: dict[int, Spending] = {}
         async with self._database.read() as connection:
             for key_id, total, of_week, of_day in await connection.execute(sums):
-                found[key_id] = Spending(today, int(of_day), monday, int(of_week), int(total))
+                found[key_id] = _spending(now, int(of_day), int(of_week), int(total))
             for key_id, began_at, tokens in await connection.execute(windows):
-                spending = found.setdefault(key_id, Spending(today, 0, monday))
+                spending = found.setdefault(key_id, _spending(now, 0, 0, 0))
                 spending.window_at, spending.window_tokens = began_at / 1000, tokens
         return found
+
+
+def _spending(now: float, of_day: int, of_week: int, total: int) -> Spending:
+    spending = Spending()
+    spending.roll(now)
+    spending.day_nano, spending.week_nano, spending.total = of_day, of_week, total
+    return spending
 
 
 async def add_spending(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -65,11 +73,16 @@ async def add_spending(connection: AsyncConnection, rows: Sequence[Mapping[str, 
     adding = insert(connection, key_days)
     adding = adding.on_conflict_do_update(
         index_elements=["key_id", "day"],
-        set_={name: key_days.c[name] + adding.excluded[name] for name in ("requests", "tokens", "nano_usd")},
+        set_={name: _sum(key_days.c[name], adding.excluded[name]) for name in _SUMS},
     )
     await connection.execute(adding, values)
     await _add_to_windows(connection, used)
     await tell(connection, "spending", sorted({row["key_id"] for row, _ in used}))
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """Of two counts that are not beyond `_MOST`, one that is not either."""
+    return sa.case((one > _MOST - other, _MOST), else_=one + other)
 
 
 async def _add_to_windows(

@@ -1,0 +1,92 @@
+"""What keys have used: added up with the records, once, by days, weeks and five hours."""
+
+import asyncio
+
+import pytest
+
+from headgate.access.limits import DAY_SECONDS, WINDOW_SECONDS, week_begin
+from headgate.dialects.usage import Usage
+from headgate.pricing.prices import cost_of
+from headgate.storage.batch import PositionMoved, Step, write_batch
+from headgate.storage.database import Database
+from headgate.storage.spending import SpendingStore
+from tests.storage.rows import request_row, rows_of
+
+THURSDAY = 20_503 * DAY_SECONDS + 3600.0
+"""Of 2026, UTC."""
+MODEL = "claude-haiku-4-5"
+ONE = cost_of(MODEL, Usage(100, 10))
+
+
+def used(request_id: str, key_id: int | None, at: float) -> dict[str, object]:
+    return request_row(
+        request_id,
+        key_id=key_id,
+        timestamp=int(at * 1000),
+        model=MODEL,
+        input_tokens=100,
+        output_tokens=10,
+        cache_read_tokens=None,
+        cache_write_5m_tokens=None,
+        cache_write_1h_tokens=None,
+    )
+
+
+async def test_days_weeks_and_all_are_told_apart(database: Database) -> None:
+    day = int(THURSDAY // DAY_SECONDS)
+    monday = week_begin(day) * DAY_SECONDS
+    moments = [THURSDAY, THURSDAY + 60, monday + 1.0, monday - 1.0, monday - 40 * DAY_SECONDS]
+    rows = [used(f"r{n}", 1, at) for n, at in enumerate(moments)]
+    others = [used("x", 2, THURSDAY), used("y", None, 1)]
+    await write_batch(database, Step("j", "s", 0, 1), rows_of(*rows, *others))
+    found = await SpendingStore(database).load(THURSDAY + 100)
+    assert set(found) == {1, 2}
+    one = found[1]
+    assert (one.day_nano, one.week_nano, one.total) == (2 * ONE, 3 * ONE, 5 * ONE)
+    assert found[2].day_nano == ONE
+    tomorrow = (await SpendingStore(database).load(THURSDAY + DAY_SECONDS, [1]))[1]
+    assert (tomorrow.day_nano, tomorrow.week_nano, tomorrow.total) == (0, 3 * ONE, 5 * ONE)
+
+
+async def test_five_hours_begin_with_a_first_request(database: Database) -> None:
+    store = SpendingStore(database)
+    moments = [THURSDAY, THURSDAY + 60, THURSDAY + WINDOW_SECONDS - 1]
+    await write_batch(
+        database, Step("j", "s", 0, 1), rows_of(*(used(f"a{n}", 1, at) for n, at in enumerate(moments)))
+    )
+    one = (await store.load(THURSDAY))[1]
+    assert (one.window_at, one.window_tokens) == (THURSDAY, 330)
+    await write_batch(database, Step("j", "s", 1, 2), rows_of(used("b", 1, THURSDAY + WINDOW_SECONDS)))
+    one = (await store.load(THURSDAY))[1]
+    assert (one.window_at, one.window_tokens) == (THURSDAY + WINDOW_SECONDS, 110)
+
+
+async def test_what_was_replayed_before_adds_nothing(database: Database) -> None:
+    """The sums are in the transaction that moves the position."""
+    rows = rows_of(used("r", 1, THURSDAY))
+    await write_batch(database, Step("j", "s", 0, 1), rows)
+    with pytest.raises(PositionMoved):
+        await write_batch(database, Step("j", "s", 0, 1), rows)
+    assert (await SpendingStore(database).load(THURSDAY))[1].total == ONE
+
+
+async def test_recorders_add_up_beside_each_other(database: Database) -> None:
+    """Of several gateways: no sum is lost, and none waits for another in a ring."""
+
+    async def record(journal: str) -> None:
+        for step in range(10):
+            rows = [used(f"{journal}-{step}-{key}", key, THURSDAY) for key in (1, 2, 3)]
+            rows = rows if journal == "a" else rows[::-1]
+            await write_batch(database, Step(journal, "s", step, step + 1), rows_of(*rows))
+
+    await asyncio.gather(*(record(journal) for journal in "abc"))
+    found = await SpendingStore(database).load(THURSDAY)
+    assert {key: one.total for key, one in found.items()} == dict.fromkeys((1, 2, 3), 30 * ONE)
+    assert {one.window_tokens for one in found.values()} == {30 * 110}
+
+
+async def test_nonsense_of_a_provider_stops_no_batch(database: Database) -> None:
+    row = {**used("r", 1, THURSDAY), "input_tokens": 2**63 - 1}
+    await write_batch(database, Step("j", "s", 0, 1), rows_of(row))
+    await write_batch(database, Step("j", "s", 1, 2), rows_of({**row, "id": "again"}))
+    assert (await SpendingStore(database).load(THURSDAY))[1].total > 0
