@@ -10,11 +10,12 @@ import os
 import queue
 import re
 import signal
+import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -29,7 +30,7 @@ CLIENT_KEY = "hg_journey"
 PATIENCE_SECONDS = 20.0
 """No condition takes this long; what does has failed."""
 
-_ADDRESS = re.compile(r'Server running on (http://[^\s"]+)')
+_ADDRESS = re.compile(r'Server running on (https?://[^\s"]+)')
 _BETWEEN_QUESTIONS_SECONDS = 0.01
 
 
@@ -59,6 +60,8 @@ class Gateway:
         self.data = folder / "data"
         self.log_file = folder / "headgate.log"
         self.url = ""
+        self.trust: ssl.SSLContext | None = None
+        """Where it speaks HTTPS: whose certificates are believed."""
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -236,7 +239,10 @@ class Gateway:
     ) -> tuple[int, bytes]:
         """Status and body of any request."""
         address = urlsplit(self.url)
-        connection = HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE_SECONDS)
+        host, port = address.hostname or "", address.port
+        connection = HTTPConnection(host, port, timeout=PATIENCE_SECONDS)
+        if address.scheme == "https":
+            connection = HTTPSConnection(host, port, timeout=PATIENCE_SECONDS, context=self.trust)
         try:
             sent = {"content-type": "application/json", **(headers or {})} if body is not None else headers
             connection.request(method, path, body, dict(sent or {}))

@@ -19,6 +19,7 @@ from headgate.assembly.stores import Stores
 from headgate.clock import SystemClock
 from headgate.config.loading import load_settings
 from headgate.config.settings import Settings
+from headgate.errors import HeadgateError
 from headgate.outbox import Outbox
 from headgate.pool.pool import Pool
 from headgate.providers.anthropic import AnthropicProvider
@@ -52,6 +53,8 @@ class Relaying:
     is_draining: bool = False
     journal_dropped: int = 0
     journal_failure: str | None = None
+    certificate_failure: HeadgateError | None = None
+    certificate_ends_at: float | None = None
     recorder: RecorderReport = field(default_factory=report)
 
 

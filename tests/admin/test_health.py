@@ -5,6 +5,7 @@ import pytest
 
 from headgate.admin.app import build_app
 from headgate.admin.owner import Owner
+from headgate.errors import SettingsError
 from headgate.pool.faults import Fault
 from tests.admin.conftest import Relaying, add, report, set_up
 from tests.admin.serving import served
@@ -76,6 +77,27 @@ async def test_health_names_every_trouble_of_the_record(
     assert (body["status"], "code" in body) == ("ok", False)
     assert [one["code"] for one in body["troubles"]] == ["journal_dropped", "disk_low"]
     assert "5 MiB" in body["troubles"][1]["reason"]
+
+
+async def test_health_knows_the_certificate(
+    owner: Owner, client: httpx.AsyncClient, relaying: Relaying
+) -> None:
+    """Ended: nobody connects who looks at it. Near its end, or not to be renewed: worth a word."""
+    await add(client, "work")
+    for days, status, codes in (
+        (30, "ok", []),
+        (6, "ok", ["certificate_ends_soon"]),
+        (-1, "degraded", ["certificate_expired"]),
+    ):
+        relaying.certificate_ends_at = owner.clock.now() + days * 86_400
+        body = (await client.get("/health")).json()
+        assert (body["status"], [one["code"] for one in body["troubles"]]) == (status, codes)
+    relaying.certificate_ends_at = owner.clock.now() + 30 * 86_400
+    relaying.certificate_failure = SettingsError("the key in /etc/k is another one", hint="Name two files.")
+    body = (await client.get("/health")).json()
+    assert body["status"] == "ok"
+    assert body["troubles"][0]["code"] == "certificate_not_renewed"
+    assert "/etc/k" in body["troubles"][0]["reason"] and body["troubles"][0]["hint"] == "Name two files."
 
 
 async def test_reasons_are_the_owners_and_codes_are_everybodys(owner: Owner, relaying: Relaying) -> None:

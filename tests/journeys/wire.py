@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -183,11 +184,11 @@ class Connection(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Connection]:
-    """One connection to the gateway, closed at the end of the block."""
+async def connect(url: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Connection]:
+    """One connection to the gateway, closed at the end of the block; `tls` believes its certificate."""
     address = urlsplit(url)
     loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(Connection, address.hostname, address.port)
+    _, connection = await loop.create_connection(Connection, address.hostname, address.port, ssl=tls)
     try:
         yield connection
     finally:

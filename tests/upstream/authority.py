@@ -1,6 +1,7 @@
 """An authority that signs certificates for the tests."""
 
 import datetime
+import ipaddress
 import ssl
 from pathlib import Path
 
@@ -27,26 +28,30 @@ class Authority:
         )
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
+    def pair(
+        self, host: str = "localhost", *, days: tuple[int, int] = (-1, 1), signed: bool = True
+    ) -> tuple[bytes, bytes]:
+        """Certificate and key of a server as PEM, for this host and for 127.0.0.1."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        names = [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        certificate = (
+            _certificate(subject, self._name if signed else subject, key, days=days)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .sign(self._key if signed else key, hashes.SHA256())
+        )
+        written = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return certificate.public_bytes(serialization.Encoding.PEM), written
+
     def server_context(
         self, folder: Path, host: str = "localhost", *, days: tuple[int, int] = (-1, 1), signed: bool = True
     ) -> ssl.SSLContext:
         """A server's context for `host`, valid for the `days` around now; self-signed if not `signed`."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-        certificate = (
-            _certificate(subject, self._name if signed else subject, key, days=days)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-            .sign(self._key if signed else key, hashes.SHA256())
-        )
+        certificate, key = self.pair(host, days=days, signed=signed)
         file = folder / f"{host}.pem"
-        file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
+        file.write_bytes(key + certificate)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
         context.set_alpn_protocols(["h2", "http/1.1"])

@@ -1,6 +1,7 @@
 """Is it up, can it serve: `/health`, `/healthz`, `/ready`. Open to everybody, so nothing private in it."""
 
 import asyncio
+import time
 from collections import Counter
 from typing import Literal
 
@@ -23,6 +24,9 @@ WAITING = ("expired", "needs_reauth", "disabled")
 """States that no time ends."""
 
 _MOST_NAMED = 5
+
+_ENDS_SOON_SECONDS = 7 * 86_400
+"""Authorities renew thirty days ahead: who is left with so few has forgotten, or something is broken."""
 
 router = APIRouter(tags=["health"])
 
@@ -91,7 +95,7 @@ def _for_everybody(view: HealthView) -> HealthView:
 
 async def health_of(owner: Owner) -> HealthView:
     troubles = [found for found in (await storage_trouble(owner), *_record_troubles(owner)) if found]
-    troubles += _source_troubles(owner, are_degrading=True)
+    troubles += [*_source_troubles(owner, are_degrading=True), *_certificate_troubles(owner)]
     counts = account_counts(owner)
     waiting = _owner_trouble(owner, counts)
     if not counts["active"]:
@@ -101,7 +105,7 @@ async def health_of(owner: Owner) -> HealthView:
     first = troubles[0] if troubles else None
     if waiting and counts["active"] and waiting not in troubles:
         troubles.append(waiting)
-    troubles += [*_record_notices(owner), *settings_notices(owner)]
+    troubles += [*_record_notices(owner), *settings_notices(owner), *_certificate_notices(owner)]
     troubles += _source_troubles(owner, are_degrading=False)
     return HealthView(
         status="degraded" if first else "ok",
@@ -208,6 +212,50 @@ def _source_troubles(owner: Owner, *, are_degrading: bool) -> list[Trouble]:
         for one in problems
         if one.is_degrading is are_degrading
     ]
+
+
+def _certificate_troubles(owner: Owner) -> list[Trouble]:
+    """No client that looks at it connects any more."""
+    ends_at = owner.process.certificate_ends_at if owner.process is not None else None
+    if ends_at is None or ends_at > owner.clock.now():
+        return []
+    return [
+        Trouble(
+            code="certificate_expired",
+            reason="The certificate of this port has expired",
+            hint="Put a new one in the place of the files that server.tls names; no restart is needed.",
+        )
+    ]
+
+
+def _certificate_notices(owner: Owner) -> list[Trouble]:
+    """A renewal that failed, or has been forgotten."""
+    if owner.process is None:
+        return []
+    found = []
+    if (failure := owner.process.certificate_failure) is not None:
+        found.append(
+            Trouble(
+                code="certificate_not_renewed",
+                reason=f"The certificate from before stays in force: {failure.message}",
+                hint=failure.hint,
+                said_openly="A new certificate cannot be used; the one from before stays in force",
+            )
+        )
+    ends_at = owner.process.certificate_ends_at
+    if ends_at is not None and 0 < ends_at - owner.clock.now() < _ENDS_SOON_SECONDS:
+        found.append(
+            Trouble(
+                code="certificate_ends_soon",
+                reason=f"The certificate of this port ends on {_day(ends_at)}",
+                hint="Put a new one in the place of the files that server.tls names; no restart is needed.",
+            )
+        )
+    return found
+
+
+def _day(at: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(at))
 
 
 def _record_troubles(owner: Owner) -> list[Trouble]:

@@ -64,6 +64,16 @@ class GatewayProcess(Protocol):
         ...
 
     @property
+    def certificate_failure(self) -> HeadgateError | None:
+        """Why the newest files of `server.tls` are not in force."""
+        ...
+
+    @property
+    def certificate_ends_at(self) -> float | None:
+        """Unix seconds, of the one in force; None: clients are spoken to in clear."""
+        ...
+
+    @property
     def recorder(self) -> RecorderReport: ...
 
 

@@ -34,6 +34,7 @@ from headgate.pool.pool import Pool
 from headgate.record.catch_up import catch_up
 from headgate.record.journal import Journal
 from headgate.record.supervisor import RecorderProcess
+from headgate.server.certificate import Certificate
 from headgate.server.lane import FastLane
 from headgate.server.listener import Listener
 from headgate.server.ports import open_control_socket, open_port
@@ -55,6 +56,7 @@ class Gateway:
         self._loaded = loaded
         self._settings: Settings = loaded.settings  # at the start; see `Owner.settings` for those in force
         self._owner: Owner | None = None
+        self._certificate: Certificate | None = None
         self._tasks = TaskGroup()
         self._clock = clock
         self._stop = asyncio.Event()
@@ -96,6 +98,8 @@ class Gateway:
         """Load the settings once more. What is wrong with them is in the log; the old ones stay then."""
         if self._owner is not None and not self._stop.is_set():
             self._tasks.spawn(reload_all(self._owner), name="settings reload")
+            if self._certificate is not None:
+                self._tasks.spawn(self._certificate.look(), name="certificate reload")
 
     # ---- opening, bottom up ----------------------------------------------------------------------
 
@@ -104,6 +108,7 @@ class Gateway:
         for warning in self._loaded.warnings:
             _log.warning("%s", warning)
         refuse_to_stand_open(settings)
+        certificate = self._certificate = Certificate.of(settings.server.tls)
         _log.debug("Settings from %s, data in %s", self._loaded.path, self._loaded.data_folder)
         self._make_settings_file()
         instance = await become_the_only_one(self._loaded)
@@ -164,7 +169,7 @@ class Gateway:
         )
         callers = parts.callers_of(settings, ring, clock)
         lane = FastLane(relay, callers, outbox=outbox, clock=clock, limits=settings.server)
-        process = RunningProcess(lane, journal, recorder)
+        process = RunningProcess(lane, journal, recorder, certificate)
         running = RunningParts(
             settings=settings,
             stores=stores,
@@ -198,18 +203,21 @@ class Gateway:
             forget_heads=running.forget_heads,
             settle=recorder.settle,
             process=process,
-            url=_url_of(tcp),
+            url=_url_of(tcp, certificate),
         )
         listener = Listener(lane, build_app(owner=owner), clock)
         closing.callback(listener.close)
         running.listener = listener
-        await listener.listen(tcp)
+        await listener.listen(tcp, certificate)
         await self._listen_locally(listener, closing)
         self._owner = owner
         self._tasks.spawn(follow_files(owner), name="settings files")
         self._tasks.spawn(sources.follow(), name="files of accounts")
+        if certificate is not None:
+            self._tasks.spawn(certificate.follow(), name="certificate")
         folder_warnings = _mode_warnings(self._loaded.data_folder, stores.folder)
         file_warnings = [*folder_warnings, *stores.database.warnings, *stores.secrets.warnings]
+        file_warnings += certificate.warnings if certificate is not None else []
         instance.announce(self._announce(tcp, [*file_warnings, *closed_warnings]))
         return listener, process, owner
 
@@ -271,15 +279,15 @@ class Gateway:
     def _announce(self, tcp: socket.socket, warnings: list[str]) -> str:
         for warning in warnings:
             _log.warning("%s", warning)
-        url = _url_of(tcp)
+        url = _url_of(tcp, self._certificate)
         _log.info("Server running on %s", url)
         return url
 
 
-def _url_of(tcp: socket.socket) -> str:
+def _url_of(tcp: socket.socket, certificate: Certificate | None) -> str:
     host, port = tcp.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}"
+    return f"{'https' if certificate is not None else 'http'}://{shown}:{port}"
 
 
 def _what_still_runs(process: RunningProcess, seconds: float) -> str:

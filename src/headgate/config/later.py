@@ -22,13 +22,6 @@ from headgate.config.fields import (
 )
 
 
-class TlsSettings(Section):
-    """Encrypted connections of clients."""
-
-    cert: str | None = setting(None, "Certificate chain (PEM).", unit="path", later=True, restart=True)
-    key: str | None = setting(None, "Its private key (PEM).", unit="path", later=True, restart=True)
-
-
 class QueueSettings(Section):
     """Requests that wait while every account is busy."""
 

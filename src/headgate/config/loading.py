@@ -15,7 +15,13 @@ from headgate.config.complaints import Complaint, path_of, words_of
 from headgate.config.env_file import EnvFile
 from headgate.config.fingerprints import Fingerprint
 from headgate.config.merging import SET_WHILE_RUNNING, Merged, Source, source_of
-from headgate.config.notices import account_warnings, key_warnings, later_warnings, mode_warnings
+from headgate.config.notices import (
+    account_warnings,
+    key_warnings,
+    later_warnings,
+    mode_warnings,
+    tls_warnings,
+)
 from headgate.config.settings import Settings
 from headgate.errors import SettingsError
 
@@ -97,6 +103,7 @@ class Origin:
             *not_yet,
             *(key_warnings(settings, merged) if settings is not None else ()),
             *(account_warnings(settings, merged) if settings is not None else ()),
+            *(tls_warnings(settings) if settings is not None else ()),
         )
         seen |= fingerprints.of(_secret_files(merged.values))
         data_folder = places.data_folder(variables)

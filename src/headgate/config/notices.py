@@ -18,6 +18,14 @@ def later_warnings(settings: Settings, merged: Merged) -> Iterator[str]:
             yield f"{path} is not in effect yet: this release takes no notice of it{_place(source)}"
 
 
+def tls_warnings(settings: Settings) -> Iterator[str]:
+    """One of the two alone: set one after the other, they may well be right in the end."""
+    tls = settings.server.tls
+    if (tls.cert is None) != (tls.key is None):
+        there, missing = ("cert", "key") if tls.key is None else ("key", "cert")
+        yield f"server.tls.{there} is set and server.tls.{missing} is not: the next start will be refused"
+
+
 def account_warnings(settings: Settings, merged: Merged) -> Iterator[str]:
     """An account that is declared, and will be lost when its token ends."""
     for number, account in enumerate(settings.accounts):

@@ -33,7 +33,6 @@ from headgate.config.later import (
     QueueSettings,
     StateSettings,
     TelemetrySettings,
-    TlsSettings,
 )
 from headgate.config.limits import LimitSettings
 from headgate.config.sources import SourceSettings
@@ -65,6 +64,15 @@ def _check_client_auth(value: object) -> object:
 def _check_level(value: object) -> object:
     word = str(value).strip().lower()
     return {"warning": "warn"}.get(word, word)
+
+
+class TlsSettings(Section):
+    """Encrypted connections of clients. New content of the files is taken over without a restart."""
+
+    cert: str | None = setting(
+        None, "Certificate chain (PEM): clients are spoken to by HTTPS.", unit="path", restart=True
+    )
+    key: str | None = setting(None, "Its private key (PEM).", unit="path", restart=True)
 
 
 class ServerSettings(Section):

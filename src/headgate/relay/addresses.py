@@ -34,7 +34,7 @@ def lead_back(exchange: Exchange, opened: Opened) -> bytes | None:
 
 
 def _origin_for(exchange: Exchange) -> bytes | None:
-    """The gateway as this client called it: its `Host`, and the scheme that a proxy in front names.
+    """The gateway as this client called it: its `Host`, and the scheme, which a proxy in front may name.
 
     Where no proxy is listed, anybody's word about the scheme is taken: nothing but the answer to himself
     depends on it."""
@@ -43,7 +43,9 @@ def _origin_for(exchange: Exchange) -> bytes | None:
     if not _HOST.fullmatch(host):
         return None
     forwarded = exchange.head.client.forwarded
-    if forwarded is None:
+    if exchange.client.transport.get_extra_info("sslcontext") is not None:
+        is_https = True
+    elif forwarded is None:
         is_https = fields.get(b"x-forwarded-proto", b"").partition(b",")[0].strip().lower() == b"https"
     else:
         is_https = forwarded.scheme == "https"

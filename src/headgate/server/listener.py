@@ -17,11 +17,19 @@ from uvicorn.server import ServerState
 
 from headgate.admin.doors import as_local_owner
 from headgate.clock import Clock
+from headgate.errors import MalformedRequest
+from headgate.server.certificate import Certificate
+from headgate.server.crowd import MOST_EXPLAINED
 from headgate.server.lane import FastLane
 from headgate.server.ports import BACKLOG
 from headgate.server.protocol import GatewayProtocol
 
 _DRAIN_STEP_SECONDS = 0.05
+
+_LONGEST_HANDSHAKE_SECONDS = 60.0
+"""Where `server.head_timeout_ms` sets no limit."""
+_LONGEST_FAREWELL_SECONDS = 86_400.0
+"""A TLS connection that closes sends what is left first. How long that may take, its watch decides."""
 
 
 class Listener:
@@ -37,13 +45,24 @@ class Listener:
         self._servers: list[asyncio.AbstractServer] = []
         self._date_timer: asyncio.TimerHandle | None = None
 
-    async def listen(self, tcp: socket.socket) -> None:
-        """Accept clients on an open TCP socket."""
+    async def listen(self, tcp: socket.socket, certificate: Certificate | None = None) -> None:
+        """Accept clients on an open TCP socket, by TLS where there is a certificate."""
         loop = asyncio.get_running_loop()
         if self._date_timer is None:
             self._set_date()
+        tls: dict[str, Any] = {}
+        if certificate is not None:
+            door, crowd = certificate.context, self._lane.crowd
+            door.most_waiting = lambda: crowd.most - crowd.size + MOST_EXPLAINED
+            door.answer_in_clear = lambda: self._lane.raw_answer(_spoken_in_clear())
+            tls = {
+                "ssl": door,
+                "ssl_handshake_timeout": self._lane.limits.head_timeout_ms / 1000
+                or _LONGEST_HANDSHAKE_SECONDS,
+                "ssl_shutdown_timeout": _LONGEST_FAREWELL_SECONDS,
+            }
         self._servers.append(
-            await loop.create_server(lambda: self._protocol(self._public), sock=tcp, backlog=BACKLOG)
+            await loop.create_server(lambda: self._protocol(self._public), sock=tcp, backlog=BACKLOG, **tls)
         )
 
     async def listen_locally(self, control: socket.socket) -> None:
@@ -112,6 +131,13 @@ class Listener:
             self._date_timer.cancel()
         for connection in list(self._state.connections):
             connection.transport.abort()
+
+
+def _spoken_in_clear() -> MalformedRequest:
+    return MalformedRequest(
+        "This port speaks HTTPS, and the request came as plain HTTP.",
+        hint="Write https:// in the client's base URL.",
+    )
 
 
 def _may_be_cut(app: ASGIApp) -> ASGIApp:

@@ -1,17 +1,26 @@
 """The relaying side as its owner sees it on `/health` and `/status`."""
 
+from headgate.errors import HeadgateError
 from headgate.record.journal import Journal
 from headgate.record.supervisor import RecorderProcess, RecorderReport
+from headgate.server.certificate import Certificate
 from headgate.server.lane import FastLane
 
 
 class RunningProcess:
     """Reads the living parts at the moment they are shown."""
 
-    def __init__(self, lane: FastLane, journal: Journal, recorder: RecorderProcess) -> None:
+    def __init__(
+        self,
+        lane: FastLane,
+        journal: Journal,
+        recorder: RecorderProcess,
+        certificate: Certificate | None = None,
+    ) -> None:
         self._lane = lane
         self._journal = journal
         self._recorder = recorder
+        self._certificate = certificate
         self.is_draining = False
 
     @property
@@ -29,6 +38,14 @@ class RunningProcess:
     @property
     def journal_failure(self) -> str | None:
         return self._journal.failing
+
+    @property
+    def certificate_failure(self) -> HeadgateError | None:
+        return self._certificate.failure if self._certificate is not None else None
+
+    @property
+    def certificate_ends_at(self) -> float | None:
+        return self._certificate.ends_at if self._certificate is not None else None
 
     @property
     def recorder(self) -> RecorderReport:

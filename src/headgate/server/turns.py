@@ -29,6 +29,10 @@ _LINGER_SECONDS = 2.0
 """How long a refused upload may go on before the connection is cut: time to read the answer."""
 
 
+_TLS_BUFFER_BYTES = 65_536
+"""What waits for a slow client, as without TLS; by itself it would be half a megabyte."""
+
+
 _log = logging.getLogger("headgate.server")
 
 
@@ -87,6 +91,8 @@ class TurnsProtocol(HttpToolsProtocol):
 
     def _begin(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
+        if self.scheme == "https":
+            transport.set_write_buffer_limits(_TLS_BUFFER_BYTES)
         self.flow = Flow(transport)
         self.server = self.lane.own_address(self.server)
         address = self.client[0] if self.client else "local"

@@ -123,7 +123,8 @@ class Watch:
     def _is_stuck(self, now: float) -> bool:
         """Whether the client has taken nothing of what waits for it for as long as it may."""
         watched = self._watched
-        waiting = watched.transport.get_write_buffer_size()
+        # Under TLS the last bytes of a connection that closes are out of our sight: closing is waiting, too.
+        waiting = watched.transport.get_write_buffer_size() or int(watched.transport.is_closing())
         resumes, before, since = self._stuck
         if not waiting or resumes != watched.resumes or waiting < before or not before:
             self._stuck = (watched.resumes, waiting, now)
