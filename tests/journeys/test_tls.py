@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import CLIENT_KEY, Gateway, until
 from tests.journeys.wire import MODEL, ask, connect, request
+from tests.relay.test_addresses import BATCH, FINISHED, RESULTS
 from tests.upstream.authority import Authority
+from tests.upstream.scripted import ScriptedServer, Talk
 
 REQUEST = request(body=ask("say 5 words"))
 
@@ -90,6 +93,24 @@ async def test_bodies_come_whole(gateway: Gateway, authority: Authority, version
             assert record["response_bytes"] == len(answer.body) > 1_000_000
             assert record["request_bytes"] == len(json.dumps(large))
             connection.received = b""
+
+
+async def test_addresses_lead_back_by_https(tmp_path: Path, authority: Authority) -> None:
+    """Those in answers: a client that follows one stays with the gateway."""
+
+    async def script(talk: Talk) -> None:
+        while await talk.request():
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            await talk.send(head % len(FINISHED) + FINISHED)
+
+    asking = request(BATCH, method="GET", headers={"host": "gw.test"})
+    async with AsyncExitStack() as open_ones:
+        server = await open_ones.enter_async_context(ScriptedServer(script))
+        url = f"http://127.0.0.1:{server.port}"
+        gateway = await open_ones.enter_async_context(secured(tmp_path, url, authority))
+        connection = await open_ones.enter_async_context(connect(gateway.url, gateway.trust))
+        answer = await connection.ask(asking)
+    assert answer.json()["results_url"] == "https://gw.test" + RESULTS
 
 
 async def test_a_client_that_leaves(gateway: Gateway, provider: SimulatedProvider) -> None:
