@@ -287,3 +287,12 @@ def test_whatever_settings_say_they_load_or_are_refused(
         assert SENTINEL not in error.message.replace(f"Invalid strategy: {SENTINEL}", "")
     else:
         assert all(view.path for view in shown(loaded))
+
+
+@pytest.mark.parametrize(("there", "missing"), [("cert", "key"), ("key", "cert")])
+def test_half_of_a_certificate_is_told_of(tmp_path: Path, there: str, missing: str) -> None:
+    """They are set one after the other: a word before the next start is refused."""
+    one, other = f"HEADGATE_SERVER__TLS__{there.upper()}", f"HEADGATE_SERVER__TLS__{missing.upper()}"
+    (warning,) = load_settings({}, {one: "/x"}, tmp_path / "none.yaml").warnings
+    assert warning.startswith(f"server.tls.{there} is set and server.tls.{missing} is not")
+    assert load_settings({}, {one: "/x", other: "/y"}, tmp_path / "none.yaml").warnings == ()
