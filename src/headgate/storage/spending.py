@@ -88,25 +88,22 @@ def _sum(one: Any, other: Any) -> Any:
 async def _add_to_windows(
     connection: AsyncConnection, used: Sequence[tuple[Mapping[str, Any], Usage]]
 ) -> None:
-    """A request that began after the five hours begins others."""
-    ids = sorted({row["key_id"] for row, _ in used})
-    query = sa.select(key_windows).where(key_windows.c.key_id.in_(ids)).order_by(key_windows.c.key_id)
-    found = await connection.execute(query.with_for_update())
-    windows = {row.key_id: (row.began_at, row.tokens) for row in found}
-    for row, usage in used:
-        began_at, tokens = windows.get(row["key_id"], (0, 0))
-        if row["timestamp"] >= began_at + WINDOW_SECONDS * 1000:
-            began_at, tokens = row["timestamp"], 0
-        windows[row["key_id"]] = (began_at, min(_MOST, tokens + tokens_of(usage)))
+    """Request by request: one that began after the five hours begins others."""
     values = [
-        {"key_id": key_id, "began_at": windows[key_id][0], "tokens": windows[key_id][1]} for key_id in ids
+        {"key_id": row["key_id"], "began_at": row["timestamp"], "tokens": min(_MOST, tokens_of(usage))}
+        for row, usage in sorted(used, key=lambda one: one[0]["key_id"])  # every recorder in one order
     ]
-    putting = insert(connection, key_windows)
-    putting = putting.on_conflict_do_update(
+    adding = insert(connection, key_windows)
+    new, old = adding.excluded, key_windows.c
+    is_over = new.began_at >= old.began_at + WINDOW_SECONDS * 1000
+    adding = adding.on_conflict_do_update(
         index_elements=["key_id"],
-        set_={"began_at": putting.excluded.began_at, "tokens": putting.excluded.tokens},
+        set_={
+            "began_at": sa.case((is_over, new.began_at), else_=old.began_at),
+            "tokens": sa.case((is_over, new.tokens), else_=_sum(old.tokens, new.tokens)),
+        },
     )
-    await connection.execute(putting, values)
+    await connection.execute(adding, values)
 
 
 def _usage_of(row: Mapping[str, Any]) -> Usage:
