@@ -101,7 +101,7 @@ def test_a_key_is_looked_at_again_as_it_is_now() -> None:
 def test_a_first_use_is_told_until_the_ring_knows_it() -> None:
     told: list[int] = []
     ring = KeyRing(on_first_use=lambda one: told.append(one.id))
-    unused = replace(key(1, DIGESTS[0]), first_used_at=None)
+    unused = replace(key(1, DIGESTS[0]), first_used_at=None, days_from_first_use=1)
     ring.put({1: unused})
     ring.check(unused, DIGESTS[0], NOW)
     ring.check(unused, DIGESTS[0], NOW)

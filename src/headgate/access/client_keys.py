@@ -93,13 +93,13 @@ class ClientKey:
 
     @property
     def waits_for_first_use(self) -> bool:
-        return self.first_used_at is None and self.id != 0
+        """Its days are counted from there; of other keys nobody asks."""
+        return self.days_from_first_use is not None and self.first_used_at is None
 
     @property
     def opens_without_end(self) -> bool:
         """Nothing about it is a matter of time."""
-        has_end = self.expires_at is not None or self.days_from_first_use is not None
-        return self.is_enabled and not has_end and not self.waits_for_first_use
+        return self.is_enabled and self.expires_at is None and self.days_from_first_use is None
 
     def status(self, now: float) -> str:
         """`active`, `disabled`, `expired` or `revoked`."""

@@ -10,8 +10,8 @@ from headgate.access.client_keys import ClientKey, invalid_key, name_of
 
 class KeyRing:
     def __init__(self, *, on_first_use: Callable[[ClientKey], None] = lambda key: None) -> None:
-        """`on_first_use` is told each time a key is used that has not been used before, until the ring
-        holds it as used."""
+        """`on_first_use` is told each time a key is used whose days have not begun, until the ring holds it
+        as used."""
         self._on_first_use = on_first_use
         self._stored: dict[int, ClientKey] = {}
         self._declared: dict[bytes, None] = {}
@@ -19,7 +19,7 @@ class KeyRing:
         self._by_name: dict[str, ClientKey] = {}
         """Of the database, those that are in force."""
         self._plain: dict[int, ClientKey] = {}
-        """Of them, those that open without an end, and have been used."""
+        """Of them, those that open without an end."""
 
     @property
     def is_empty(self) -> bool:

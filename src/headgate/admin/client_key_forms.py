@@ -110,7 +110,7 @@ class KeyView(BaseModel):
     enabled: bool
     expires_at: int | None = Field(description="When it ends, whichever rule says so; null: never.")
     days_from_first_use: int | None
-    first_used_at: int | None
+    first_used_at: int | None = Field(description="From then its days are counted; null without any.")
     models: list[str]
     refused_models: list[str]
     providers: list[str]
