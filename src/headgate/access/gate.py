@@ -184,11 +184,9 @@ class Gate:
         if limited.refuses(tokens, now):
             _Check(key, limited.limits, meter, now).all(tokens)
         if limited.per_request:
-            rate = meter.requests
-            rate.full_at = (rate.full_at if rate.full_at > now else now) + limited.per_request
+            meter.requests.use_seconds(limited.per_request, now)
         if tpm is not None:
-            rate = meter.tokens
-            rate.full_at = (rate.full_at if rate.full_at > now else now) + tokens * limited.per_token
+            meter.tokens.use_seconds(tokens * limited.per_token, now)
         meter.running += 1
         meter.reserved += nano
         return Reservation(meter, tokens, nano, tpm, now)

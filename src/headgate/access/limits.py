@@ -80,7 +80,11 @@ class Rate:
         return wait if wait > ROUNDING_SECONDS else 0.0
 
     def use(self, amount: float, per_minute: int, now: float) -> None:
-        self.full_at = max(self.full_at, now) + amount * MINUTE_SECONDS / per_minute
+        self.use_seconds(amount * MINUTE_SECONDS / per_minute, now)
+
+    def use_seconds(self, seconds: float, now: float) -> None:
+        """What comes back in so many seconds."""
+        self.full_at = (self.full_at if self.full_at > now else now) + seconds
 
     def give_back(self, amount: float, per_minute: int) -> None:
         """Below zero: it was more than had been taken."""

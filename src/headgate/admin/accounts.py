@@ -5,7 +5,7 @@ A change is in the database and in force in the living pool before it is answere
 
 import difflib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -232,13 +232,18 @@ def find(owner: Owner, name: str) -> LivingAccount:
 
 def unknown(owner: Owner, name: str) -> UnknownAccount:
     names = list(owner.pool.living)
+    return UnknownAccount(
+        f"There is no {named_in_vain('account', name, names)}",
+        hint="headgate account list shows all." if names else "headgate account add puts the first one in.",
+    )
+
+
+def named_in_vain(kind: str, name: str, names: Collection[str]) -> str:
+    """`account named lapto; did you mean laptop?`: what was typed, and what is near it among `names`."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
     shown = name if name.isprintable() and name.strip() == name != "" else repr(name)
-    return UnknownAccount(
-        f"There is no account named {shown[:128]}{meant}",
-        hint="headgate account list shows all." if names else "headgate account add puts the first one in.",
-    )
+    return f"{kind} named {shown[:128]}{meant}"
 
 
 def check_provider(owner: Owner, provider: str) -> None:

@@ -1,6 +1,6 @@
 """What the owner says of a client key, and what is said of it to the owner. The key itself is said once."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
@@ -8,13 +8,11 @@ from headgate.access.client_keys import ClientKey
 from headgate.access.gate import KeyMeter
 from headgate.access.limits import Limits
 from headgate.admin.account_forms import ApiKey, Form, Label, Name
-from headgate.config.fields import MOST_THINGS
+from headgate.config.fields import LAST_MOMENT, MOST_THINGS
 from headgate.config.limits import MOST_TOKENS, MOST_USD
 from headgate.pricing.prices import NANO
 
 _MOST = 1_000
-LAST_MOMENT_MS = 253_402_300_799_000
-"""The end of the year 9999."""
 _LONGEST_OVERLAP_SECONDS = 90 * 86_400
 
 
@@ -27,7 +25,7 @@ def _without_empty(values: list[str]) -> list[str]:
 
 
 Labels = Annotated[list[Label], AfterValidator(_without_empty), Field(max_length=_MOST)]
-Moment = Annotated[int, Field(ge=0, le=LAST_MOMENT_MS)]
+Moment = Annotated[int, Field(ge=0, le=LAST_MOMENT * 1000)]
 Count = Annotated[int, Field(ge=1, le=MOST_THINGS)]
 Tokens = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
 Usd = Annotated[float, Field(ge=0, le=MOST_USD, allow_inf_nan=False)]
@@ -132,41 +130,33 @@ class CreatedKey(KeyView):
 
 
 def key_view(key: ClientKey, limits: Limits, meter: KeyMeter, *, now: float) -> KeyView:
-    return KeyView(**_fields(key, limits, meter, now=now))
-
-
-def created_view(key: ClientKey, limits: Limits, meter: KeyMeter, secret: str, *, now: float) -> CreatedKey:
-    return CreatedKey(**_fields(key, limits, meter, now=now), key=secret)
-
-
-def _fields(key: ClientKey, limits: Limits, meter: KeyMeter, *, now: float) -> dict[str, Any]:
     is_replacing = key.previous_until is not None and key.previous_until > now
-    return {
-        "name": key.name,
-        "status": key.status(now),
-        "beginning": key.beginning,
-        "note": key.note,
-        "owner": key.owner,
-        "tags": list(key.tags),
-        "enabled": key.is_enabled,
-        "expires_at": _ms(key.ends_at),
-        "days_from_first_use": key.days_from_first_use,
-        "first_used_at": _ms(key.first_used_at),
-        "models": list(key.models),
-        "refused_models": list(key.refused_models),
-        "providers": list(key.providers),
-        "accounts": list(key.accounts),
-        "domain": key.domain,
-        "may_choose_account": key.may_choose_account,
-        "limits": LimitForm(**key.limits.to_json()),
-        "limits_in_force": LimitForm(**limits.to_json()),
-        "used": _use_of(meter, now),
-        "replaced_until_at": _ms(key.previous_until) if is_replacing else None,
-        "origin": "settings" if key.is_declared else "owner",
-        "version": key.version,
-        "created_at": _ms(key.created_at) if key.id else None,
-        "revoked_at": _ms(key.revoked_at),
-    }
+    return KeyView(
+        name=key.name,
+        status=key.status(now),
+        beginning=key.beginning,
+        note=key.note,
+        owner=key.owner,
+        tags=list(key.tags),
+        enabled=key.is_enabled,
+        expires_at=_ms(key.ends_at),
+        days_from_first_use=key.days_from_first_use,
+        first_used_at=_ms(key.first_used_at),
+        models=list(key.models),
+        refused_models=list(key.refused_models),
+        providers=list(key.providers),
+        accounts=list(key.accounts),
+        domain=key.domain,
+        may_choose_account=key.may_choose_account,
+        limits=LimitForm(**key.limits.to_json()),
+        limits_in_force=LimitForm(**limits.to_json()),
+        used=_use_of(meter, now),
+        replaced_until_at=_ms(key.previous_until) if is_replacing else None,
+        origin="settings" if key.is_declared else "owner",
+        version=key.version,
+        created_at=_ms(key.created_at) if key.id else None,
+        revoked_at=_ms(key.revoked_at),
+    )
 
 
 def _use_of(meter: KeyMeter, now: float) -> KeyUse:

@@ -4,7 +4,6 @@ A change is in the database and in force, on this gateway, before it is answered
 database hear of it at once.
 """
 
-import difflib
 import logging
 import re
 from dataclasses import replace
@@ -15,14 +14,13 @@ from pydantic import BaseModel
 
 from headgate.access.client_keys import ClientKey, new_secret
 from headgate.access.limits import Limits
-from headgate.admin.accounts import check_provider
+from headgate.admin.accounts import check_provider, named_in_vain
 from headgate.admin.client_key_forms import (
     CreatedKey,
     KeyChange,
     KeyView,
     NewKey,
     Rotation,
-    created_view,
     key_view,
 )
 from headgate.admin.owner import ItsOwner, Owner
@@ -181,8 +179,7 @@ def _view(owner: Owner, key: ClientKey) -> KeyView:
 
 
 def _created(owner: Owner, key: ClientKey, secret: str) -> CreatedKey:
-    limits, meter = owner.gate.limits_of(key), owner.gate.meter_of(key.id)
-    return created_view(key, limits, meter, secret, now=owner.clock.now())
+    return CreatedKey(**_view(owner, key).model_dump(), key=secret)
 
 
 def _find(owner: Owner, name: str) -> ClientKey:
@@ -190,11 +187,8 @@ def _find(owner: Owner, name: str) -> ClientKey:
     if (key := owner.ring.by_name(name)) is not None:
         return key
     names = [key.name for key in owner.ring.keys]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    meant = f"; did you mean {' or '.join(near)}?" if near else ""
-    shown = name if name.isprintable() and name.strip() == name != "" else repr(name)
     raise NotFound(
-        f"There is no client key named {shown[:128]}{meant}",
+        f"There is no {named_in_vain('client key', name, names)}",
         hint="headgate key list shows all." if names else "headgate key create NAME makes the first one.",
     )
 
@@ -219,10 +213,8 @@ def _check(owner: Owner, fields: dict[str, Any]) -> None:
         check_provider(owner, provider)
     for name in fields.get("accounts") or ():
         if not _PATTERN.search(name) and owner.pool.by_name(name) is None:
-            near = difflib.get_close_matches(name, list(owner.pool.living), n=3, cutoff=0.5)
-            meant = f"; did you mean {' or '.join(near)}?" if near else ""
             raise InvalidRequest(
-                f"accounts: there is no account named {name[:128]}{meant}",
+                f"accounts: there is no {named_in_vain('account', name, owner.pool.living)}",
                 hint="headgate account list shows all; a pattern such as team-* may match none yet.",
             )
 

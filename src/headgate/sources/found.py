@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from headgate.config.fields import BaseUrl
+from headgate.config.fields import LAST_MOMENT, BaseUrl
 from headgate.config.proxies import DIRECT, read_proxy
 from headgate.pool.accounts import Credential, Kind
 from headgate.sources.json_text import JsonText, Malformed, Path
@@ -16,8 +16,6 @@ from headgate.wire.headers import is_visible_ascii
 
 _MILLISECONDS = 100_000_000_000
 """From here on a moment is in milliseconds: in seconds it would be the year 5138."""
-_LAST_MOMENT = 253_402_300_799
-"""The end of the year 9999, in seconds."""
 _BEYOND = 10**18
 """More than any moment, and still no number that is too large for a float."""
 _BASE_URL: TypeAdapter[str] = TypeAdapter(BaseUrl)
@@ -164,7 +162,7 @@ def moment_at(text: JsonText, path: Path) -> float | None:
     if value is None or value == "" or value == 0:
         return None
     seconds = _seconds(value)
-    if seconds is None or not 0 < seconds <= _LAST_MOMENT:
+    if seconds is None or not 0 < seconds <= LAST_MOMENT:
         raise text.malformed(path, f"{path[-1]} must be a moment: Unix seconds or milliseconds, or a date")
     return seconds
 

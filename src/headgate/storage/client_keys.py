@@ -1,6 +1,6 @@
 """The client keys that the owner has given out; of the keys themselves only digests are here."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -36,9 +36,7 @@ class KeyStore:
         query = sa.select(client_keys).order_by(client_keys.c.id)
         if ids is not None:
             query = query.where(client_keys.c.id.in_([*ids]))
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).mappings().all()
-        return tuple(_key_of(row) for row in rows)
+        return tuple(map(_key_of, await self._read(query)))
 
     async def create(
         self, name: str, secret: str, fields: Mapping[str, Any], *, change: Change | None = None
@@ -58,23 +56,26 @@ class KeyStore:
         """A row for each key of the settings that has none, so that what it uses is remembered; theirs."""
         wanted = {digest.hex(): digest for digest in digests}
         query = sa.select(client_keys).where(client_keys.c.digest.in_([*wanted])).order_by(client_keys.c.id)
-        async with self._database.read() as connection:
-            known = {row["digest"] for row in (await connection.execute(query)).mappings()}
-        if missing := [digest for text, digest in wanted.items() if text not in known]:
+        rows = await self._read(query)
+        if len(rows) < len(wanted):
             async with self._changing() as connection:
                 names = set((await connection.execute(_NAMES_IN_USE)).scalars())
                 known = {row["digest"] for row in (await connection.execute(query)).mappings()}
-                rows = [
+                missing = [
                     self._row_of(name_of(digest), digest, {"is_declared": True, "may_choose_account": True})
-                    for digest in missing
-                    if digest.hex() not in known and name_of(digest) not in names
+                    for text, digest in wanted.items()
+                    if text not in known and name_of(digest) not in names
                 ]
-                if rows:
-                    await connection.execute(sa.insert(client_keys), rows)
+                if missing:
+                    await connection.execute(sa.insert(client_keys), missing)
                 await tell(connection, "keys", [])
+            rows = await self._read(query)
+        return tuple(map(_key_of, rows))
+
+    async def _read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
         async with self._database.read() as connection:
-            found = (await connection.execute(query)).mappings().all()
-        return tuple(_key_of(row) for row in found)
+            rows: Sequence[sa.RowMapping] = (await connection.execute(query)).mappings().all()
+        return rows
 
     async def change(
         self,
