@@ -13,6 +13,7 @@ from scripts import generate_docs
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_LINES = 400
+MOST_BYTES = 500_000
 MOST_SIGN_LINES = 12
 
 _FREE_TEST_FOLDERS = frozenset({"clients", "guides", "hostile", "journeys"})
@@ -43,6 +44,8 @@ def check_names(root: Path) -> Iterator[str]:
 
 def check_sizes(root: Path) -> Iterator[str]:
     for file in files_of(root):
+        if (size := file.stat().st_size) > MOST_BYTES:
+            yield f"{file.relative_to(root)}: {size} bytes; what somebody wrote is smaller"
         if file.suffix == ".py" and (lines := _line_count(file)) > MOST_LINES:
             yield f"{file.relative_to(root)}: {lines} lines; {MOST_LINES} is the end: find its second subject"
 

@@ -212,11 +212,11 @@ class Gateway:
                 continue
             try:
                 stat = (entry / "stat").read_text()
-                command = (entry / "cmdline").read_bytes()
+                program = (entry / "cmdline").read_bytes() + (entry / "comm").read_bytes()
             except OSError:
                 continue  # it ended between the two looks
             state, parent = stat.rpartition(")")[2].split()[:2]
-            if int(parent) == self.pid and state != "Z" and b"headgate.record" in command:
+            if int(parent) == self.pid and state != "Z" and re.search(rb"headgate.record", program):
                 return int(entry.name)
         return None
 

@@ -54,6 +54,7 @@ def test_a_repository_in_order_has_no_complaints(checkout: Path) -> None:
         ("\N{GRINNING FACE}", "x\n", "what every system can hold"),
         ("a$b", "x\n", "what every system can hold"),
         ("src/headgate/pool/long.py", "x = 1\n" * 401, "401 lines"),
+        ("bench/tool.whl", "x" * 500_001, "500001 bytes"),
         ("tests/pool/test_gone.py", "", "no src/headgate/pool/gone.py"),
         ("tests/bench/test_gone.py", "", "no bench/gone.py"),
         ("src/headgate/pool/__init__.py", "X = 1\n", "a room sign is one docstring"),

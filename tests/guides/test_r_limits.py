@@ -82,6 +82,7 @@ def test_r5_without_a_reset_one_request_finds_out(tmp_path: Path, provider: Simu
     """No time is given: the account stays out until a request that tries it is served."""
     provider.script("sk-ant-sim-a", rules=[{"fault": "429", "limit": "bare", "times": 2}])
     with on_a_clock(tmp_path, provider, ("a", "b"), **ROUND_ROBIN) as (gateway, clock):
+        clock.hold()  # the first rest is a second long
         assert message(gateway).status_code == 200
         assert gateway.account("a")["rests"][0]["source"] == "estimate"
         clock.advance(3)
@@ -140,6 +141,7 @@ def test_r7_rests_grow_and_differ(tmp_path: Path, provider: SimulatedProvider) -
     provider.script("*", rules=[{"fault": "429", "limit": "bare"}])
     lengths: dict[str, list[float]] = {name: [] for name in names}
     with on_a_clock(tmp_path, provider, names) as (gateway, clock):
+        clock.hold()
         for turn in range(5):
             assert message(gateway).status_code == 429
             for name in names:

@@ -96,23 +96,28 @@ async def test_a_recorder_that_does_not_end_is_killed(recorder: RecorderProcess,
     assert not recorder.is_alive
 
 
-async def test_no_orphan_outlives_a_killed_gateway(folder: Path, sqlite_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("standby", ["None", "divide()"])
+async def test_no_orphan_outlives_a_killed_gateway(
+    standby: str, folder: Path, sqlite_url: str, tmp_path: Path
+) -> None:
     """kill -9 of the parent: the recorder stores what is there, ends, and lets the folder go."""
     script = (
         "import asyncio, sys\n"
         "from pathlib import Path\n"
         "from headgate.clock import SystemClock\n"
+        "from headgate.record.division import divide\n"
         "from headgate.record.journal import Journal\n"
         "from headgate.record.supervisor import RecorderProcess\n"
         "from tests.record.samples import log_settings, request\n"
-        "async def main(folder, url, log):\n"
-        "    process = RecorderProcess(Path(folder), url, log_settings(Path(log)), SystemClock())\n"
+        "async def main(standby, folder, url, log):\n"
+        "    log = log_settings(Path(log))\n"
+        "    process = RecorderProcess(Path(folder), url, log, SystemClock(), standby=standby)\n"
         "    await process.start()\n"
         "    journal = Journal(Path(folder), 'g', SystemClock())\n"
         "    journal.append(request('a'))\n"
         "    print('ready', flush=True)\n"
         "    await asyncio.Event().wait()\n"
-        "asyncio.run(main(*sys.argv[1:]))\n"
+        f"asyncio.run(main({standby}, *sys.argv[1:]))\n"
     )
     log_file = tmp_path / "app.log"
     with subprocess.Popen(  # noqa: ASYNC220 - a moment of blocking is no harm here

@@ -49,3 +49,15 @@ def test_a_set_wall_clock_lets_no_time_pass(tmp_path: Path) -> None:
     assert 3600 <= clock.now() - before[0] < 3610
     assert clock.offset == 10
     clock.close()
+
+
+def test_a_held_clock_is_moved_by_its_test_alone(tmp_path: Path) -> None:
+    ours, theirs = SharedClock(tmp_path / "clock"), SharedClock(tmp_path / "clock")
+    ours.hold()
+    before = ours.now(), ours.monotonic()
+    assert (theirs.now(), theirs.monotonic()) == before
+    ours.advance(10)
+    ours.set_wall(-4)
+    assert (theirs.now(), theirs.monotonic()) == (before[0] + 6, before[1] + 10)
+    ours.close()
+    theirs.close()

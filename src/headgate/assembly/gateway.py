@@ -32,6 +32,7 @@ from headgate.oauth.schedule import Schedule
 from headgate.outbox import Outbox
 from headgate.pool.pool import Pool
 from headgate.record.catch_up import catch_up
+from headgate.record.division import Divided
 from headgate.record.journal import Journal
 from headgate.record.supervisor import RecorderProcess
 from headgate.server.certificate import Certificate
@@ -52,8 +53,10 @@ _log = logging.getLogger("headgate.server")
 class Gateway:
     """Lives once."""
 
-    def __init__(self, loaded: Loaded, clock: Clock) -> None:
+    def __init__(self, loaded: Loaded, clock: Clock, standby: Divided | None = None) -> None:
+        """`standby`: see `RecorderProcess`."""
         self._loaded = loaded
+        self._standby = standby
         self._settings: Settings = loaded.settings  # at the start; see `Owner.settings` for those in force
         self._owner: Owner | None = None
         self._certificate: Certificate | None = None
@@ -248,7 +251,9 @@ class Gateway:
         folder, database = stores.folder / "journal", stores.database
         journal = Journal(folder, "gateway", self._clock)
         url = str(database.path) if database.path else self._settings.storage.address or ""
-        recorder = RecorderProcess(folder, url, self._settings.log.model_dump(), self._clock)
+        recorder = RecorderProcess(
+            folder, url, self._settings.log.model_dump(), self._clock, standby=self._standby
+        )
         await recorder.start()
         closing.push_async_callback(recorder.stop, hurry=self._hurry)
         closing.callback(journal.close)  # before the recorder is asked to finish

@@ -12,6 +12,7 @@ from headgate import log
 from headgate.assembly.gateway import Gateway
 from headgate.clock import Clock, SystemClock
 from headgate.config.loading import Loaded
+from headgate.record.division import divide
 
 _NEVER_BY_ITSELF = 1_000_000_000
 _FULL_SEARCH_SECONDS = 600.0
@@ -19,9 +20,10 @@ _FULL_SEARCH_SECONDS = 600.0
 
 def run(loaded: Loaded, *, clock: Clock | None = None) -> int:
     """Run the gateway until a signal ends it. Returns 0; raises HeadgateError when it cannot start."""
+    recorder = divide()
     log.configure(loaded.settings.log.model_dump())
     _raise_descriptor_limit()
-    gateway = Gateway(loaded, clock or SystemClock())
+    gateway = Gateway(loaded, clock or SystemClock(), recorder)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(gateway.live(take_signals=_take_signals, when_open=_spare_the_collector))
     return 0

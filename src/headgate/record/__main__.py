@@ -1,75 +1,11 @@
 """`python -m headgate.record`: started by the gateway (`supervisor.py`), of no use by hand."""
 
-import asyncio
 import gc
-import logging
-import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any
 
-import msgspec
-
-from headgate.clock import SystemClock
-from headgate.log import configure
-from headgate.record.recorder import Order, Recorder
-
-_NICENESS = 10
-"""On a busy machine the gateway goes first: a record can wait in the journal, a client cannot."""
-
-
-def main() -> int:
-    # Ctrl+C reaches the whole group of processes; the gateway says when we are done.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        os.nice(_NICENESS)
-    # What no line of ours shows need not be looked up for each of them.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None
-    told = _told_by_the_gateway()
-    order = msgspec.json.decode(next(told), type=Order)
-    configure(order.log, own_file=True)
-    code = asyncio.run(_run(order, told))
-    gc.freeze()  # the interpreter's last look for garbage is the longest part of an end
-    return code
-
-
-def _told_by_the_gateway() -> Iterator[bytes]:
-    """The order, then other settings of the log, a line each, until the gateway goes.
-
-    By `os.read`: a thread that waits in `sys.stdin` would hold up the end of the process.
-    """
-    held = b""
-    while data := os.read(0, 65_536):
-        *lines, held = (held + data).split(b"\n")
-        yield from lines
-
-
-async def _run(order: Order, told: Iterator[bytes]) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def ask_to_stop(*_: object) -> None:
-        with suppress(RuntimeError):  # the loop has ended already
-            loop.call_soon_threadsafe(stop.set)
-
-    def configure_log(line: bytes) -> None:
-        configure(msgspec.json.decode(line, type=dict[str, Any]), own_file=True)
-
-    def wait_for_the_gateway_to_go() -> None:
-        with suppress(RuntimeError):
-            for line in told:
-                loop.call_soon_threadsafe(configure_log, line)
-        ask_to_stop()
-
-    signal.signal(signal.SIGTERM, ask_to_stop)
-    # A thread, because not every platform's event loop can watch a pipe.
-    threading.Thread(target=wait_for_the_gateway_to_go, daemon=True).start()
-    return await Recorder(order, SystemClock(), stop).run()
-
+from headgate.record.process import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # the interpreter's last look for garbage is the longest part of an end
+    sys.exit(code)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 
 from headgate.clock import Clock
+from headgate.record.division import Divided, RecorderLife, Started
 from headgate.record.recorder import DRAIN_SECONDS, Order
 from headgate.record.replay import Counts, unread_bytes
 from headgate.record.segments import list_segments
@@ -62,15 +62,18 @@ class RecorderProcess:
         log_settings: Mapping[str, Any],
         clock: Clock,
         *,
+        standby: Divided | None = None,
         first_restart_seconds: float = FIRST_RESTART_SECONDS,
     ) -> None:
+        """`standby`: the first recorder, which waits for its order already."""
         self.restarts = 0
         self._folder = folder
         self._database_url = database_url
         self._log_settings = dict(log_settings)
         self._clock = clock
         self._first_restart_seconds = first_restart_seconds
-        self._process: asyncio.subprocess.Process | None = None
+        self._standby = standby
+        self._process: RecorderLife | None = None
         self._tasks = TaskGroup()
 
     @property
@@ -103,8 +106,8 @@ class RecorderProcess:
     def configure_log(self, settings: Mapping[str, Any]) -> None:
         """Other settings of the log, for the recorder that runs and for those that come after it."""
         self._log_settings = dict(settings)
-        if self._process is not None and self.is_alive and self._process.stdin is not None:
-            self._process.stdin.write(msgspec.json.encode(self._log_settings) + b"\n")
+        if self._process is not None and self.is_alive:
+            self._process.tell(msgspec.json.encode(self._log_settings) + b"\n")
 
     async def settle(self, *, seconds: float = SETTLE_SECONDS) -> bool:
         """Wait until everything that is in the journal now is in the database; False: not in time."""
@@ -133,14 +136,11 @@ class RecorderProcess:
             self._process = await self._spawn()
         process = self._process
         if process is not None:
-            if process.stdin is not None:
-                process.stdin.close()
+            process.end_input()
             await self._end(process, timeout_seconds, hurry or asyncio.Event())
         return process is not None and process.returncode == 0
 
-    async def _end(
-        self, process: asyncio.subprocess.Process, timeout_seconds: float, hurry: asyncio.Event
-    ) -> None:
+    async def _end(self, process: RecorderLife, timeout_seconds: float, hurry: asyncio.Event) -> None:
         gives_up_at = self._clock.monotonic() + timeout_seconds
         ending = self._tasks.spawn(process.wait(), name="recorder end")
         hurrying = self._tasks.spawn(hurry.wait(), name="hurry")
@@ -154,22 +154,14 @@ class RecorderProcess:
             process.kill()
             await asyncio.wait((ending,), timeout=_KILL_SECONDS)
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # no module of the working folder stands in for one of ours
-            "-m",
-            "headgate.record",
-            stdin=asyncio.subprocess.PIPE,
-            start_new_session=True,  # a Ctrl+C in the terminal is for the gateway alone
-        )
-        self._process = process
-        if process.stdin is not None:
-            order = Order(str(self._folder), self._database_url, self._log_settings)
-            process.stdin.write(msgspec.json.encode(order) + b"\n")
+    async def _spawn(self) -> RecorderLife:
+        standby, self._standby = self._standby, None
+        process = self._process = standby or await Started.begin()
+        order = Order(str(self._folder), self._database_url, self._log_settings)
+        process.tell(msgspec.json.encode(order) + b"\n")
         return process
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+    async def _watch(self, process: RecorderLife) -> None:
         pause = self._first_restart_seconds
         while True:
             born = self._clock.monotonic()
