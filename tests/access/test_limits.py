@@ -192,6 +192,33 @@ def test_requests_at_once_are_let_in_by_what_they_may_cost() -> None:
     assert len(running) == 9
 
 
+@pytest.mark.parametrize("cents", [107, 214, 428, 10, 1])
+def test_who_has_used_a_budget_to_the_cent_has_nothing_left(cents: int) -> None:
+    """$1.07 as a float is a hair more in nano-USD than 107 cents are."""
+    gate, _, key = gate_with(total_usd=cents / 100)
+    gate.enter(key, 0).settle(HAIKU, Usage(cents * 10_000, 0))
+    with pytest.raises(BudgetExceeded, match="in all"):
+        gate.enter(key, 0)
+
+
+def test_requests_at_once_do_not_pass_the_tokens_of_five_hours_together() -> None:
+    """The mean of those before is kept free for each that runs; who is refused by that may soon come back."""
+    gate, clock, key = gate_with(window_tokens=1000)
+    gate.enter(key, 0).settle(HAIKU, Usage(100, 0))
+    running = [one for _ in range(100) if (one := _enters(gate, key)) is not None]
+    assert len(running) == 9
+    with pytest.raises(RateLimited) as refusal:
+        gate.enter(key, 0)
+    assert refusal.value.wait_seconds == 1
+    for one in running:
+        one.settle(HAIKU, Usage(100, 0))
+    with pytest.raises(RateLimited) as refusal:
+        gate.enter(key, 0)
+    assert refusal.value.wait_seconds == 5 * 3600
+    clock.at += 5 * 3600
+    assert _enters(gate, key) is not None
+
+
 def test_weeks_begin_on_monday() -> None:
     gate, clock, key = gate_with(weekly_usd=0.1)
     clock.at = 1_767_225_600.0 + 3 * 86_400  # Sunday, 4 January 2026

@@ -22,7 +22,7 @@ from headgate.access.limits import (
 from headgate.clock import Clock
 from headgate.dialects.usage import Usage
 from headgate.errors import BudgetExceeded, RateLimited
-from headgate.pricing.prices import NANO, cost_of
+from headgate.pricing.prices import NANO, cost_of, nano_of
 
 _BYTES_PER_TOKEN = 4
 _OLDER_COUNT = 2
@@ -46,7 +46,10 @@ def tokens_of(usage: Usage) -> int:
 class KeyMeter:
     """What one key uses."""
 
-    __slots__ = ("mean_nano", "mean_tokens", "requests", "reserved", "running", "spending", "tokens")
+    __slots__ = (
+        *("mean_nano", "mean_tokens", "requests", "reserved", "reserved_tokens", "running"),
+        *("spending", "tokens"),
+    )
 
     def __init__(self) -> None:
         self.spending = Spending()
@@ -55,6 +58,7 @@ class KeyMeter:
         self.running = 0
         self.reserved = 0
         """Nano-USD that the running requests may cost."""
+        self.reserved_tokens = 0
         self.mean_tokens = -1
         """Of the requests so far; negative: there was none."""
         self.mean_nano = 0
@@ -90,6 +94,7 @@ class Reservation:
             return
         meter.running -= 1
         meter.reserved -= self._nano
+        meter.reserved_tokens -= self._tokens
         tokens = 0 if usage is None else meter.settle(model, usage, self._began)
         if self._tpm is not None:
             meter.tokens.give_back(self._tokens - tokens, self._tpm)
@@ -116,7 +121,7 @@ class _Limited:
         self.concurrency = _NO_END if limits.concurrency is None else limits.concurrency
         self.window = limits.window_tokens
         self.daily, self.weekly, self.total = (
-            _NO_END if usd is None else usd * NANO
+            _NO_END if usd is None else nano_of(usd)
             for usd in (limits.daily_usd, limits.weekly_usd, limits.total_usd)
         )
         self.has_budget = min(self.daily, self.weekly, self.total) < _NO_END
@@ -138,7 +143,10 @@ class _Limited:
         # What is free is free at once; else it is more than a minute until all of it has come back.
         return (
             meter.running >= self.concurrency
-            or (self.window is not None and spending.tokens_of_window(now) >= self.window)
+            or (
+                self.window is not None
+                and spending.tokens_of_window(now) + meter.reserved_tokens >= self.window
+            )
             or meter.requests.full_at + self.per_request - now > _MINUTE
             or meter.tokens.full_at + tokens * self.per_token - now > _MINUTE
         )
@@ -189,6 +197,7 @@ class Gate:
             meter.tokens.use_seconds(tokens * limited.per_token, now)
         meter.running += 1
         meter.reserved += nano
+        meter.reserved_tokens += tokens
         return Reservation(meter, tokens, nano, tpm, now)
 
     def _limited_of(self, key: ClientKey) -> _Limited:
@@ -235,12 +244,15 @@ class _Check:
 
     def _window(self) -> None:
         limit, spending = self._limits.window_tokens, self._meter.spending
-        if limit is not None and spending.tokens_of_window(self._now) >= limit:
-            wait = spending.window_at + WINDOW_SECONDS - self._now
-            raise RateLimited(self._hint(f"{limit} tokens in five hours", wait), wait_seconds=wait)
+        used = spending.tokens_of_window(self._now)
+        if limit is None or used + self._meter.reserved_tokens < limit:
+            return
+        # Where only what runs fills it up, that may use less than was guessed.
+        wait = spending.window_at + WINDOW_SECONDS - self._now if used >= limit else _MOMENT_SECONDS
+        raise RateLimited(self._hint(f"{limit} tokens in five hours", wait), wait_seconds=wait)
 
     def _budget(self, of: str, limit: float | None, used: int, returns_at: float | None) -> None:
-        if limit is None or used + self._meter.reserved < limit * NANO:
+        if limit is None or used + self._meter.reserved < nano_of(limit):
             return
         back = "It does not return by itself" if returns_at is None else f"It returns at {_utc(returns_at)}"
         raise BudgetExceeded(

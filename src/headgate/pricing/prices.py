@@ -74,6 +74,11 @@ _found: dict[str, tuple[Price, tuple[int, Price] | None]] = {}
 _MOST_FOUND = 1_000
 
 
+def nano_of(usd: float) -> int:
+    """In whole ones. `1.07 * NANO` is a hair more than $1.07: who has spent that would have some left."""
+    return round(usd * NANO)
+
+
 def is_known(model: str) -> bool:
     return _beginning_of(model) is not None
 
