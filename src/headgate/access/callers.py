@@ -85,12 +85,12 @@ class Callers:
         own: OwnCredential | None = None
         digest, closed = b"", ""
         for secret in presented:
-            if known is None and (key := self._ring.find(shown := digest_of(secret), now)) is not None:
-                if (status := key.status(now)) == "active":
-                    known, digest = key, shown
-                else:
+            if (key := self._ring.find(shown := digest_of(secret), now)) is not None:
+                if (status := key.status(now)) != "active":
                     closed = status
-            if secret.startswith(_PROVIDER_KEY_START):
+                elif known is None:
+                    known, digest = key, shown
+            elif secret.startswith(_PROVIDER_KEY_START):
                 own = OwnCredential(secret, is_bearer=secret.startswith(b"sk-ant-oat"))
         if known is not None:
             forwarded = None if self._own_credentials == "never" else own

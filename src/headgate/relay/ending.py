@@ -124,16 +124,18 @@ class Ending:
                 extra={"request_id": exchange.id},
             )
         assert exchange.head.client.caller.own_credential is not None
-        target = self._targets.of_own(exchange.head.client.caller.own_credential, plan.provider)
+        credential = exchange.head.client.caller.own_credential
+        target = self._targets.of_own(credential, plan.provider)
+        lines = plan.provider.bearer_lines(plan.lines) if credential.is_bearer else plan.lines
         began = self._clock.monotonic()
         try:
             opened = await open_answer(
-                self._upstream, exchange, target, plan.lines, self._patience.timeouts(exchange)
+                self._upstream, exchange, target, lines, self._patience.timeouts(exchange)
             )
             trail.waited_seconds += self._clock.monotonic() - began
         except UpstreamError as error:
             trail.note_attempt(0, "own-credential", began=began, error=error.code, reason=in_words(error))
-            if isinstance(error, LoopDetected):
+            if isinstance(error, LoopDetected) or _was_reached(error):
                 raise
             raise ForwardFailed(
                 f"Failed to forward unauthenticated request: {in_words(error)}",
@@ -149,6 +151,11 @@ class Ending:
                 await self._answers.relay(exchange, trail, opened)
         finally:
             opened.answer.close()
+
+
+def _was_reached(error: UpstreamError) -> bool:
+    """It took the request, and then too long: told as a timeout."""
+    return isinstance(error, UpstreamTimedOut) and error.setting != "upstream.connect_timeout_ms"
 
 
 def _all_failed(trail: Trail) -> AllAccountsFailed:
