@@ -21,13 +21,19 @@ LARGEST_ORDER_BYTES = 200_000
 LOADED_BEFORE = (
     "headgate.admin.app",
     "headgate.assembly.process",
+    "headgate.storage.migrations.upgrade",
     "headgate.testing.clock",
+    "aiosqlite",
     "alembic.command",
+    "anyio._backends._asyncio",
+    "httpcore",
     "httpx",
+    "rich._emoji_codes",
     "rich.table",
     "ruamel.yaml",
     "typer",
-    "uvicorn",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.protocols.websockets.auto",
 )
 
 

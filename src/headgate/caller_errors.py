@@ -88,15 +88,19 @@ class RateLimited(HeadgateError):
         hint: str,
         *,
         wait_seconds: float,
+        is_by_time: bool = True,
         what: str = "",
         limit: int = 0,
         left: int = 0,
         full_at: float = 0.0,
     ) -> None:
-        """`what`: `requests` or `tokens`, of which `left` may be used now, and all again at `full_at` (Unix
+        """`is_by_time`: it opens after `wait_seconds`; else with the end of another request.
+
+        `what`: `requests` or `tokens`, of which `left` may be used now, and all again at `full_at` (Unix
         seconds); empty for limits that no header tells of."""
         super().__init__("Rate limit exceeded", hint=hint)
         self.wait_seconds = wait_seconds
+        self.is_by_time = is_by_time
         self.what = what
         self.limit = limit
         self.left = left

@@ -29,6 +29,7 @@ from headgate.error_base import Blame, HeadgateError, NextStep
 
 __all__ = [
     "AdminKeyRequired",
+    "AllAccountsBusy",
     "AllAccountsFailed",
     "AllAccountsLimited",
     "AlreadyRunning",
@@ -89,6 +90,13 @@ class NoAccountAvailable(HeadgateError):
 
     code, status = "no_account_available", 503
     blame, next_step = Blame.OWNER, NextStep.STOP
+
+
+class AllAccountsBusy(HeadgateError):
+    """Every account that could serve has as many requests as it may have at one time."""
+
+    code, status = "all_accounts_busy", 503
+    blame, next_step = Blame.GATEWAY, NextStep.STOP
 
 
 class AllAccountsLimited(HeadgateError):

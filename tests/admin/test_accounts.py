@@ -8,7 +8,7 @@ import pytest
 from headgate.admin.owner import Owner
 from headgate.pool.accounts import Credential, Kind
 from headgate.pool.faults import Fault
-from headgate.storage.accounts import SETTINGS, AccountDraft
+from headgate.storage.drafts import SETTINGS, AccountDraft
 from tests.admin.conftest import add
 
 CONTRACT_FIELDS = {

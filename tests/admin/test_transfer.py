@@ -10,7 +10,7 @@ from headgate.admin.doors import as_local_owner
 from headgate.admin.owner import Owner
 from headgate.pool.accounts import Credential
 from headgate.pool.faults import Fault
-from headgate.storage.accounts import SETTINGS, AccountDraft
+from headgate.storage.drafts import SETTINGS, AccountDraft
 from headgate.storage.secrets import SecretBox
 from headgate.storage.sign_ins import SignInStore
 from tests.admin.conftest import add

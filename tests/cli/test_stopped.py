@@ -9,7 +9,7 @@ from headgate.config.loading import Loaded, load_settings
 from headgate.errors import StorageError
 from headgate.pool.accounts import Credential
 from headgate.pool.faults import Fault
-from headgate.storage.accounts import AccountDraft
+from headgate.storage.drafts import AccountDraft
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from headgate.errors import ForeignDataUnreadable
 from headgate.moving.found import FoundAccount, PastRequest
 from headgate.moving.history import Accounts, Moved, add_history
 from headgate.pool.accounts import Credential
-from headgate.storage.accounts import AccountDraft, AccountStore
+from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database
+from headgate.storage.drafts import AccountDraft
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.requests import RequestStore
 from headgate.storage.schema import requests

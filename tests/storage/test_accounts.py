@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from headgate.clock import SystemClock
 from headgate.errors import Conflict, NotFound, SecretUnreadable
 from headgate.pool.accounts import Credential
-from headgate.storage.accounts import OWNER, SETTINGS, AccountDraft, AccountStore
+from headgate.storage.accounts import AccountStore
 from headgate.storage.batch import Rows, Step, write_batch
 from headgate.storage.database import Database
+from headgate.storage.drafts import OWNER, SETTINGS, AccountDraft
 from headgate.storage.health import HealthStore
 from headgate.storage.objects import ObjectStore
 from headgate.storage.secrets import SecretBox

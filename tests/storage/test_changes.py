@@ -11,10 +11,11 @@ from headgate.clock import SystemClock
 from headgate.errors import Conflict, StorageError
 from headgate.pool.accounts import Credential
 from headgate.storage import changes
-from headgate.storage.accounts import AccountDraft, AccountStore
+from headgate.storage.accounts import AccountStore
 from headgate.storage.audit import AuditStore
 from headgate.storage.changes import KEPT_MS, Change
 from headgate.storage.database import Database
+from headgate.storage.drafts import AccountDraft
 from headgate.storage.secrets import SecretBox
 
 LOG = logging.getLogger("headgate.accounts")

@@ -4,10 +4,11 @@ from cryptography.fernet import Fernet
 
 from headgate.clock import SystemClock
 from headgate.pool.accounts import Credential
-from headgate.storage.accounts import AccountDraft, AccountStore
+from headgate.storage.accounts import AccountStore
 from headgate.storage.batch import Rows, Step, write_batch
 from headgate.storage.counters import CounterStore, Counts
 from headgate.storage.database import Database
+from headgate.storage.drafts import AccountDraft
 from headgate.storage.secrets import SecretBox
 from tests.storage.rows import attempt_row, request_row
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from headgate.pool.accounts import Account, Credential, Kind
-from headgate.storage.accounts import AccountDraft, AccountStore
+from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database
+from headgate.storage.drafts import AccountDraft
 from headgate.storage.from_files import BUSY, FileAccount, FileAccounts, Taken
 from headgate.storage.secrets import SecretBox
 from headgate.storage.sign_ins import SignInStore

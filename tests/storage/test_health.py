@@ -2,9 +2,10 @@ from pathlib import Path
 
 from headgate.clock import SystemClock
 from headgate.pool.accounts import Credential
-from headgate.storage.accounts import AccountDraft, AccountStore
+from headgate.storage.accounts import AccountStore
 from headgate.storage.batch import Rows, Step, write_batch
 from headgate.storage.database import Database
+from headgate.storage.drafts import AccountDraft
 from headgate.storage.health import HealthStore
 from headgate.storage.secrets import SecretBox
 

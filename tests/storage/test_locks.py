@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.pool.accounts import Account, Credential, Kind
-from headgate.storage.accounts import SETTINGS, AccountDraft, AccountStore
+from headgate.storage.accounts import AccountStore
 from headgate.storage.batch import Rows, Step, write_batch
 from headgate.storage.counters import CounterStore
 from headgate.storage.database import Database
+from headgate.storage.drafts import SETTINGS, AccountDraft
 from headgate.storage.schema import accounts
 from headgate.storage.secrets import SecretBox
 from headgate.storage.sign_ins import SignInStore, Taken

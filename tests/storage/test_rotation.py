@@ -16,8 +16,9 @@ from cryptography.fernet import Fernet
 from headgate.clock import SystemClock
 from headgate.errors import Conflict, SettingsError, StorageError
 from headgate.pool.accounts import Credential, Kind
-from headgate.storage.accounts import AccountDraft, AccountStore
+from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database, open_database
+from headgate.storage.drafts import AccountDraft
 from headgate.storage.rotation import Rotated, needs_a_key, rotate
 from headgate.storage.secrets import SecretBox
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from headgate.pool.accounts import Account, Credential, Kind
-from headgate.storage.accounts import AccountDraft, AccountStore
+from headgate.storage.accounts import AccountStore
 from headgate.storage.database import Database
+from headgate.storage.drafts import AccountDraft
 from headgate.storage.secrets import SecretBox
 from headgate.storage.sign_ins import Failed, Gone, Held, Renewed, SignInStore, Taken, Turn
 from tests.pool.sample import START, StillClock

@@ -114,7 +114,7 @@ class _Limited:
         self.defaults = defaults
         self.limits = limits
         self.meter = meter
-        self.is_free = limits == NO_LIMITS
+        self.is_free = limits.limits_nothing
         self.per_request = MINUTE_SECONDS / limits.rpm if limits.rpm else 0.0
         self.per_token = MINUTE_SECONDS / limits.tpm if limits.tpm else 0.0
         self.tpm = limits.tpm
@@ -226,7 +226,8 @@ class _Check:
         self._window()
         if limits.concurrency is not None and self._meter.running >= limits.concurrency:
             words = f"{limits.concurrency} requests at one time"
-            raise RateLimited(self._hint(words, _MOMENT_SECONDS), wait_seconds=_MOMENT_SECONDS)
+            hint = self._hint(words, _MOMENT_SECONDS)
+            raise RateLimited(hint, wait_seconds=_MOMENT_SECONDS, is_by_time=False)
         self._rate("requests", limits.rpm, self._meter.requests, 1)
         self._rate("tokens", limits.tpm, self._meter.tokens, tokens)
 

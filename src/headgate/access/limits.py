@@ -4,7 +4,7 @@ Rates by the generic cell rate algorithm (ITU-T I.371, annex A): a key may use i
 fast as that comes back. Budgets by UTC's days and by weeks that begin on Monday.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 MINUTE_SECONDS = 60.0
@@ -30,6 +30,12 @@ class Limits:
     daily_usd: float | None = None
     weekly_usd: float | None = None
     total_usd: float | None = None
+    queue_weight: int | None = None
+    """No limit: how many of its waiting requests go at a time when it is its turn (`queue.py`); None: one."""
+
+    @property
+    def limits_nothing(self) -> bool:
+        return replace(self, queue_weight=None) == NO_LIMITS
 
     def or_else(self, defaults: "Limits") -> "Limits":
         """What is not said here is as it is there."""

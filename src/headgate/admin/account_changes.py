@@ -6,11 +6,11 @@ from typing import Any
 from headgate.config.proxies import shown
 from headgate.config.shown import MASK
 from headgate.pool.accounts import Account, Credential
-from headgate.storage.accounts import AccountDraft
+from headgate.storage.drafts import AccountDraft
 
 _FIELDS = (
     *("name", "provider", "kind", "base_url", "proxy", "priority", "weight", "tier"),
-    *("models", "email", "domain", "paused"),
+    *("concurrency", "models", "email", "domain", "paused"),
 )
 
 

@@ -93,6 +93,9 @@ class Options(Form):
     priority: Priority = 0
     weight: Share = 1
     tier: Share = 1
+    concurrency: Share | None = Field(
+        default=None, description="Requests at one time; null: as many as come."
+    )
     models: list[Model] = Field(default_factory=list, max_length=1000)
     email: Label | None = None
     domain: Label | None = None

@@ -18,8 +18,8 @@ from headgate.admin.views import AccountView, account_view
 from headgate.errors import Conflict, InvalidRequest, UnknownAccount
 from headgate.pool.accounts import Account, Credential, Kind
 from headgate.pool.living import LivingAccount
-from headgate.storage.accounts import FILES, OWNER, AccountDraft
 from headgate.storage.changes import Change
+from headgate.storage.drafts import FILES, OWNER, AccountDraft
 
 log = logging.getLogger("headgate.accounts")
 """What the owner did to accounts, so that what requests met later can be read from the log."""

@@ -9,7 +9,7 @@ from headgate.access.gate import KeyMeter
 from headgate.access.limits import Limits
 from headgate.admin.account_forms import ApiKey, Form, Label, Name
 from headgate.config.fields import LAST_MOMENT, MOST_THINGS
-from headgate.config.limits import MOST_TOKENS, MOST_USD
+from headgate.config.limits import MOST_QUEUE_WEIGHT, MOST_TOKENS, MOST_USD
 from headgate.pricing.prices import NANO
 
 _MOST = 1_000
@@ -28,6 +28,7 @@ Labels = Annotated[list[Label], AfterValidator(_without_empty), Field(max_length
 Moment = Annotated[int, Field(ge=0, le=LAST_MOMENT * 1000)]
 Count = Annotated[int, Field(ge=1, le=MOST_THINGS)]
 Tokens = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+Weight = Annotated[int, Field(ge=1, le=MOST_QUEUE_WEIGHT)]
 Usd = Annotated[float, Field(ge=0, le=MOST_USD, allow_inf_nan=False)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
@@ -44,6 +45,9 @@ class LimitForm(Form):
     daily_usd: Usd | None = Field(default=None, description="Money a day (UTC).")
     weekly_usd: Usd | None = Field(default=None, description="Money a week from Monday (UTC).")
     total_usd: Usd | None = Field(default=None, description="Money in all.")
+    queue_weight: Weight | None = Field(
+        default=None, description="Waiting requests that go at a time when it is its turn; null: one."
+    )
 
 
 class KeyOptions(Form):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Request
 
 from headgate.access.gate import Gate
+from headgate.access.queue import FairQueue
 from headgate.access.ring import KeyRing
 from headgate.admin import setting_changes
 from headgate.admin.actor import ACTOR
@@ -104,6 +105,7 @@ class Owner:
     pool: Pool
     ring: KeyRing
     gate: Gate
+    queue: FairQueue
     client_keys: KeyStore
     upstream: UpstreamClient
     sign_in: SigningIn

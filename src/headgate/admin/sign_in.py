@@ -25,7 +25,7 @@ from headgate.oauth.pasted import read_code, read_pasted, refused_by_provider
 from headgate.oauth.token_endpoint import Granted, TokenEndpoint
 from headgate.pool.accounts import Account, Kind
 from headgate.pool.living import LivingAccount
-from headgate.storage.accounts import AccountDraft
+from headgate.storage.drafts import AccountDraft
 
 router = APIRouter(prefix="/oauth", tags=["sign-in"])
 

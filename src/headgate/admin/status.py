@@ -12,6 +12,8 @@ from headgate.record.supervisor import RecorderReport
 
 router = APIRouter(tags=["status"])
 
+_MOST_WAITING = 100
+
 
 class RotationAccount(BaseModel):
     name: str
@@ -49,6 +51,25 @@ class Rotation(BaseModel):
     last_switch: SwitchView | None = Field(description="null: none since the start.")
 
 
+class WaitingView(BaseModel):
+    request_id: str
+    key: str | None = Field(description="Name of the client key; null: none was shown.")
+    position: int = Field(description="1: the next, as far as the order of turns decides it.")
+    waited_ms: int
+    why: str = Field(description="What it waits for.")
+
+
+class QueueView(BaseModel):
+    """Requests that wait for their turn: see `access.queue`."""
+
+    waiting: int
+    max_waiting: int = Field(description="0: none waits.")
+    timeout_ms: int
+    longest_ms: int = Field(description="How long the first of them has waited.")
+    keys: dict[str, int] = Field(description="How many wait, by the name of the client key; without one: ``.")
+    requests: list[WaitingView] = Field(description=f"The next {_MOST_WAITING}, in the order of their turns.")
+
+
 class RecorderView(BaseModel):
     """The process that writes the history."""
 
@@ -71,6 +92,7 @@ class StatusView(HealthView):
     rotation: Rotation
     in_flight: int = Field(description="Requests that have no complete answer yet.")
     open_streams: int
+    queue: QueueView
     recorder: RecorderView | None = Field(description="null: this answers from the database alone.")
     journal: JournalView
 
@@ -87,6 +109,7 @@ async def status(owner: ItsOwner) -> StatusView:
         rotation=rotation_of(owner),
         in_flight=process.in_flight if process else 0,
         open_streams=process.open_streams if process else 0,
+        queue=queue_of(owner),
         recorder=_recorder_view(process.recorder) if process else None,
         journal=JournalView(dropped=process.journal_dropped if process else 0),
     )
@@ -103,6 +126,28 @@ def rotation_of(owner: Owner) -> Rotation:
         next_reset=min((one for one in resets if one is not None), default=None),
         switches=owner.pool.switches,
         last_switch=_switch_view(owner.pool.last_switch),
+    )
+
+
+def queue_of(owner: Owner) -> QueueView:
+    queue = owner.queue
+    names = {key.id: key.name for key in owner.ring.keys} if queue.waiting else {}
+    return QueueView(
+        waiting=queue.waiting,
+        max_waiting=queue.most,
+        timeout_ms=round(queue.seconds * 1000),
+        longest_ms=round(queue.longest_seconds() * 1000),
+        keys={names.get(key, ""): count for key, count in queue.counts().items()},
+        requests=[
+            WaitingView(
+                request_id=one.request_id,
+                key=names.get(one.line),
+                position=one.position,
+                waited_ms=round(one.waited_seconds * 1000),
+                why=one.why,
+            )
+            for one in queue.shown(_MOST_WAITING)
+        ],
     )
 
 

@@ -18,14 +18,14 @@ from headgate.admin.owner import ItsOwner, Owner
 from headgate.config.proxies import shown
 from headgate.errors import AdminKeyRequired, ImportRefused
 from headgate.pool.accounts import Account, Kind
-from headgate.storage.accounts import AccountDraft
 from headgate.storage.credentials import source_digest
+from headgate.storage.drafts import AccountDraft
 
 router = APIRouter(prefix="/api", tags=["accounts"])
 
 _FIELDS = (
     *("provider", "base_url", "proxy", "priority", "weight", "tier"),
-    *("models", "email", "domain", "paused"),
+    *("concurrency", "models", "email", "domain", "paused"),
 )
 _MOST_ACCOUNTS = 10_000
 
@@ -47,6 +47,7 @@ class ExportedAccount(BaseModel):
     priority: int
     weight: int
     tier: int
+    concurrency: int | None
     models: list[str]
     email: str | None
     domain: str | None

@@ -31,6 +31,7 @@ class AccountView(BaseModel):
     account_tier: int = Field(description="The same as `tier`.")
     priority: int
     weight: int
+    concurrency: int | None = Field(description="Requests at one time; null: any number.")
     models: list[str] = Field(description="Empty: all of its provider.")
     base_url: str | None
     origin: str = Field(
@@ -131,6 +132,7 @@ def account_view(
         account_tier=account.tier,
         priority=account.priority,
         weight=account.weight,
+        concurrency=account.concurrency,
         models=list(account.models),
         base_url=account.base_url,
         origin=account.origin,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headgate import log
+from headgate.access.queue import FairQueue
 from headgate.admin.app import build_app
 from headgate.admin.configuration import Configuration
 from headgate.admin.owner import Owner
@@ -130,6 +131,8 @@ class Gateway:
         ring = await parts.ring_of(stores, settings, clock, self._tasks)
         refuse_to_stand_open(settings, has_client_key=not ring.is_empty)
         gate = await parts.gate_of(stores, settings, clock)
+        queue = FairQueue(clock.monotonic)
+        parts.set_queue(queue, settings)
         sources = parts.sources_of(stores, pool, clock, settings)
         await sources.open()
         await stores.fill(pool)
@@ -168,6 +171,7 @@ class Gateway:
             upstream=upstream,
             journal=journal,
             gate=gate,
+            queue=queue,
             clock=clock,
         )
         callers = parts.callers_of(settings, ring, clock)
@@ -179,6 +183,7 @@ class Gateway:
             pool=pool,
             ring=ring,
             gate=gate,
+            queue=queue,
             tokens=tokens,
             planner=planner,
             sources=sources,
@@ -198,6 +203,7 @@ class Gateway:
             pool,
             ring,
             gate,
+            queue,
             clock,
             providers=self._providers,
             upstream=upstream,

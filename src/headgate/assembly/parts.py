@@ -12,6 +12,7 @@ from typing import Any
 from headgate.access.callers import Callers, digest_of_entry
 from headgate.access.gate import Gate
 from headgate.access.limits import Limits
+from headgate.access.queue import FairQueue
 from headgate.access.ring import KeyRing
 from headgate.admin.configuration import Configuration
 from headgate.admin.owner import GatewayProcess, Owner
@@ -40,6 +41,7 @@ from headgate.relay.ending import Ending
 from headgate.relay.patience import Patience
 from headgate.relay.plan import Planner
 from headgate.relay.targets import Targets
+from headgate.relay.waiting import WaitingRoom
 from headgate.sources.sources import Sources
 from headgate.storage.objects import ObjectStore
 from headgate.storage.requests import RequestStore
@@ -163,6 +165,7 @@ def relay_of(
     upstream: UpstreamClient,
     journal: Journal,
     gate: Gate,
+    queue: FairQueue,
     clock: Clock,
 ) -> Relay:
     targets = Targets(settings.providers, Proxies(settings.upstream))
@@ -171,6 +174,9 @@ def relay_of(
     ending = Ending(
         pool=pool, targets=targets, upstream=upstream, patience=patience, answers=answers, clock=clock
     )
+    room = None
+    if settings.access.queue.max_waiting:
+        room = WaitingRoom(queue, gate=gate, pool=pool, planner=planner, patience=patience, clock=clock)
     return Relay(
         pool=pool,
         planner=planner,
@@ -182,6 +188,7 @@ def relay_of(
         ending=ending,
         tokens=tokens,
         gate=gate,
+        room=room,
         clock=clock,
     )
 
@@ -219,6 +226,11 @@ def default_limits(settings: Settings) -> Limits:
     return Limits(**settings.access.limits.model_dump())
 
 
+def set_queue(queue: FairQueue, settings: Settings) -> None:
+    queue.most = settings.access.queue.max_waiting
+    queue.seconds = settings.access.queue.timeout_ms / 1000
+
+
 def callers_of(settings: Settings, ring: KeyRing, clock: Clock) -> Callers:
     access = settings.access
     return Callers(
@@ -236,6 +248,7 @@ def owner_of(
     pool: Pool,
     ring: KeyRing,
     gate: Gate,
+    queue: FairQueue,
     clock: Clock,
     *,
     upstream: UpstreamClient,
@@ -259,6 +272,7 @@ def owner_of(
         pool=pool,
         ring=ring,
         gate=gate,
+        queue=queue,
         client_keys=stores.client_keys,
         forget_heads=forget_heads,
         upstream=upstream,

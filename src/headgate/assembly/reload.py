@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from headgate import log
 from headgate.access.callers import Callers
 from headgate.access.gate import Gate
+from headgate.access.queue import FairQueue
 from headgate.access.ring import KeyRing
 from headgate.admin.actor import ACTOR, Actor, Who
 from headgate.admin.owner import Owner
@@ -51,6 +52,7 @@ class RunningParts:
     pool: Pool
     ring: KeyRing
     gate: Gate
+    queue: FairQueue
     tokens: Refresher
     planner: Planner
     sources: Sources
@@ -98,6 +100,7 @@ class RunningParts:
             upstream=self.upstream,
             journal=self.journal,
             gate=self.gate,
+            queue=self.queue,
             clock=self.clock,
         )
         return _Made(settings, relay, parts.callers_of(settings, self.ring, self.clock))
@@ -136,6 +139,7 @@ class RunningParts:
         self.upstream.keepalive_seconds = settings.upstream.keepalive_seconds
         self.ring.declare(parts.declared_keys(settings))
         self.gate.defaults = parts.default_limits(settings)
+        parts.set_queue(self.queue, settings)
         self.lane.replace(made.relay, made.callers, settings.server)
         self.forget_heads()
         if new_log is not None:

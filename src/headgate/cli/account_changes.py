@@ -30,6 +30,9 @@ def set_account(
     priority: Annotated[int | None, typer.Option(metavar="N", help="Lower goes first.")] = None,
     weight: Annotated[int | None, typer.Option(metavar="N", min=1, help="Share under `weighted`.")] = None,
     tier: Annotated[int | None, typer.Option(metavar="N", min=1, help="Size of the plan.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Requests it may have at one time; 0: any number.")
+    ] = None,
     base_url: Annotated[
         str | None, typer.Option(metavar="U", help="Address instead of the provider's; none: the provider's.")
     ] = None,
@@ -53,6 +56,8 @@ def set_account(
     for field in ("base_url", "domain"):
         if changes.get(field) == NONE:
             changes[field] = None
+    if concurrency is not None:
+        changes["concurrency"] = concurrency or None
     if proxy is not None:
         changes["proxy"] = address_of_proxy(doing, proxy)
     if model and all_models:

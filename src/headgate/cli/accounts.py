@@ -66,6 +66,9 @@ def add(
     priority: Annotated[int, typer.Option(metavar="N", help="Lower goes first.")] = 0,
     weight: Annotated[int, typer.Option(metavar="N", min=1, help="Share under `weighted`.")] = 1,
     tier: Annotated[int, typer.Option(metavar="N", min=1, help="Size of the plan.")] = 1,
+    concurrency: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Requests it may have at one time.")
+    ] = None,
     model: Annotated[
         list[str] | None, typer.Option(metavar="M", help="A model it serves; repeat. None: all.")
     ] = None,
@@ -86,6 +89,7 @@ def add(
         "priority": priority,
         "weight": weight,
         "tier": tier,
+        "concurrency": concurrency,
         "models": model or [],
         "domain": domain,
         "proxy": None if proxy is None else address_of_proxy(doing, proxy),

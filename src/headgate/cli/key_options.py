@@ -69,6 +69,11 @@ WeeklyUsd = Annotated[
 ]
 TotalUsd = Annotated[str | None, typer.Option("--total-usd", metavar="X", help="Money in all.")]
 
+QueueWeight = Annotated[
+    str | None,
+    typer.Option("--queue-weight", metavar="N", help="Waiting requests that go at a time in its turn."),
+]
+
 
 def read_fields(
     doing: str, *, expires: str | None, limits: dict[str, str | None], **given: Any

@@ -83,6 +83,9 @@ def _print_gateway(view: dict[str, Any]) -> None:
         out.print(indented(f"The last one at {clock_time(switch['at'])}: {moved}", 2))
     streams = counted(view["open_streams"], "stream")
     out.print(f"{counted(view['in_flight'], 'request')} in flight, {streams} among them")
+    if (queue := view["queue"])["waiting"]:
+        longest = span(queue["longest_ms"] / 1000)
+        out.print(f"{counted(queue['waiting'], 'request')} in the queue, the first of them for {longest}")
     recorder = view["recorder"]
     alive = "running" if recorder["alive"] else "down"
     dropped = view["journal"]["dropped"] + recorder["lost"]

@@ -6,6 +6,7 @@ from functools import partial
 
 from starlette.types import ASGIApp
 
+from headgate.access.queue import FairQueue
 from headgate.admin.app import build_app
 from headgate.admin.configuration import Configuration
 from headgate.admin.doors import as_local_owner
@@ -78,6 +79,7 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
                 pool,
                 ring,
                 gate,
+                FairQueue(clock.monotonic),
                 clock,
                 upstream=upstream,
                 sign_in=sign_in,

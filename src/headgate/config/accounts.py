@@ -60,6 +60,13 @@ class AccountSettings(Section):
     priority: int = setting(0, "Lower goes first.", unit="number", ge=-MOST_THINGS, le=MOST_THINGS)
     weight: int = setting(1, "Share under the strategy weighted.", unit="number", ge=1, le=MOST_THINGS)
     tier: int = setting(1, "Size of the plan; multiplies the weight.", unit="number", ge=1, le=MOST_THINGS)
+    concurrency: int | None = setting(
+        None,
+        "Requests that it may have at one time; null: as many as come.",
+        unit="requests",
+        ge=1,
+        le=MOST_THINGS,
+    )
     base_url: BaseUrl | None = setting(None, "Address instead of the provider's.", unit="URL")
     domain: str | None = setting(None, "Label of the team or domain that it belongs to.", unit="text")
     models: Annotated[tuple[str, ...], Listed] = setting(

@@ -9,31 +9,15 @@ from typing import Annotated
 from headgate.config.fields import (
     MOST_BYTES,
     MOST_DAYS,
-    MOST_THINGS,
     Address,
     BaseUrl,
     Listed,
     Mapped,
     Secret,
     Section,
-    milliseconds,
     required,
     setting,
 )
-
-
-class QueueSettings(Section):
-    """Requests that wait while every account is busy."""
-
-    max_waiting: int = setting(
-        0,
-        "Requests that may wait for an account; 0: none.",
-        unit="requests",
-        ge=0,
-        le=MOST_THINGS,
-        later=True,
-    )
-    timeout_ms: int = milliseconds(10_000, "How long one waits.", later=True)
 
 
 class ModelAlias(Section):

@@ -30,11 +30,10 @@ from headgate.config.later import (
     BodySettings,
     ModelSettings,
     PricingSettings,
-    QueueSettings,
     StateSettings,
     TelemetrySettings,
 )
-from headgate.config.limits import LimitSettings
+from headgate.config.limits import LimitSettings, QueueSettings
 from headgate.config.sources import SourceSettings
 
 Strategy = Literal["session", "round-robin", "weighted", "least-requests", "fill-first", "headroom"]

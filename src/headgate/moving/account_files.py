@@ -39,6 +39,7 @@ def account_of(one: InFile, *, key: str) -> FoundAccount:
         priority=one.priority,
         weight=one.weight,
         tier=one.tier,
+        concurrency=one.concurrency,
         base_url=one.base_url,
         proxy=one.proxy,
         models=one.models,

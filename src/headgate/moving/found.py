@@ -35,6 +35,7 @@ class FoundAccount:
     priority: int = 0
     weight: int = 1
     tier: int = 1
+    concurrency: int | None = None
     models: tuple[str, ...] = ()
     email: str | None = None
     domain: str | None = None
@@ -52,6 +53,7 @@ class FoundAccount:
         fields: dict[str, Any] = {
             **{"name": self.name, "provider": self.provider, "base_url": self.base_url},
             **{"priority": self.priority, "weight": self.weight, "tier": self.tier},
+            **({} if self.concurrency is None else {"concurrency": self.concurrency}),
             **{"models": list(self.models), "email": self.email, "domain": self.domain},
             "paused": self.paused,
         }

@@ -27,6 +27,8 @@ class Account:
     """Lower goes first; all accounts of a better priority come before the strategy is asked."""
     weight: int = 1
     tier: int = 1
+    concurrency: int | None = None
+    """Requests that it may have at one time; None: as many as come."""
     base_url: str | None = None
     """Overrides the provider's address; an origin, with a path if need be."""
     proxy: str | None = field(default=None, repr=False)

@@ -49,7 +49,7 @@ class Group:
         """
         found, found_until = None, 0.0
         for one in self.accounts:
-            if one.id in tried or not one.is_open or not one.serves(model):
+            if one.id in tried or not one.is_open or one.is_full or not one.serves(model):
                 continue
             if among is not None and one.id not in among:
                 continue

@@ -95,6 +95,7 @@ class LivingAccount:
         self.unusable_because: str | None = None
         """Why no request can be built for it, in words; None: one can."""
         self._models = frozenset(account.models)
+        self._most_in_flight = math.inf if account.concurrency is None else account.concurrency
         if provider is not self.provider or self._windows is None:
             self._windows = Windows(provider) if provider else None
         self._status_header = provider.status_header or b"" if provider else b""
@@ -164,9 +165,16 @@ class LivingAccount:
         return not self._models or model is None or model in self._models
 
     def can_serve(self, model: str | None, now: float) -> bool:
-        if not self.is_open or (self._models and not self.serves(model)):
+        if not self.is_open or self.in_flight >= self._most_in_flight:
+            return False
+        if self._models and not self.serves(model):
             return False
         return self.health.is_clear or self.health.unavailable_until(model, now) is None
+
+    @property
+    def is_full(self) -> bool:
+        """It has as many requests as the owner lets it have at one time."""
+        return self.in_flight >= self._most_in_flight
 
     def can_stay(self, now: float) -> bool:
         """A conversation that must leave it for one model may come back for its others."""
@@ -184,7 +192,9 @@ class LivingAccount:
             return self.unusable_because
         if not self.serves(model):
             return f"model {model} not served"
-        return self.health.why(model, now)
+        if (why := self.health.why(model, now)) is None and self.is_full:
+            return f"busy: {self.in_flight} requests run, as many as it may have at one time"
+        return why
 
     @property
     def can_renew(self) -> bool:

@@ -1,6 +1,5 @@
 """The pool: every living account, and the one door through which a request gets one."""
 
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from random import Random
 from typing import Any
@@ -10,13 +9,11 @@ from headgate.pool.accounts import Account
 from headgate.pool.groups import Group
 from headgate.pool.living import LivingAccount
 from headgate.pool.rests import utc
+from headgate.pool.returns import earliest_return, is_busy, limited
 from headgate.pool.selection import POLICIES, policy_named
 from headgate.pool.sessions import Running
 from headgate.pool.wanted import Switch, Wanted
 from headgate.providers.provider import Provider
-
-_PROBE_SECONDS = 1.0
-"""The least that a client waits for an account: a probe that is under way takes about as long."""
 
 
 def _ignore(*_: object) -> None:
@@ -369,26 +366,29 @@ class Pool:
         best = group.candidates(model, tried, now, among)[0].account
         return None if best.priority == one.account.priority else f"worse priority than {best.name}"
 
-    def earliest_return(self, wanted: Wanted) -> float | None:
+    def earliest_return(self, wanted: Wanted, tried: Collection[int] = ()) -> float | None:
         """Unix seconds at which the first account that rests for a limit is back (now, when one could
-        serve such a request); None: it is not limits that the request would have to wait for."""
+        serve such a request, or is busy); None: it is not limits that the request would have to wait for."""
+        return earliest_return(self._able(wanted, tried), wanted.model, self._clock.now())
+
+    def is_busy(self, wanted: Wanted, tried: Collection[int]) -> bool:
+        """Whether an account that was not tried could serve, had it not all the requests it may have."""
+        return is_busy(self._able(wanted, tried), wanted.model, self._clock.now())
+
+    def limited(self, tried: Collection[int], model: str | None) -> set[int]:
+        """Of those that were tried the ones that rest for a limit: to try them again then makes sense."""
+        known = [living for account_id in tried if (living := self._by_id.get(account_id)) is not None]
+        return limited(known, model, self._clock.now())
+
+    def _able(self, wanted: Wanted, tried: Collection[int]) -> list[LivingAccount]:
+        """Those that may serve such a request and were not tried, whatever they rest for."""
         group = self._groups.get(wanted.provider)
         model, pinned_id, among = wanted.model, wanted.pinned_id, wanted.among
         if group is None:
-            return None
-        now = self._clock.now()
+            return []
         if pinned_id is not None or not self.rotation:
             sole = group.sole(model, among) if pinned_id is None else self._by_id.get(pinned_id)
             accounts = [] if sole is None or not sole.is_open else [sole]
         else:
             accounts = [one for one in group.accounts if one.is_open and one.serves(model)]
-        if among is not None:
-            accounts = [one for one in accounts if one.id in among]
-        rests = [one.health.open_rest(model, now) for one in accounts]
-        # One that is being probed has ended by its own time: a client comes back in a moment.
-        returns = [
-            now if rest is None else max(rest.until, now + _PROBE_SECONDS)
-            for rest in rests
-            if rest is None or rest.is_limit
-        ]
-        return min((moment for moment in returns if not math.isinf(moment)), default=None)
+        return [one for one in accounts if one.id not in tried and (among is None or one.id in among)]

@@ -32,6 +32,7 @@ from headgate.relay.plan import Plan, Planner
 from headgate.relay.retry import ASTRAY, SERVE, UNREACHABLE, Step, Verdict, judge
 from headgate.relay.targets import Targets
 from headgate.relay.trail import Trail
+from headgate.relay.waiting import WaitingRoom
 from headgate.upstream.client import UpstreamClient
 
 LONGEST_REFRESH_SECONDS = 3.0
@@ -56,10 +57,13 @@ class Relay:
         ending: Ending,
         tokens: Refresher,
         gate: Gate,
+        room: WaitingRoom | None,
         clock: Clock,
     ) -> None:
+        """`room`: None where nobody waits."""
         self._pool = pool
         self._gate = gate
+        self._room = room
         self._planner = planner
         self._targets = targets
         self._upstream = upstream
@@ -78,11 +82,20 @@ class Relay:
         try:
             plan = self._planner.plan(exchange)
             trail.facts, trail.session = plan.facts, plan.wanted.session
+            room = self._room
             if plan.key is not None:
-                trail.reservation = self._gate.enter(plan.key, exchange.body.received)
+                if room is None:
+                    trail.reservation = self._gate.enter(plan.key, exchange.body.received)
+                else:
+                    await room.enter(exchange, trail, plan.key)
             while plan.uses_pool and not exchange.body.is_spent:
-                living = self._pool.pick(plan.wanted, trail.tried) or await self._again(exchange, trail)
-                if living is None:
+                if room is not None and room.has_precedence(trail):
+                    living = None
+                else:
+                    living = self._pool.pick(plan.wanted, trail.tried) or await self._again(exchange, trail)
+                if living is None and (
+                    room is None or (living := await room.account(exchange, trail, plan)) is None
+                ):
                     break
                 if await self._attempt(exchange, trail, plan, living):
                     return
@@ -102,6 +115,9 @@ class Relay:
             # The edge: nothing a request does may take the gateway down or leave a client waiting.
             _log.exception("Unexpected error", extra={"request_id": exchange.id})
             self._answers.fail(exchange, trail, _fault(exchange.id))
+        finally:
+            if self._room is not None:
+                self._room.wake()
 
     def refuse(self, exchange: Exchange, error: HeadgateError, *, is_recorded: bool = True) -> None:
         """Answer a request that was not admitted."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from headgate.clock import Clock
 from headgate.errors import (
+    AllAccountsBusy,
     AllAccountsFailed,
     AllAccountsLimited,
     ForwardFailed,
@@ -31,6 +32,8 @@ _log = logging.getLogger("headgate.proxy")
 
 _ABOUT_THE_ACCOUNT = frozenset({401, 402, 429})
 _MOST_NAMED = 5
+BUSY_SECONDS = 0.0
+"""Told to a client when accounts are busy: as a `retry-after` of one second, the least there is."""
 _LONGEST_REASON = 500
 """A provider's words may be long; `headgate account list` has the whole of them."""
 
@@ -58,6 +61,8 @@ class Ending:
         can_forward = exchange.head.client.caller.own_credential is not None and not exchange.body.is_spent
         if can_forward:
             await self._forward_own(exchange, trail, plan)
+        elif self._is_busy(trail, plan):
+            self._say_busy(exchange, trail, plan)
         elif self._returns_at(trail, plan) is not None:
             self._say_limited(exchange, trail, plan)
         elif trail.kept is not None:
@@ -67,6 +72,22 @@ class Ending:
             raise _nobody_answered(trail)
         else:
             raise self._no_account(trail, plan)
+
+    # ---- busy ------------------------------------------------------------------------------------
+
+    def _is_busy(self, trail: Trail, plan: Plan) -> bool:
+        """Whether nobody served because an account has all the requests that it may have."""
+        is_about_limits = all(one.status == 429 for one in trail.attempts)
+        return is_about_limits and self._pool.is_busy(plan.wanted, trail.tried)
+
+    def _say_busy(self, exchange: Exchange, trail: Trail, plan: Plan) -> None:
+        skipped = _note_skipped(trail, _skipped(self._pool, plan))
+        error = AllAccountsBusy(
+            "No active accounts available: those that could serve have as many requests as they may.",
+            hint=f"{_in_words(skipped)}. Try again in a moment; requests can wait for their turn "
+            "(`access.queue.max_waiting`).",
+        )
+        self._answers.fail(exchange, trail, error, retry_after=BUSY_SECONDS)
 
     # ---- limited -------------------------------------------------------------------------------
 

@@ -76,9 +76,8 @@ class Planner:
         UnknownHost for a host without an account, LoopDetected for a request of our own, InvalidClientKey and
         KeyMayNot for what the caller's key does not open."""
         client, endpoint = exchange.head.client, exchange.head.endpoint
-        key = client.caller.key
+        key = self.key_of(exchange)
         if key is not None:
-            key = self._ring.check(key, client.caller.digest, self._now())
             key.refuse_provider(endpoint.provider)
             if client.wanted_account is not None:
                 key.refuse_choice()
@@ -114,6 +113,11 @@ class Planner:
             deals,
             key,
         )
+
+    def key_of(self, exchange: Exchange) -> ClientKey | None:
+        """The caller's key as it is now. Raises InvalidClientKey when it does not open any more."""
+        caller = exchange.head.client.caller
+        return None if caller.key is None else self._ring.check(caller.key, caller.digest, self._now())
 
     def _pinned(self, exchange: Exchange, facts: RequestFacts | None, *, searches: bool) -> int | None:
         """The account that alone can serve this request, None when any may."""

@@ -64,6 +64,8 @@ class Trail(msgspec.Struct, eq=False):
     """Why nobody could be asked."""
     waited_seconds: float = 0.0
     """What was spent waiting for providers and between attempts: not our own time."""
+    may_wait_until: float | None = None
+    """Monotonic seconds, of one that has waited for its turn: how long it may wait in all."""
     reservation: Reservation | None = None
     """Of the limits of the caller's key; the record settles it."""
     is_recorded: bool = False

@@ -75,6 +75,7 @@ def _found(text: JsonText, at: Path, entry: dict[str, Any], name: str) -> Found:
         "priority": number_at(text, (*at, "priority"), 0, least=-1_000_000),
         "weight": number_at(text, (*at, "weight"), 1, least=1),
         "tier": number_at(text, (*at, "tier"), 1, least=1),
+        "concurrency": number_at(text, (*at, "concurrency"), 0, least=0) or None,
         "proxy": proxy_at(text, (*at, "proxy")),
         "base_url": address_at(text, (*at, "base_url")),
         "models": texts_at(text, (*at, "models")),

@@ -44,6 +44,7 @@ class Found:
     priority: int = 0
     weight: int = 1
     tier: int = 1
+    concurrency: int | None = None
     proxy: str | None = field(default=None, repr=False)
     base_url: str | None = None
     models: tuple[str, ...] = ()

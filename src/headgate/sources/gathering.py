@@ -8,7 +8,7 @@ from headgate.pool.accounts import Kind
 from headgate.sources.domain_files import SUFFIX, domain_of
 from headgate.sources.found import Found
 from headgate.sources.survey import DOMAINS, Reader, Reading, Survey
-from headgate.storage.accounts import FILES, AccountDraft
+from headgate.storage.drafts import FILES, AccountDraft
 from headgate.storage.from_files import FileAccount, is_among
 
 
@@ -127,6 +127,7 @@ def _draft(found: Found, origin: str) -> AccountDraft:
         priority=found.priority,
         weight=found.weight,
         tier=found.tier,
+        concurrency=found.concurrency,
         proxy=found.proxy,
         base_url=found.base_url,
         models=found.models,

@@ -31,7 +31,8 @@ from headgate.sources.survey import (
 from headgate.sources.watching import moments
 from headgate.sources.write_back import write_new
 from headgate.sources.writing import Writer
-from headgate.storage.accounts import FILES, AccountStore
+from headgate.storage.accounts import AccountStore
+from headgate.storage.drafts import FILES
 from headgate.storage.from_files import BUSY, FileAccounts, Taken
 
 _SETTLE_SECONDS = 1.0

@@ -18,7 +18,7 @@ from headgate.errors import StorageError
 from headgate.sources import accounts_json, auth_files, domain_files
 from headgate.sources.found import Contents
 from headgate.sources.json_text import JsonText, Malformed
-from headgate.storage.accounts import FILES
+from headgate.storage.drafts import FILES
 from headgate.storage.location import permission_denied
 
 MOST_BYTES = 4 << 20

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,53 +14,11 @@ from headgate.storage import credentials
 from headgate.storage.changes import Change
 from headgate.storage.client_keys import follow_rename
 from headgate.storage.database import Database
+from headgate.storage.drafts import COLUMNS, FILES, OWNER, SETTINGS, AccountDraft, declared_values
 from headgate.storage.locks import Lock, lock_accounts
 from headgate.storage.news import tell
 from headgate.storage.schema import account_health, accounts, objects, refreshes
 from headgate.storage.secrets import SecretBox
-
-OWNER = "owner"
-SETTINGS = "settings"
-FILES = "file:"
-"""How the origin of an account begins that another program keeps in a file; see `from_files.py`."""
-
-# A field of an account, and the column that holds it.
-_COLUMNS = {
-    "name": "name",
-    "provider": "provider",
-    "kind": "kind",
-    "priority": "priority",
-    "weight": "weight",
-    "tier": "account_tier",
-    "base_url": "base_url",
-    "proxy": "proxy",
-    "email": "email",
-    "domain": "domain",
-    "models": "models",
-    "paused": "paused",
-    "origin": "origin",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountDraft:
-    """An account before it has an id. `repr` leaves the secret out."""
-
-    name: str
-    provider: str
-    secret: Credential
-    kind: Kind = Kind.API_KEY
-    priority: int = 0
-    weight: int = 1
-    tier: int = 1
-    base_url: str | None = None
-    proxy: str | None = field(default=None, repr=False)
-    email: str | None = None
-    domain: str | None = None
-    models: tuple[str, ...] = ()
-    paused: bool = False
-    origin: str = OWNER
-    """`owner`: by command, API, page; `settings`: declared in the settings file; `file:…`: kept in a file."""
 
 
 class AccountStore:
@@ -180,6 +137,7 @@ class AccountStore:
             "priority": draft.priority,
             "weight": draft.weight,
             "account_tier": draft.tier,
+            "concurrency": draft.concurrency,
             "base_url": draft.base_url,
             "proxy": self.sealed_proxy(draft.proxy),
             "email": draft.email,
@@ -198,7 +156,7 @@ class AccountStore:
         return added
 
     async def _update(self, connection: AsyncConnection, name: str, changes: Mapping[str, Any]) -> Account:
-        values = {_COLUMNS[field]: value for field, value in changes.items() if field != "secret"}
+        values = {COLUMNS[field]: value for field, value in changes.items() if field != "secret"}
         if "models" in values:
             values["models"] = list(values["models"])
         if "proxy" in values:
@@ -311,6 +269,7 @@ class AccountStore:
             priority=row["priority"],
             weight=row["weight"],
             tier=row["account_tier"],
+            concurrency=row["concurrency"],
             base_url=row["base_url"],
             proxy=proxy,
             email=row["email"],
@@ -370,13 +329,6 @@ def _mend_of_same(holder: str, origin: str) -> str:
     if origin.startswith(FILES):
         return f"Use that account, or take it out of {origin.removeprefix(FILES)}."
     return f"Use that account, or remove it first: `headgate account remove {holder}`."
-
-
-def declared_values(draft: AccountDraft) -> dict[str, Any]:
-    """What the settings say of an account. Whether it is paused is the owner's at run time."""
-    fields = ("provider", "priority", "weight", "tier", "base_url", "domain")
-    values = {_COLUMNS[name]: getattr(draft, name) for name in fields}
-    return {**values, "kind": draft.kind.value, "models": list(draft.models)}
 
 
 async def delete_rows(connection: AsyncConnection, ids: Sequence[int]) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from headgate.config.accounts import AccountSettings
 from headgate.errors import Conflict
 from headgate.pool.accounts import Credential, Kind
-from headgate.storage.accounts import FILES, OWNER, SETTINGS, AccountDraft, AccountStore
+from headgate.storage.accounts import AccountStore
+from headgate.storage.drafts import FILES, OWNER, SETTINGS, AccountDraft
 
 
 async def take_declared(store: AccountStore, declared: Sequence[AccountSettings]) -> None:
@@ -44,6 +45,7 @@ def _draft(account: AccountSettings) -> AccountDraft:
         priority=account.priority,
         weight=account.weight,
         tier=account.tier,
+        concurrency=account.concurrency,
         base_url=account.base_url,
         proxy=None if account.proxy is None else account.proxy.get_secret_value(),
         domain=account.domain,

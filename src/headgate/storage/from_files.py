@@ -18,15 +18,8 @@ from headgate.clock import Clock
 from headgate.errors import Conflict, SecretUnreadable
 from headgate.pool.accounts import Credential, Kind
 from headgate.storage import credentials
-from headgate.storage.accounts import (
-    FILES,
-    OWNER,
-    SETTINGS,
-    AccountDraft,
-    AccountStore,
-    declared_values,
-    delete_rows,
-)
+from headgate.storage.accounts import AccountStore, delete_rows
+from headgate.storage.drafts import FILES, OWNER, SETTINGS, AccountDraft, declared_values
 from headgate.storage.news import tell
 from headgate.storage.schema import accounts, refreshes
 from headgate.storage.sign_ins import turn_ms

@@ -61,6 +61,8 @@ accounts = sa.Table(
     sa.Column("token_version", sa.Integer, nullable=False, server_default=sa.text("0")),
     # SHA-256 of the token that a settings or accounts file began with: what was refreshed since stays.
     sa.Column("source_digest", sa.Text),
+    # Requests at one time; null: as many as come.
+    sa.Column("concurrency", sa.Integer),
     sa.UniqueConstraint("name", name="accounts_name"),
     sa.UniqueConstraint("provider", "secret_digest", name="accounts_secret"),
     # An id is never given twice: history and late health records refer to it.

@@ -16,10 +16,11 @@ from headgate.clock import SystemClock
 from headgate.errors import StorageError
 from headgate.pool.accounts import Credential
 from headgate.record.rows import to_rows
-from headgate.storage.accounts import AccountDraft, AccountStore
+from headgate.storage.accounts import AccountStore
 from headgate.storage.batch import Rows, Step, write_batch
 from headgate.storage.counters import CounterStore
 from headgate.storage.database import Database, open_database
+from headgate.storage.drafts import AccountDraft
 from headgate.storage.migrations import revision
 from headgate.storage.migrations import upgrade as migrations
 from headgate.storage.schema import attempts, metadata
@@ -27,7 +28,7 @@ from headgate.storage.secrets import SecretBox
 from tests.record.samples import attempt, request
 from tests.storage.rows import attempt_row, request_row
 
-ALL = ["0001", "0002", "0003", "0004", "0005"]
+ALL = ["0001", "0002", "0003", "0004", "0005", "0006"]
 
 
 async def test_migrations_lead_to_the_schema(database: Database) -> None:

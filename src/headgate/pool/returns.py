@@ -1,0 +1,32 @@
+"""When accounts that cannot serve now can serve again, and whether to wait for one makes sense."""
+
+import math
+from collections.abc import Iterable
+
+from headgate.pool.living import LivingAccount
+
+_PROBE_SECONDS = 1.0
+"""The least that a client waits for an account: a probe that is under way takes about as long."""
+
+
+def earliest_return(accounts: Iterable[LivingAccount], model: str | None, now: float) -> float | None:
+    """Unix seconds; see `Pool.earliest_return`."""
+    rests = [one.health.open_rest(model, now) for one in accounts]
+    # One that is being probed has ended by its own time: a client comes back in a moment.
+    returns = [
+        now if rest is None else max(rest.until, now + _PROBE_SECONDS)
+        for rest in rests
+        if rest is None or rest.is_limit
+    ]
+    return min((moment for moment in returns if not math.isinf(moment)), default=None)
+
+
+def is_busy(accounts: Iterable[LivingAccount], model: str | None, now: float) -> bool:
+    """Whether one of them lacks nothing but a place for one more request."""
+    return any(one.is_full and one.health.unavailable_until(model, now) is None for one in accounts)
+
+
+def limited(accounts: Iterable[LivingAccount], model: str | None, now: float) -> set[int]:
+    """Ids of those that rest for a limit."""
+    rests = {one.id: one.health.open_rest(model, now) for one in accounts}
+    return {account_id for account_id, rest in rests.items() if rest is not None and rest.is_limit}

@@ -1,0 +1,155 @@
+"""Where a request waits instead of being refused: for a limit of its key that ends in time, for an account
+that has as many requests as it may, or for one whose own limit is over in a moment.
+"""
+
+from typing import Any
+
+from headgate.access.client_keys import ClientKey
+from headgate.access.gate import Gate, Reservation
+from headgate.access.queue import FairQueue, Ticket
+from headgate.clock import Clock
+from headgate.errors import RateLimited
+from headgate.pool.living import LivingAccount
+from headgate.pool.pool import Pool
+from headgate.relay.exchange import Exchange
+from headgate.relay.patience import Patience
+from headgate.relay.plan import Plan, Planner
+from headgate.relay.trail import Trail
+
+_SETTING = "`access.queue.timeout_ms`"
+
+
+class WaitingRoom:
+    """Built with the relay, when settings change; the queue in it stays."""
+
+    def __init__(
+        self, queue: FairQueue, *, gate: Gate, pool: Pool, planner: Planner, patience: Patience, clock: Clock
+    ) -> None:
+        self._queue = queue
+        self._gate = gate
+        self._pool = pool
+        self._planner = planner
+        self._patience = patience
+        self._clock = clock
+
+    def wake(self) -> None:
+        """A request has ended: what it held is free."""
+        if self._queue.waiting:
+            self._queue.wake()
+
+    def has_precedence(self, trail: Trail) -> bool:
+        """Whether others were there before: what is free is theirs. Who tries a second one had its turn."""
+        return self._queue.contested > 0 and not trail.tried
+
+    # ---- its key's limits -----------------------------------------------------------------------
+
+    async def enter(self, exchange: Exchange, trail: Trail, key: ClientKey) -> None:
+        """Reserve what the request will use. Raises RateLimited, at once where waiting is in vain, and
+        BudgetExceeded."""
+        size = exchange.body.received
+        if not self._queue.has_line(key.id):
+            try:
+                trail.reservation = self._gate.enter(key, size)
+                return
+            except RateLimited as error:
+                if not self._is_in_time(trail, error):
+                    raise
+        ticket = self._ticket(exchange, key, why="a limit of its key")
+        ticket.barrier = ("key", key.id)
+        ticket.costs_a_turn = False
+
+        def attempt() -> Reservation | None:
+            key = self._planner.key_of(exchange)
+            assert key is not None
+            try:
+                return self._gate.enter(key, size)
+            except RateLimited as error:
+                if not self._is_in_time(trail, error):
+                    raise
+                ticket.opens_at = self._clock.monotonic() + error.wait_seconds if error.is_by_time else None
+                return None
+
+        ticket.attempt = attempt
+        ticket.give_back = lambda got: got.settle(None, None)
+        trail.reservation = await self._wait(exchange, trail, ticket)
+        if trail.reservation is None:
+            trail.reservation = self._last_try(key, size)
+
+    def _last_try(self, key: ClientKey, size: int) -> Reservation:
+        try:
+            return self._gate.enter(key, size)
+        except RateLimited as error:
+            error.hint += f" There was no turn for it in time ({_SETTING})."
+            raise
+
+    def _is_in_time(self, trail: Trail, error: RateLimited) -> bool:
+        return not error.is_by_time or error.wait_seconds <= self._seconds_left(trail)
+
+    # ---- an account ------------------------------------------------------------------------------
+
+    async def account(self, exchange: Exchange, trail: Trail, plan: Plan) -> LivingAccount | None:
+        """The next account that can serve; None: none will in time, or the caller brought a credential that
+        serves at once. Who was refused for a limit may be asked again when that is over."""
+        if exchange.head.client.caller.own_credential is not None:
+            return None
+        wanted = plan.wanted
+        again = self._pool.limited(trail.tried, wanted.model)
+        tried = [id for id in trail.tried if id not in again]
+        moment = self._pool.earliest_return(wanted, tried)
+        if moment is None or moment - self._clock.now() > self._seconds_left(trail):
+            return None
+        ticket = self._ticket(exchange, plan.key, why="an account")
+        ticket.barrier = ("account", wanted.provider, wanted.model, wanted.pinned_id, wanted.among, *tried)
+
+        def attempt() -> LivingAccount | None:
+            self._planner.key_of(exchange)  # while it waited it may have been revoked
+            living = self._pool.pick(wanted, tried)
+            if living is None:
+                opens_at, now = self._pool.earliest_return(wanted, tried), self._clock.now()
+                is_later = opens_at is not None and opens_at > now
+                ticket.opens_at = self._clock.monotonic() + (opens_at or now) - now if is_later else None
+                return None
+            living.in_flight += 1  # it is taken, though its request has to wake up first
+            return living
+
+        ticket.attempt = attempt
+        ticket.give_back = _leave
+        living: LivingAccount | None = await self._wait(exchange, trail, ticket)
+        if living is not None:
+            _leave(living)  # the attempt, which begins in this turn of the event loop, counts itself
+            trail.tried[:] = tried
+        return living
+
+    # ---- both ------------------------------------------------------------------------------------
+
+    def _ticket(self, exchange: Exchange, key: ClientKey | None, *, why: str) -> Ticket:
+        weight = self._gate.limits_of(key).queue_weight if key is not None else None
+        return Ticket(
+            line=key.id if key is not None else 0,
+            weight=weight or 1,
+            attempt=lambda: None,
+            give_back=lambda got: None,
+            barrier=None,
+            request_id=exchange.id,
+            why=why,
+        )
+
+    async def _wait(self, exchange: Exchange, trail: Trail, ticket: Ticket) -> Any:
+        began = self._clock.monotonic()
+        seconds = min(self._seconds_left(trail), self._patience.seconds_left(exchange))
+        if trail.may_wait_until is None:
+            trail.may_wait_until = began + self._queue.seconds
+        try:
+            return await self._queue.wait(ticket, max(0.0, seconds))
+        finally:
+            trail.waited_seconds += self._clock.monotonic() - began
+
+    def _seconds_left(self, trail: Trail) -> float:
+        """Of the time that this request may wait in all."""
+        if trail.may_wait_until is None:
+            return self._queue.seconds
+        return trail.may_wait_until - self._clock.monotonic()
+
+
+def _leave(living: LivingAccount) -> None:
+    living.in_flight -= 1
