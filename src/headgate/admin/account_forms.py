@@ -80,9 +80,10 @@ Label = Annotated[str, Field(max_length=256)]
 
 
 class Form(BaseModel):
-    """Unknown fields are refused, and no value is said back: it may be a secret."""
+    """Unknown fields are refused, and so is what only looks like a value: 0 for false, "5" for 5.
+    No value is said back: it may be a secret."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class Options(Form):

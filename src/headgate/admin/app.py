@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,6 +16,7 @@ from headgate.admin import (
     client_keys,
     config,
     data,
+    document,
     encryption,
     health,
     key_import,
@@ -36,11 +38,10 @@ from headgate.admin import (
     transfer,
     usage,
 )
-from headgate.admin.doors import OPEN_PATHS, Doors
+from headgate.admin.doors import Doors
 from headgate.admin.entrance import Entrance
 from headgate.admin.outside import Outside
 from headgate.admin.owner import Owner
-from headgate.admin.sessions import COOKIE
 from headgate.admin.texts import WholeTexts
 from headgate.errors import HeadgateError
 
@@ -63,6 +64,7 @@ ROUTERS = (
     data.router,
     audit.router,
     encryption.router,
+    document.router,
     management.router,
     management_settings.router,
     management_files.router,
@@ -70,17 +72,6 @@ ROUTERS = (
     management_keys.router,
     management_reports.router,
 )
-_WAYS_IN = {
-    "adminKey": {"type": "http", "scheme": "bearer", "description": "The admin key."},
-    "dashboardKey": {"type": "apiKey", "in": "header", "name": "X-Dashboard-Key"},
-    "managementKey": {"type": "apiKey", "in": "header", "name": "X-Management-Key"},
-    "session": {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": COOKIE,
-        "description": "Of POST /api/session; changes want its csrf_token as X-Headgate-CSRF, too.",
-    },
-}
 ROUTES: Sequence[BaseRoute] = [route for router in ROUTERS for route in router.routes]
 
 
@@ -92,8 +83,8 @@ def build_app(*, owner: Owner) -> FastAPI:
         version=owner.version,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,  # a route of ours
         redirect_slashes=False,
-        responses=problems.DOCUMENTED_PROBLEMS,
     )
     entrance = Entrance(lambda: _admin_key(owner), owner.clock)
     app.state.owner, app.state.entrance = owner, entrance
@@ -103,10 +94,15 @@ def build_app(*, owner: Owner) -> FastAPI:
     problems.install(app, ROUTES, wrong_path=lambda path: _wrong_name(owner, path))
     app.add_middleware(WholeTexts)
     app.add_middleware(Doors, entrance=entrance)
-    # The last one added comes first. FastAPI itself adds the route of the document.
-    app.add_middleware(Outside, routes=[*ROUTES, *app.routes], clock=owner.clock)
-    _document_problems(app)
+    app.add_middleware(Outside, routes=ROUTES, clock=owner.clock)  # the last one added comes first
+    app.openapi = lambda: openapi_document(owner.version)  # type: ignore[method-assign]  # as FastAPI's own docs do
     return app
+
+
+@cache
+def openapi_document(version: str) -> dict[str, Any]:
+    """Of all that the owner may ask: no gateway has to run for it."""
+    return document.document_of(ROUTES, version)
 
 
 def _admin_key(owner: Owner) -> str | None:
@@ -123,25 +119,3 @@ def _wrong_name(owner: Owner, path: str) -> HeadgateError | None:
     if below == path or owner.pool.by_name(below.partition("/")[0]) is not None:
         return None
     return accounts.unknown(owner, below)
-
-
-def _document_problems(app: FastAPI) -> None:
-    """Put the shape of failures into the OpenAPI document, and take out FastAPI's own 422 and its shape."""
-    plain_document = app.openapi
-
-    def document() -> dict[str, Any]:
-        whole = plain_document()
-        schemas = whole.setdefault("components", {}).setdefault("schemas", {})
-        schemas.update(problems.schemas())
-        for name in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(name, None)
-        whole["components"]["securitySchemes"] = _WAYS_IN
-        whole["security"] = [{name: []} for name in _WAYS_IN]
-        for path, methods in whole["paths"].items():
-            for operation in methods.values():
-                operation["responses"].pop("422", None)
-                if path in OPEN_PATHS:
-                    operation["security"] = []
-        return whole
-
-    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -83,7 +83,7 @@ class KeyChange(KeyOptions):
     name: Name = ""
 
 
-class Rotation(Form):
+class RotationForm(Form):
     overlap_seconds: Annotated[int, Field(ge=0, le=_LONGEST_OVERLAP_SECONDS)] = Field(
         default=0, description="How long the key from before opens as well."
     )

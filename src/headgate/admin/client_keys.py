@@ -20,7 +20,7 @@ from headgate.admin.client_key_forms import (
     KeyChange,
     KeyView,
     NewKey,
-    Rotation,
+    RotationForm,
     key_view,
 )
 from headgate.admin.owner import ItsOwner, Owner
@@ -115,7 +115,7 @@ async def change_key(
 
 @router.post("/{name}/rotate", operation_id="rotate_client_key")
 async def rotate_key(
-    owner: ItsOwner, name: ItsName, wanted: Rotation, response: Response, seen: Seen = None
+    owner: ItsOwner, name: ItsName, wanted: RotationForm, response: Response, seen: Seen = None
 ) -> CreatedKey:
     """A new key under the same name, with all that was said of the old one."""
     secret = new_secret() if wanted.key is None else wanted.key.get_secret_value()

@@ -4,8 +4,9 @@ import logging
 from dataclasses import asdict
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from headgate.admin.account_forms import Form
 from headgate.admin.owner import ItsOwner
 from headgate.storage import upkeep
 from headgate.storage.counters import CounterStore
@@ -39,9 +40,7 @@ class CheckView(BaseModel):
     checked: list[str] = Field(description="What was looked at.")
 
 
-class WhatToClear(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class WhatToClear(Form):
     before: int | None = Field(
         default=None, ge=0, le=10**15, description="Unix milliseconds; null: all that has happened until now."
     )

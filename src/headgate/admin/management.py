@@ -18,7 +18,10 @@ from headgate.config.shown import shown
 from headgate.errors import HeadgateError, InvalidRequest, NotFound, SettingsError, StorageError
 
 _YAML = "application/yaml"
-_SENT = {"requestBody": {"required": True, "content": {_YAML: {"schema": {"type": "string"}}}}}
+_SENT: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {_YAML: {"schema": {"type": ["object", "null"]}}}}
+}
+"""null: nothing but comments."""
 
 router = APIRouter(prefix=PREFIX, tags=["management"])
 
@@ -36,7 +39,7 @@ class Replaced(BaseModel):
     """`ok` and `changed` are all that the other gateway says."""
 
     ok: Literal[True] = True
-    changed: tuple[Literal["config"]] = ("config",)
+    changed: list[Literal["config"]] = ["config"]
     persisted: bool = Field(description="False: in force, but the settings file could not be written.")
     warnings: list[str]
     settings: list[str] = Field(description="Those that are others now.")

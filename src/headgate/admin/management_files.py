@@ -30,16 +30,46 @@ _STATUSES = {"paused": "disabled", "disabled": "error", "expired": "error", "nee
 """By ours; the others are `active`."""
 _OURS = "claude"
 _ALL = ("true", "1", "*")
-_UPLOAD = {
+_UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
+        "description": "One file as it stands, with `name`; or several as the files of a form.",
         "content": {
-            "application/json": {"schema": {"type": "object"}},
-            "multipart/form-data": {"schema": {"type": "object"}},
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type"],
+                    "properties": {"type": {"type": "string", "description": "`claude` serves here."}},
+                }
+            },
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "contentMediaType": "application/octet-stream"}
+                    },
+                }
+            },
         },
     }
 }
-_NAMED: dict[str, Any] = {"requestBody": {"content": {"application/json": {"schema": {}}}}}
+_NAMES: dict[str, Any] = {"type": "array", "items": {"type": "string"}, "maxItems": _MOST_FILES}
+_NAMED: dict[str, Any] = {
+    "requestBody": {
+        "description": "Where no `name` says it.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "anyOf": [
+                        {"type": "object", "properties": {"name": {"type": "string"}, "names": _NAMES}},
+                        _NAMES,
+                    ]
+                }
+            }
+        },
+    }
+}
 
 Name = Annotated[str | None, Query(max_length=1024, description="Of a file in the folder.")]
 Names = Annotated[list[str] | None, Query(max_length=_MOST_FILES, description="Of files in the folder.")]
@@ -88,6 +118,9 @@ class FilesDone(BaseModel):
     warnings: list[str] | None = None
 
 
+_PARTLY: dict[int | str, dict[str, Any]] = {207: {"model": FilesDone}}
+
+
 class SwitchedFile(BaseModel):
     name: Annotated[StrictStr, Field(max_length=1024)]
     disabled: StrictBool
@@ -116,7 +149,13 @@ async def download_file() -> None:
     )
 
 
-@router.post("", operation_id="upload_management_auth_files", response_model=FilesDone, openapi_extra=_UPLOAD)
+@router.post(
+    "",
+    operation_id="upload_management_auth_files",
+    response_model=FilesDone,
+    responses=_PARTLY,
+    openapi_extra=_UPLOAD,
+)
 async def upload_files(owner: ItsOwner, request: Request, name: Name = None) -> Response:
     """One file as the body with `?name=`, or several as a form. Each is looked at before it is written."""
     folder, body = _folder(owner), await request.body()
@@ -133,7 +172,11 @@ async def upload_files(owner: ItsOwner, request: Request, name: Name = None) -> 
 
 
 @router.delete(
-    "", operation_id="delete_management_auth_files", response_model=FilesDone, openapi_extra=_NAMED
+    "",
+    operation_id="delete_management_auth_files",
+    response_model=FilesDone,
+    responses=_PARTLY,
+    openapi_extra=_NAMED,
 )
 async def delete_files(owner: ItsOwner, request: Request, name: Names = None, every: All = None) -> Response:
     """By `?name=`, more than once if need be, by a body with names, or all of them."""

@@ -42,7 +42,7 @@ class Items(BaseModel):
     items: Keys
 
 
-class KeyChange(BaseModel):
+class ReplacedKey(BaseModel):
     """`index` and `value`, or `old` and `new`."""
 
     index: Index | None = None
@@ -74,7 +74,7 @@ async def put_keys(owner: ItsOwner, wanted: Keys | Items) -> Done:
 
 
 @router.patch("", operation_id="patch_management_api_keys")
-async def patch_keys(owner: ItsOwner, wanted: KeyChange) -> Done:
+async def patch_keys(owner: ItsOwner, wanted: ReplacedKey) -> Done:
     """One in another's place. A new one joins the list where the old one is not in it."""
     async with owner.editing:
         known = await _known(owner)

@@ -35,16 +35,40 @@ class RoutingStrategy(BaseModel):
     strategy: str
 
 
-class Current(BaseModel):
-    """What the other gateway has too, by its names."""
-
+class Debug(BaseModel):
     debug: bool
+
+
+class LoggingToFile(BaseModel):
     logging_to_file: bool = Field(serialization_alias="logging-to-file")
+
+
+class UsageStatistics(BaseModel):
     usage_statistics_enabled: bool = Field(serialization_alias="usage-statistics-enabled")
+
+
+class RequestRetry(BaseModel):
     request_retry: int = Field(
         serialization_alias="request-retry", description="Tries after the first: `retry.attempts` less one."
     )
+
+
+class ProxyUrl(BaseModel):
     proxy_url: str = Field(serialization_alias="proxy-url", description="Without its credentials.")
+
+
+_SINGLE: dict[str, type[BaseModel]] = {
+    "debug": Debug,
+    "logging_to_file": LoggingToFile,
+    "usage_statistics_enabled": UsageStatistics,
+    "request_retry": RequestRetry,
+    "proxy_url": ProxyUrl,
+}
+
+
+class Current(ProxyUrl, RequestRetry, UsageStatistics, LoggingToFile, Debug):
+    """What the other gateway has too, by its names."""
+
     routing: RoutingStrategy
 
 
@@ -64,14 +88,13 @@ async def _current(owner: ItsOwner) -> Current:
     return current(owner.settings)
 
 
-for _name in ("debug", "logging_to_file", "usage_statistics_enabled", "request_retry", "proxy_url"):
+for _name, _view in _SINGLE.items():
     router.add_api_route(
         f"/{_name.replace('_', '-')}",
         _current,
         methods=["GET"],
         operation_id=f"management_{_name}",
-        response_model=Current,
-        response_model_include={_name},
+        response_model=_view,
     )
 
 

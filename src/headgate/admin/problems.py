@@ -49,14 +49,53 @@ class Problem(BaseModel):
     errors: list[FieldProblem] = Field(default_factory=list)
 
 
-# Documented on every route: each of them may come from the door, the router or the store.
-DOCUMENTED_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": HTTPStatus(status).phrase,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-    for status in (400, 401, 403, 404, 405, 409, 413, 429, 500, 501, 503)
+_EXAMPLES: dict[int, tuple[str, str, str]] = {
+    400: (
+        "invalid_request",
+        "limit: Input should be greater than or equal to 1",
+        "Correct the fields named.",
+    ),
+    401: ("admin_key_required", "The request carries no valid admin key", "Send the value of admin.key."),
+    403: ("csrf_token_required", "The request is without X-Headgate-CSRF", "Send the log-in's csrf_token."),
+    404: ("not_found", "There is no client key named lapto", "headgate key list shows all."),
+    409: ("conflict", "An account is already called work.", "Choose another name."),
+    412: ("changed_meanwhile", "The client key laptop has version 4 by now.", "Look at it again."),
+    413: ("request_too_large", "The body is larger than 1048576 bytes.", "Send it in several requests."),
+    429: ("too_many_guesses", "More keys are sent than can be verified", "Ask again."),
+    500: ("internal_error", "Something unexpected went wrong", "The log has the stack trace."),
+    501: ("not_offered", "The log is not deleted from afar", "log.max_bytes says how much is kept."),
+    503: ("storage_failed", "The database does not answer", "See that its server runs."),
 }
+"""What a failure of each status may be: code, detail, hint."""
+
+STATUSES = tuple(_EXAMPLES)
+"""Those of failures in the OpenAPI document."""
+
+_HEADERS: dict[int, dict[str, str]] = {
+    401: {"WWW-Authenticate": "How one may ask."},
+    429: {"Retry-After": "Seconds."},
+    500: {"x-headgate-request-id": "The log has the stack trace under it."},
+}
+
+
+def response(status: int) -> dict[str, Any]:
+    """A failure of this status, as the OpenAPI document has it."""
+    code, detail, hint = _EXAMPLES[status]
+    headers = {"x-headgate-error": "The `code` of the body.", **_HEADERS.get(status, {})}
+    example = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, code=code, hint=hint)
+    return {
+        "description": HTTPStatus(status).phrase,
+        "headers": {
+            name: {"description": words, "required": True, "schema": {"type": "string"}}
+            for name, words in headers.items()
+        },
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "example": example.model_dump(exclude={"errors"}),
+            }
+        },
+    }
 
 
 def problem(

@@ -68,7 +68,7 @@ class StartedDevice(BaseModel):
     expires_at: float = Field(description="Unix seconds.")
 
 
-class AttemptView(BaseModel):
+class SignInView(BaseModel):
     state: str
     status: str = Field(description="waiting, exchanging, done, failed, cancelled or expired.")
     account: str | None
@@ -80,7 +80,22 @@ class AttemptView(BaseModel):
 # ---- beginning -------------------------------------------------------------------------------------
 
 
-@router.get("/authorize", operation_id="start_sign_in", response_model=Started)
+_LED_THERE: dict[int | str, dict[str, Any]] = {
+    302: {
+        "description": "Found",
+        "headers": {
+            "Location": {
+                "description": "The provider's page.",
+                "required": True,
+                "schema": {"type": "string", "format": "uri"},
+            }
+        },
+    }
+}
+"""Whoever accepts text/html is a browser."""
+
+
+@router.get("/authorize", operation_id="start_sign_in", response_model=Started, responses=_LED_THERE)
 async def authorize(
     request: Request,
     owner: ItsOwner,
@@ -294,22 +309,22 @@ State = Annotated[str, Query(max_length=256, description="As the start told it."
 
 
 @router.get("/status", operation_id="sign_in_status")
-async def status(owner: ItsOwner, state: State) -> AttemptView:
+async def status(owner: ItsOwner, state: State) -> SignInView:
     """How far a sign-in has come."""
     return _view(owner, owner.sign_in.attempts.find(state))
 
 
 @router.post("/cancel", operation_id="cancel_sign_in")
-async def cancel(owner: ItsOwner, state: State) -> AttemptView:
+async def cancel(owner: ItsOwner, state: State) -> SignInView:
     """Nothing comes of it any more; one that has ended stays as it is."""
     async with owner.changing:  # an account that is just being taken in is that first
         return _view(owner, owner.sign_in.attempts.cancel(state))
 
 
-def _view(owner: Owner, attempt: Attempt | None) -> AttemptView:
+def _view(owner: Owner, attempt: Attempt | None) -> SignInView:
     if attempt is None:
         raise NotFound("There is no sign-in of this state", hint="It may be long over: start a new one.")
-    return AttemptView(
+    return SignInView(
         state=attempt.state,
         status=str(attempt.at(owner.clock.now())),
         account=attempt.account,

@@ -3,8 +3,9 @@
 import logging
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
+from headgate.admin.account_forms import Form
 from headgate.admin.owner import ItsOwner
 from headgate.config.settings import STRATEGIES, check_strategy, near_strategy
 from headgate.errors import SettingsError
@@ -25,9 +26,7 @@ class StrategyView(BaseModel):
     """Why it will not be in force at the next start; None: it will."""
 
 
-class NewStrategy(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class NewStrategy(Form):
     strategy: str
 
 

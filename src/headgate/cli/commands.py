@@ -73,6 +73,11 @@ ENTRIES = (
         module="stats",
         function="reset",
     ),
+    Entry(
+        "openapi",
+        "Print the OpenAPI document of the owner's routes.",
+        "headgate openapi | jq '.paths | keys'",
+    ),
     Entry("version", "Print the version.", "headgate version"),
 )
 _BY_NAME = {entry.name: entry for entry in ENTRIES}

@@ -154,6 +154,15 @@ def strategies() -> tuple[str, ...]:
     return STRATEGIES
 
 
+def openapi_document() -> dict[str, Any]:
+    """See `admin.app.openapi_document`."""
+    from importlib.metadata import version
+
+    from headgate.admin import app
+
+    return app.openapi_document(version("headgate"))
+
+
 def read_yaml(text: str) -> Any:
     """Plain values; JSON is YAML as well. ValueError with line and column."""
     from ruamel.yaml import YAML
