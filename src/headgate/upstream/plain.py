@@ -49,10 +49,8 @@ class PlainReader:
         if status is None or not lines:
             return None
         headers = list(map(self._young.get, lines))
-        if None in headers:
-            headers = self._learn(lines)
-            if not headers:
-                return None
+        if None in headers and not self._learn(lines, headers):
+            return None
         fields: dict[bytes, bytes] = dict(headers)  # type: ignore[arg-type]
         body = data[end + 4 :]
         length = fields.get(b"content-length")
@@ -77,21 +75,25 @@ class PlainReader:
         status = self._status_lines[line] = int(match[1]), match[2]
         return status
 
-    def _learn(self, lines: list[bytes]) -> list[tuple[bytes, bytes] | None]:
-        """The headers of lines that are not all known; [] when one of them needs the parser."""
+    def _learn(self, lines: list[bytes], headers: list[tuple[bytes, bytes] | None]) -> bool:
+        """Fill in the headers of lines that are not known; False: one of them needs the parser.
+
+        An id and a date or two are new in every answer: only these are looked at one by one.
+        """
         if len(lines) > _MOST_LINES:
-            return []
-        found: list[tuple[bytes, bytes] | None] = []
-        for line in lines:
-            header = self._young.get(line) or self._old.get(line)
+            return False
+        while None in headers:
+            place = headers.index(None)
+            line = lines[place]
+            header = self._old.get(line)
             if header is None:
                 match = _FIELD_LINE.fullmatch(line) if len(line) <= _LONGEST_LINE else None
                 if match is None:
-                    return []
+                    return False
                 header = match[1].lower(), match[2]
             self._remember(line, header)
-            found.append(header)
-        return found
+            headers[place] = header
+        return True
 
     def _remember(self, line: bytes, header: tuple[bytes, bytes]) -> None:
         """Dates and ids never come again: what was not seen for a while makes room for them."""
