@@ -163,7 +163,7 @@ def document_of(routes: Sequence[BaseRoute], version: str) -> dict[str, Any]:
 
 def _complete(operation: dict[str, Any], path: str, method: str, schemas: dict[str, Any]) -> None:
     name = operation["operationId"]
-    known = OPERATIONS[name]
+    known = OPERATIONS.get(name) or Operation(operation["summary"])
     operation["summary"] = known.summary
     operation["security"] = [] if path in OPEN_PATHS else _TO_LOOK if method in LOOKS else _TO_CHANGE
     if known.sent is not None:

@@ -92,6 +92,7 @@ _BY_FIELD: dict[str, Any] = {
     **{"journal_lag_bytes": 0, "deleted": 120, "sealed": 2, "size": 412, "success": 118, "failed": 2},
     **{"days_from_first_use": None, "line": 3, "column": 12, "line-count": 1, "request-retry": 2},
     **{"total_requests": 120, "total_tokens": 4_200, "success_count": 118, "failure_count": 2},
+    **{"queue_weight": 1, "max_waiting": 0, "timeout_ms": 10_000, "waiting": 0, "longest_ms": 0},
     **{"rpm": 60, "tpm": None, "concurrency": 4, "daily_usd": 5.0, "weekly_usd": None, "failed_requests": 2},
     **{"available": ["session", "round-robin", "weighted"]},
     # ---- lists and maps ------------------------------------------------------------------------------
@@ -103,7 +104,7 @@ _BY_FIELD: dict[str, Any] = {
         "checked": ["integrity", "schema"],
         "scopes": ["user:inference"],
     },
-    **{"after": {"paused": True}, "value": "session", "default": "session", "waiting": None, "domain": None},
+    **{"after": {"paused": True}, "value": "session", "default": "session", "domain": None},
     **{"lines": ["[2026-11-18 11:06:40] info Account work paused"], "api-keys": ["sha256:1a2b3c4d…"]},
     **{"next-cursor": "1795000000000.1", "proxy-url": "", "headgate": {"routing.strategy": "session"}},
     **{"files": None, "uploaded": None, "session": None, "failed_account": None},
@@ -122,8 +123,6 @@ _BY_FIELD: dict[str, Any] = {
 }
 """What a field of this name holds."""
 
-_AS_FORM = object()
-"""As the form says, for once."""
 _COUNTS = {
     "total": 2,
     "active": 1,
@@ -144,16 +143,19 @@ _BY_MODEL: dict[str, Any] = {
         "WindowView.models": None,
         "WindowView.status": "allowed",
     },
-    **{"RestView.kind": "limited", "RestView.model": None, "SettingView.needs_restart": False},
+    **{
+        "RestView.kind": "limited",
+        "RestView.model": None,
+        "SettingView.needs_restart": False,
+        "SettingView.waiting": None,
+    },
     **{"KeyView.accounts": ["team-*"], "CreatedKey.accounts": ["team-*"], "KeyView.version": 3},
     **{
         "CreatedKey.version": 1,
         "AuditEntry.id": 42,
-        "RequestPage.requests": _AS_FORM,
         "FilesDone.failed": None,
     },
     **{
-        "AuthFiles.files": _AS_FORM,
         "KeyUsage.models": {},
         "SignInView.status": "waiting",
     },
@@ -163,13 +165,18 @@ _BY_MODEL: dict[str, Any] = {
 """Where it means something else: `Model.field`."""
 
 
+_NEUTRAL: dict[str, Any] = {"string": "…", "integer": 1, "number": 1.0, "boolean": True, "object": {}}
+_TYPES: dict[str, Any] = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
+
+
 def example_of(schema: dict[str, Any], schemas: dict[str, Any], place: str = "") -> Any:
-    """`place`: `Model.field`. Raises KeyError for a field that nobody has given an example."""
+    """`place`: `Model.field`. What nobody has given an example gets one by its type."""
     if (only := schema.get("const", schema.get("enum"))) is not None:
         return only[0] if isinstance(only, list) else only
-    said = _BY_MODEL.get(place, _BY_FIELD.get(place.partition(".")[2], _AS_FORM))
-    if said is not _AS_FORM:
-        return said
+    if place in _BY_MODEL:
+        return _BY_MODEL[place]
+    if (field := place.partition(".")[2]) in _BY_FIELD and _fits(_BY_FIELD[field], schema):
+        return _BY_FIELD[field]
     if "$ref" in schema:
         model = schema["$ref"].rpartition("/")[2]
         fields = schemas[model].get("properties", {})
@@ -178,6 +185,21 @@ def example_of(schema: dict[str, Any], schemas: dict[str, Any], place: str = "")
         return example_of(schema["anyOf"][0], schemas)
     if schema.get("type") == "array":
         return [example_of(schema["items"], schemas)]
-    if schema.get("type") == "boolean":
-        return schema.get("default", True)
-    raise KeyError(place or str(schema))
+    return schema.get("default", _NEUTRAL.get(schema.get("type", "")))
+
+
+def _fits(value: Any, schema: dict[str, Any]) -> bool:
+    """By its type: the same name may mean a number here and a list there."""
+    if "anyOf" in schema:
+        return any(_fits(value, part) for part in schema["anyOf"])
+    match schema.get("type"):
+        case None:
+            return "$ref" not in schema
+        case "null":
+            return value is None
+        case "array":
+            return isinstance(value, list) and (not value or _fits(value[0], schema["items"]))
+        case "object":
+            return isinstance(value, dict)
+        case kind:
+            return isinstance(value, _TYPES[kind]) and (kind == "boolean") is isinstance(value, bool)
