@@ -1,30 +1,25 @@
 """Fuzzing: requests that were damaged at random, on raw sockets.
 
-Every example sends a crowd of connections at once. Each ends with a good request that asks for the end of the
-connection: in step it is answered, out of step it is swallowed and the connection times out. So each ends.
+Every example sends a crowd of connections at once (`crowds.py`).
 """
 
 import asyncio
 import re
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import NamedTuple
 
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, wait_until
+from tests.hostile.crowds import HASTE, Wire, cut_up, open_clients, send_all
 from tests.hostile.fuzzing import fuzzed
 from tests.journeys.wire import ask, fetch, request
 
 _CROWD = 20
 _FIRST = 40
 """The smallest number of words that a connection asks for: not one that a damaged `max_tokens` gives."""
-_LIMITS = {"head_timeout_ms": 200, "body_timeout_ms": 200, "max_body_bytes": 100_000}
-_END = request("/health", method="GET", headers={"connection": "close"})
 _FRAGMENTS = [
     *(
         b"\r\n",
@@ -53,13 +48,6 @@ _FRAGMENTS = [
 _ALLOWED = {200, 400, 401, 403, 404, 405, 408, 409, 411, 413, 414, 415, 417, 422, 426, 431}
 
 
-class Wire(NamedTuple):
-    """What one connection sends, in these pieces, and how it leaves."""
-
-    pieces: list[bytes]
-    end: str
-
-
 def _good_requests(number: int) -> list[bytes]:
     """Of every kind; `number` is said in the answer, so that it shows whose answer it is."""
     words = f"say {number} words"
@@ -83,8 +71,7 @@ def _wires(draw: st.DrawFn, number: int) -> Wire:
     for _ in range(draw(st.integers(0, 3))):
         data = draw(_damaged(data))
     cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=4)))
-    pieces = [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
-    return Wire(pieces, draw(st.sampled_from(["wait", "wait", "wait", "eof", "reset"])))
+    return Wire(cut_up(data, cuts), draw(st.sampled_from(["wait", "wait", "wait", "eof", "reset"])))
 
 
 @st.composite
@@ -111,7 +98,7 @@ def fuzzed_gateway(
     running_provider.reset()
     running_provider.keep_bytes(False)
     folder = tmp_path_factory.mktemp("fuzzed")
-    with Gateway(folder, provider=running_provider.url, settings={"server": _LIMITS}) as running:
+    with Gateway(folder, provider=running_provider.url, settings={"server": HASTE}) as running:
         yield running
     running_provider.keep_bytes(True)
 
@@ -119,72 +106,26 @@ def fuzzed_gateway(
 def test_damaged_requests(running_provider: SimulatedProvider, fuzzed_gateway: Gateway) -> None:
     """Requests damaged at random, in random pieces → no 5xx, no hang, no leak, no bytes of others"""
     gateway = fuzzed_gateway
-    process = psutil.Process(gateway.pid)
     crowds = st.tuples(*(_wires(_FIRST + number) for number in range(_CROWD)))
 
     @fuzzed(share=2 / _CROWD)
     @given(crowds)
     def run(crowd: tuple[Wire, ...]) -> None:
-        asyncio.run(_send_all(gateway, crowd))
+        answers = asyncio.run(send_all(gateway, crowd))
+        for wire, received in zip(crowd, answers, strict=True):
+            _check(b"".join(wire.pieces), received)
 
     run()
     wait_until(lambda: gateway.admin("/status")["in_flight"] == 0, what="in_flight 0")
-    wait_until(lambda: _clients(process, gateway) == 0, what="the end of every connection")
+    wait_until(lambda: open_clients(gateway) == 0, what="the end of every connection")
     assert running_provider.open_connections() <= _CROWD
     assert "Unexpected error" not in gateway.log_text()
     assert "Traceback" not in gateway.output_text(), gateway.output_text()
     assert asyncio.run(_ask(gateway)) == 200
 
 
-def _clients(process: psutil.Process, gateway: Gateway) -> int:
-    """Connections of clients that the gateway holds open."""
-    port = gateway.address[1]
-    found = process.net_connections(kind="tcp")
-    return sum(one.laddr.port == port and one.status != psutil.CONN_LISTEN for one in found)
-
-
 async def _ask(gateway: Gateway) -> int:
     return (await fetch(gateway.url, request(body=ask()))).status
-
-
-async def _send_all(gateway: Gateway, crowd: tuple[Wire, ...]) -> None:
-    answers = await asyncio.gather(*(_send(gateway, wire) for wire in crowd))
-    for wire, received in zip(crowd, answers, strict=True):
-        _check(b"".join(wire.pieces), received)
-
-
-async def _send(gateway: Gateway, wire: Wire) -> bytes:
-    """All that was received until the end of the connection."""
-    transport, raw = await asyncio.get_running_loop().create_connection(_Raw, *gateway.address)
-    try:
-        for piece in wire.pieces:
-            transport.write(piece)
-            await asyncio.sleep(0)
-        if wire.end == "reset":
-            transport.abort()
-        else:
-            transport.write(_END)
-            if wire.end == "eof" and not transport.is_closing():
-                with suppress(OSError):  # the gateway may have ended it by now
-                    transport.write_eof()
-        await asyncio.wait_for(raw.is_closed.wait(), 15)
-        return bytes(raw.received)
-    finally:
-        transport.abort()
-
-
-class _Raw(asyncio.Protocol):
-    """Reads whatever comes: what was damaged may be answered in ways that no parser of ours expects."""
-
-    def __init__(self) -> None:
-        self.received = bytearray()
-        self.is_closed = asyncio.Event()
-
-    def data_received(self, data: bytes) -> None:
-        self.received += data
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.is_closed.set()
 
 
 def _check(sent: bytes, received: bytes) -> None:
