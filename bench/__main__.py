@@ -13,7 +13,7 @@ from bench.memory import MemorySample, measure_memory
 from bench.processes import install, mock_upstream, raise_open_files
 from bench.rounds import Sample, run_rounds
 from bench.streams import STREAMS, ManySample, measure_many
-from bench.targets import Headgate, Target, all_targets
+from bench.targets import USUAL, Headgate, Target, all_targets
 from bench.workloads import workloads
 
 RESULTS = Path(__file__).with_name("results")
@@ -33,8 +33,10 @@ def _arguments() -> argparse.Namespace:
         help="priority of all that is started; below 0 only for root: a shared machine disturbs less",
     )
     parser.add_argument("--streams", type=int, default=STREAMS, metavar="N", help="how many are open at once")
-    for option, known in (("--only", PARTS), ("--targets", tuple(target.name for target in all_targets()))):
-        parser.add_argument(option, type=_some_of(known), default=known, help=f"some of {','.join(known)}")
+    targets = tuple(target.name for target in all_targets())
+    for option, known, usual in (("--only", PARTS, PARTS), ("--targets", targets, USUAL)):
+        words = f"some of {','.join(known)}" + ("" if usual == known else f" (default: {','.join(usual)})")
+        parser.add_argument(option, type=_some_of(known), default=usual, help=words)
     return parser.parse_args()
 
 
@@ -52,7 +54,7 @@ def _some_of(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
 
 def _progress(sample: Sample) -> None:
     print(
-        f"  round {sample.round}  {sample.workload:<6}  {sample.target:<8}  "
+        f"  round {sample.round}  {sample.workload:<6}  {sample.target:<9}  "
         f"{sample.per_second:>9,.0f} req/s  {sample.cpu_us:>7.1f} µs",
         flush=True,
     )

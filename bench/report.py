@@ -14,6 +14,7 @@ from bench.streams import ManySample
 
 BASELINE = "nginx"
 MEASURED = "headgate"
+WITHOUT_LIMITS = "unlimited"
 
 RATIO_BUDGETS = {"small": 4.0, "stream": 1.5, "large": 4.0}
 """CPU of the gateway's process for a request, as a multiple of nginx in the same round."""
@@ -33,9 +34,9 @@ def _of(samples: Iterable[Sample], target: str, workload: str) -> list[Sample]:
     return [sample for sample in samples if (sample.target, sample.workload) == (target, workload)]
 
 
-def ratios(samples: list[Sample], workload: str) -> list[float]:
+def ratios(samples: list[Sample], workload: str, baseline_name: str = BASELINE) -> list[float]:
     """Round by round: absolute times drift with the machine, the two of one round drift together."""
-    baseline = {sample.round: sample.cpu_us for sample in _of(samples, BASELINE, workload)}
+    baseline = {sample.round: sample.cpu_us for sample in _of(samples, baseline_name, workload)}
     measured = _of(samples, MEASURED, workload)
     return [sample.cpu_us / baseline[sample.round] for sample in measured if sample.round in baseline]
 
@@ -97,6 +98,16 @@ def ratio_rows(samples: list[Sample]) -> list[list[str]]:
     return rows
 
 
+def limits_rows(samples: list[Sample]) -> list[list[str]]:
+    """With all limits and budgets of the key, against none."""
+    rows = []
+    for workload in RATIO_BUDGETS:
+        if values := ratios(samples, workload, WITHOUT_LIMITS):
+            spread = f"{min(values):.3f}–{max(values):.3f}"
+            rows.append([workload, f"{median(values):.3f} ×", spread])
+    return rows
+
+
 def memory_rows(samples: list[MemorySample]) -> list[list[str]]:
     rows = []
     for sample in samples:
@@ -128,6 +139,8 @@ def write(samples: list[Sample], memory: list[MemorySample]) -> str:
         parts.append(load_table(samples))
     if rows := ratio_rows(samples):
         parts.append(table(["CPU against nginx", "median", "spread", "budget", ""], rows))
+    if rows := limits_rows(samples):
+        parts.append(table(["Limits on against off", "median", "spread"], rows))
     if memory:
         headings = ["1 000 open streams", "takes", "RSS MB before → open → after", "budget", ""]
         parts.append(table(headings, memory_rows(memory)))
@@ -139,7 +152,14 @@ def write(samples: list[Sample], memory: list[MemorySample]) -> str:
 def save(
     path: Path, samples: list[Sample], memory: list[MemorySample], many: ManySample | None = None
 ) -> None:
-    middle = {workload: median(values) for workload in RATIO_BUDGETS if (values := ratios(samples, workload))}
+    middle, limits = (
+        {
+            workload: median(values)
+            for workload in RATIO_BUDGETS
+            if (values := ratios(samples, workload, name))
+        }
+        for name in (BASELINE, WITHOUT_LIMITS)
+    )
     result = {
         "machine": {
             "system": platform.platform(),
@@ -147,6 +167,7 @@ def save(
             "is_pinned": can_pin(),
         },
         "ratios": middle,
+        "limits": limits,
         "samples": [asdict(sample) for sample in samples],
         "memory": [{**asdict(sample), "mb_per_thousand": sample.mb_per_thousand} for sample in memory],
         "streams": asdict(many) if many is not None else None,

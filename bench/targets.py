@@ -1,6 +1,7 @@
-"""Who is measured: nginx as a bare reverse proxy, and Headgate with everything on.
+"""Who is measured: nginx as a bare reverse proxy, and Headgate with everything on; on demand also Headgate
+without limits, which shows what they cost.
 
-A third gateway joins by a class with these members and a line in `all_targets`.
+Another gateway joins by a class with these members and a line in `all_targets`.
 """
 
 import http.client
@@ -127,14 +128,24 @@ _MOST_CONNECTIONS = 12_000
 """Ten thousand streams and who looks at them; the default ends at ten thousand in all."""
 
 
+LIMITS = {
+    **{"rpm": 1_000_000, "tpm": 1_000_000_000_000, "concurrency": 100_000},
+    **{"window_tokens": 1_000_000_000_000, "daily_usd": 1e6, "weekly_usd": 1e6, "total_usd": 1e6},
+}
+"""All that a key may have, each far away: every request is compared with them, none is refused."""
+
+
 class Headgate:
-    """A real `headgate serve`: key check, three accounts, `session` strategy, metering, journal, SQLite."""
+    """A real `headgate serve`: key check, the key's limits and budgets, three accounts, `session` strategy,
+    metering, journal, SQLite."""
 
-    name = "headgate"
-
-    def __init__(self, launcher: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, launcher: tuple[str, ...] = (), *, name: str = "headgate", has_limits: bool = True
+    ) -> None:
         """`launcher` goes before the command: a profiler that runs it."""
+        self.name = name
         self._launcher = launcher
+        self._limits = LIMITS if has_limits else {}
 
     def start(self, upstream_port: int, folder: Path) -> None:
         self._port = free_port()
@@ -155,12 +166,26 @@ class Headgate:
                 cwd=folder,
             )
         wait_for(self._process, self._port, log)
+        self._check_limits()
+
+    def _check_limits(self) -> None:
+        """The figures would be those of another gateway. Raises Untrustworthy."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        try:
+            connection.request("GET", "/api/keys")
+            (key,) = json.loads(connection.getresponse().read())["keys"]
+        finally:
+            connection.close()
+        in_force = {name: limit for name, limit in key["limits_in_force"].items() if limit is not None}
+        if in_force != self._limits:
+            self.stop()
+            raise measure.Untrustworthy(f"{self.name}: the key's limits are {in_force}, not {self._limits}")
 
     def _settings(self, upstream_port: int, folder: Path) -> dict[str, object]:
         base_url = f"http://127.0.0.1:{upstream_port}"
         return {
             "server": {"host": "127.0.0.1", "port": self._port, "max_connections": _MOST_CONNECTIONS},
-            "access": {"api_keys": [CLIENT_KEY]},
+            "access": {"api_keys": [CLIENT_KEY], "limits": self._limits},
             "routing": {"strategy": "session"},
             "log": {"file": str(folder / "app.log")},
             "accounts": [
@@ -195,8 +220,12 @@ class Headgate:
         stop_process(self._process)
 
 
+USUAL = ("nginx", "headgate")
+"""Measured unless others are named."""
+
+
 def all_targets() -> list[Target]:
-    return [Nginx(), Headgate()]
+    return [Nginx(), Headgate(), Headgate(name="unlimited", has_limits=False)]
 
 
 def ask(target: Target, workload: Workload, body: bytes) -> tuple[int, bytes]:

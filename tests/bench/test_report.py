@@ -43,6 +43,17 @@ def test_one_gateway_alone_has_no_ratio() -> None:
     assert report.ratio_rows([_headgate(1, 30.0)]) == []
 
 
+def test_what_limits_cost_is_told_where_a_gateway_without_them_ran() -> None:
+    """On demand, round by round as well; else nothing is said of it."""
+    with_limits = [_headgate(1, 52.0), _headgate(2, 106.0)]
+    without = [
+        replace(one, target="unlimited", cpu_us=cpu)
+        for one, cpu in zip(with_limits, (50.0, 100.0), strict=True)
+    ]
+    assert report.limits_rows([*with_limits, *without]) == [["small", "1.050 ×", "1.040–1.060"]]
+    assert report.limits_rows([SAMPLE, *with_limits]) == []
+
+
 @pytest.mark.parametrize(("cpu_us", "mark"), [(40.0, "ok"), (40.1, "OVER")])
 def test_the_budget_itself_is_still_kept(cpu_us: float, mark: str) -> None:
     """Small requests: at most 4 times nginx."""
