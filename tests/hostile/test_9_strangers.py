@@ -177,7 +177,7 @@ def _answers_in(received: bytes) -> list[Answer]:
 
 
 def _is_open_to_all(sent: bytes, head: bytes, body: bytes) -> bool:
-    """Health, readiness, whether one is logged in: as a stranger is told of them."""
+    """Health, readiness, providers that nobody asked, whether one is logged in: as a stranger is told."""
     if not body:
         return b"HEAD " in sent or b"OPTIONS" in sent
     if b"text/html" in head:
@@ -185,4 +185,4 @@ def _is_open_to_all(sent: bytes, head: bytes, body: bytes) -> bool:
     said = json.loads(body)
     if "uptime" in said:
         return said.keys() <= _HEALTH and all(type(count) is int for count in said["accounts"].values())
-    return said in ({"status": "ready"}, {"ended": False}) or said.items() >= _SESSION.items()
+    return said in ({"status": "ready"}, {}, {"ended": False}) or said.items() >= _SESSION.items()

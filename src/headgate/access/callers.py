@@ -77,14 +77,11 @@ class Callers:
 
     def identify(self, headers: Headers, query: bytes) -> Caller:
         """The caller behind a request's head. Raises `InvalidClientKey` when a key is required."""
-        presented = [_secret_in(name, value) for name, value in headers if name in CREDENTIAL_HEADERS]
-        if b"key=" in query:
-            presented += [value for name, value in _query_pairs(query) if name == b"key"]
         now = self._now()
         known: ClientKey | None = None
         own: OwnCredential | None = None
         digest, closed = b"", ""
-        for secret in presented:
+        for secret in secrets_shown(headers, query):
             if (key := self._ring.find(shown := digest_of(secret), now)) is not None:
                 if (status := key.status(now)) != "active":
                     closed = status
@@ -106,6 +103,14 @@ class Callers:
         if self.is_key_required:
             raise invalid_key(closed)
         return ANONYMOUS if own is None else Caller("anonymous", own_credential=own, has_key=False)
+
+
+def secrets_shown(headers: Headers, query: bytes) -> list[bytes]:
+    """Whatever stands where clients put a key."""
+    shown = [_secret_in(name, value) for name, value in headers if name in CREDENTIAL_HEADERS]
+    if b"key=" in query:
+        shown += [value for name, value in _query_pairs(query) if name == b"key"]
+    return shown
 
 
 def without_key(query: bytes) -> bytes:

@@ -43,6 +43,11 @@ class KeyRing:
         unnamed = (self._by_digest[one] for one in self._declared)
         return next((key for key in unnamed if key.id == 0 and key.name == name), None)
 
+    def name_of(self, key_id: int) -> str | None:
+        """Also of a revoked one; None: the database has no such key."""
+        key = self._stored.get(key_id)
+        return None if key is None else key.name
+
     def declare(self, digests: Iterable[bytes]) -> None:
         """These are the keys of the settings from now on."""
         self._declared = dict.fromkeys(digests)

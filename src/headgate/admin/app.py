@@ -27,6 +27,7 @@ from headgate.admin import (
     management_keys,
     management_reports,
     management_settings,
+    metrics,
     probing,
     problems,
     requests,
@@ -60,6 +61,7 @@ ROUTERS = (
     config.router,
     requests.router,
     usage.router,
+    metrics.router,
     logs.router,
     data.router,
     audit.router,
@@ -88,6 +90,7 @@ def build_app(*, owner: Owner) -> FastAPI:
     )
     entrance = Entrance(lambda: _admin_key(owner), owner.clock)
     app.state.owner, app.state.entrance = owner, entrance
+    app.state.latest_sums = metrics.LatestSums(owner)
     owner.on_new_key.append(entrance.sessions.end_all)
     for router in ROUTERS:
         app.include_router(router)

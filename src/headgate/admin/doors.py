@@ -46,7 +46,7 @@ from headgate.errors import (
 
 LOG_IN = "/api/session"
 
-OPEN_PATHS = frozenset({"/health", "/healthz", "/ready", "/oauth/callback", LOG_IN})
+OPEN_PATHS = frozenset({"/health", "/healthz", "/ready", "/v1/metrics/providers", "/oauth/callback", LOG_IN})
 
 _MANAGEMENT = "/v0/management"
 

@@ -141,6 +141,23 @@ key_windows = sa.Table(
     sa.Column("tokens", sa.BigInteger, nullable=False),
 )
 
+# What each provider was asked, by key (0: none that is known here) and by the status that the client saw:
+# sums of all time, which outlive the history.
+provider_sums = sa.Table(
+    "provider_sums",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("key_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("status", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("failures", sa.BigInteger, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cache_read_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cache_write_tokens", sa.BigInteger, nullable=False),
+    sa.Column("nano_usd", sa.BigInteger, nullable=False),
+)
+
 # No foreign key: a health record may arrive after its account was removed, and must not stop a batch.
 account_health = sa.Table(
     "account_health",

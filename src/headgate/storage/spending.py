@@ -15,7 +15,7 @@ from headgate.storage.news import tell
 from headgate.storage.schema import key_days, key_windows
 
 _SUMS = ("requests", "tokens", "nano_usd")
-_MOST = 2**61
+MOST = 2**61
 """A provider's nonsense must not keep a batch from being written."""
 
 
@@ -59,7 +59,7 @@ def _spending(now: float, of_day: int, of_week: int, total: int) -> Spending:
 
 async def add_spending(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
     """`rows`: of `requests`, in the order of their records."""
-    used = [(row, _usage_of(row)) for row in rows if row["key_id"] is not None]
+    used = [(row, usage_of(row)) for row in rows if row["key_id"] is not None]
     if not used:
         return
     days: dict[tuple[int, int], dict[str, int]] = {}
@@ -67,22 +67,22 @@ async def add_spending(connection: AsyncConnection, rows: Sequence[Mapping[str, 
         at = (row["key_id"], day_of(row["timestamp"] / 1000))
         sums = days.setdefault(at, {"requests": 0, "tokens": 0, "nano_usd": 0})
         sums["requests"] += 1
-        sums["tokens"] = min(_MOST, sums["tokens"] + tokens_of(usage))
-        sums["nano_usd"] = min(_MOST, sums["nano_usd"] + cost_of(row["model"] or "", usage))
+        sums["tokens"] = min(MOST, sums["tokens"] + tokens_of(usage))
+        sums["nano_usd"] = min(MOST, sums["nano_usd"] + cost_of(row["model"] or "", usage))
     values = [{"key_id": key_id, "day": day, **sums} for (key_id, day), sums in sorted(days.items())]
     adding = insert(connection, key_days)
     adding = adding.on_conflict_do_update(
         index_elements=["key_id", "day"],
-        set_={name: _sum(key_days.c[name], adding.excluded[name]) for name in _SUMS},
+        set_={name: bounded_sum(key_days.c[name], adding.excluded[name]) for name in _SUMS},
     )
     await connection.execute(adding, values)
     await _add_to_windows(connection, used)
     await tell(connection, "spending", sorted({row["key_id"] for row, _ in used}))
 
 
-def _sum(one: Any, other: Any) -> Any:
-    """Of two counts that are not beyond `_MOST`, one that is not either."""
-    return sa.case((one > _MOST - other, _MOST), else_=one + other)
+def bounded_sum(one: Any, other: Any) -> Any:
+    """Of two counts that are not beyond `MOST`, one that is not either."""
+    return sa.case((one > MOST - other, MOST), else_=one + other)
 
 
 async def _add_to_windows(
@@ -90,7 +90,7 @@ async def _add_to_windows(
 ) -> None:
     """Request by request: one that began after the five hours begins others."""
     values = [
-        {"key_id": row["key_id"], "began_at": row["timestamp"], "tokens": min(_MOST, tokens_of(usage))}
+        {"key_id": row["key_id"], "began_at": row["timestamp"], "tokens": min(MOST, tokens_of(usage))}
         for row, usage in sorted(used, key=lambda one: one[0]["key_id"])  # every recorder in one order
     ]
     adding = insert(connection, key_windows)
@@ -100,13 +100,13 @@ async def _add_to_windows(
         index_elements=["key_id"],
         set_={
             "began_at": sa.case((is_over, new.began_at), else_=old.began_at),
-            "tokens": sa.case((is_over, new.tokens), else_=_sum(old.tokens, new.tokens)),
+            "tokens": sa.case((is_over, new.tokens), else_=bounded_sum(old.tokens, new.tokens)),
         },
     )
     await connection.execute(adding, values)
 
 
-def _usage_of(row: Mapping[str, Any]) -> Usage:
+def usage_of(row: Mapping[str, Any]) -> Usage:
     return Usage(
         row["input_tokens"],
         row["output_tokens"],

@@ -1,0 +1,108 @@
+"""What each provider was asked and how that went: sums of all time, added up with the records.
+
+So who looks at them never reads the history, however long it is; only times come from the newest requests.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.pricing.prices import cost_of
+from headgate.storage.account_history import newest_first
+from headgate.storage.database import Database, insert
+from headgate.storage.schema import FAILED, provider_sums, requests
+from headgate.storage.spending import MOST, bounded_sum, usage_of
+
+TIMED_REQUESTS = 1000
+"""The newest ones, a few milliseconds' reading: what is slow now is not hidden behind a good year."""
+
+_SUMS = (
+    *("requests", "failures", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
+    "nano_usd",
+)
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSum:
+    """Of the requests that one key sent to one provider and that ended in one status."""
+
+    provider: str
+    key_id: int
+    """0: they came without a key that the database knows."""
+    status: int
+    requests: int
+    failures: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    nano_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Of a request that went well."""
+
+    provider: str
+    first_byte_ms: float | None
+    duration_ms: float
+
+
+class ProviderSums:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(self) -> tuple[list[ProviderSum], list[Timing]]:
+        columns = (requests.c.provider, requests.c.first_byte_ms, requests.c.duration_ms)
+        newest = newest_first(sa.select(*columns, FAILED.label("failed")), None).limit(TIMED_REQUESTS)
+        async with self._database.read() as connection:
+            sums = (await connection.execute(sa.select(provider_sums))).mappings().all()
+            timed = (await connection.execute(newest)).all()
+        found = [ProviderSum(**row) for row in sums]
+        return found, [Timing(*row[:-1]) for row in timed if not row.failed]
+
+
+async def add_provider_sums(
+    connection: AsyncConnection, rows: Sequence[Row], attempts: Sequence[Row]
+) -> None:
+    """`rows`: of `requests`. What was refused before an account was looked for says nothing of a provider."""
+    asked = {attempt["request_id"] for attempt in attempts}
+    found: dict[tuple[str, int, int], dict[str, int]] = {}
+    for row in rows:
+        if row["id"] not in asked and row["skipped"] is None:
+            continue
+        at = (row["provider"], row["key_id"] or 0, row["status"])
+        sums = found.setdefault(at, dict.fromkeys(_SUMS, 0))
+        for name, amount in _amounts(row).items():
+            sums[name] = min(MOST, sums[name] + amount)
+    if not found:
+        return
+    values = [
+        {"provider": provider, "key_id": key_id, "status": status, **sums}
+        for (provider, key_id, status), sums in sorted(found.items())  # every recorder in one order
+    ]
+    adding = insert(connection, provider_sums)
+    adding = adding.on_conflict_do_update(
+        index_elements=["provider", "key_id", "status"],
+        set_={name: bounded_sum(provider_sums.c[name], adding.excluded[name]) for name in _SUMS},
+    )
+    await connection.execute(adding, values)
+
+
+def _amounts(row: Row) -> dict[str, int]:
+    usage = usage_of(row)
+    written = (usage.cache_write_5m_tokens or 0) + (usage.cache_write_1h_tokens or 0)
+    return {
+        "requests": 1,
+        "failures": int(row["status"] >= 400 or row["error"] is not None),
+        "input_tokens": usage.input_tokens or 0,
+        "output_tokens": usage.output_tokens or 0,
+        "cache_read_tokens": usage.cache_read_tokens or 0,
+        "cache_write_tokens": written,
+        "nano_usd": cost_of(row["model"] or "", usage),
+    }
