@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from headgate.access.gate import Gate
+from headgate.access.queue import FairQueue
 from headgate.access.ring import KeyRing
 from headgate.admin.app import build_app
 from headgate.admin.configuration import Configuration
@@ -102,6 +103,7 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
         pool=pool,
         ring=KeyRing(),
         gate=Gate(clock),
+        queue=FairQueue(clock.monotonic),
         client_keys=keys,
         upstream=upstream,
         providers={provider.name},
