@@ -8,9 +8,14 @@ from headgate.errors import SettingsError
 @pytest.mark.parametrize(
     ("settings", "has_client_key", "message", "mend"),
     [
-        ({}, False, "without a client key and admin.key", "Make one (headgate key create NAME)"),
-        ({"admin": {"key": "k"}}, False, "without a client key.", "Make one (headgate key create NAME)"),
-        ({}, True, "without admin.key.", "Set admin.key"),
+        (
+            {},
+            False,
+            "without a client key and admin.key",
+            "Make a client key: `headgate key create NAME`. Set",
+        ),
+        ({"admin": {"key": "k"}}, False, "without a client key.", "Make a client key: `headgate key create"),
+        ({}, True, "without admin.key.", "Set an admin key: `headgate config set admin.key KEY`. Or"),
         ({"admin": {"key": "k"}, "access": {"client_auth": "off"}}, True, "is off", "Set access.client_auth"),
     ],
 )

@@ -111,7 +111,6 @@ class Gateway:
         settings, clock = self._settings, self._clock
         for warning in self._loaded.warnings:
             _log.warning("%s", warning)
-        refuse_to_stand_open(settings)
         certificate = self._certificate = Certificate.of(settings.server.tls)
         _log.debug("Settings from %s, data in %s", self._loaded.path, self._loaded.data_folder)
         self._make_settings_file()

@@ -12,15 +12,17 @@ def refuse_to_stand_open(settings: Settings, *, has_client_key: bool = True) -> 
     if is_loopback(settings.server.host):
         return
     missing = {
-        "a client key": (has_client_key, "make one (headgate key create NAME) or set access.api_keys"),
-        "admin.key": (settings.admin.key is not None, "set admin.key"),
+        "a client key": (has_client_key, "Make a client key: `headgate key create NAME`."),
+        "admin.key": (
+            settings.admin.key is not None,
+            "Set an admin key: `headgate config set admin.key KEY`.",
+        ),
     }
     lacking = {name: mend for name, (is_there, mend) in missing.items() if not is_there}
     if lacking:
-        mend = ", ".join(lacking.values())
         raise SettingsError(
             f"Refusing to listen on {settings.server.host} without {' and '.join(lacking)}.",
-            hint=f"{mend[0].upper()}{mend[1:]}; or listen on 127.0.0.1.",
+            hint=f"{' '.join(lacking.values())} Or listen on 127.0.0.1.",
         )
     if settings.access.client_auth == "off":
         raise SettingsError(
