@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.access.client_keys import ClientKey, digest_of
+from headgate.access.hosts import Doors
 from headgate.access.ring import KeyRing
 from headgate.errors import InvalidClientKey
 
@@ -41,12 +42,22 @@ steps = st.one_of(
     st.tuples(st.just("put"), stored_keys),
     st.tuples(st.just("drop"), st.integers(1, 5)),
     st.tuples(st.just("declare"), st.sets(st.sampled_from(DIGESTS))),
+    st.tuples(st.just("doors"), st.dictionaries(st.sampled_from(DIGESTS), st.sampled_from("ab"))),
 )
+
+
+def doors_with(keys: dict[bytes, str]) -> Doors:
+    """Keys of the files of hosts: digest -> host."""
+    return Doors({}, [of_host(digest, host) for digest, host in keys.items()])
+
+
+def of_host(digest: bytes, host: str) -> ClientKey:
+    return ClientKey(id=0, name=f"of-{digest.hex()[:4]}", digest=digest, is_declared=True, hosts=(host,))
 
 
 @given(st.lists(steps, max_size=25))
 def test_changes_lead_to_what_a_new_ring_would_hold(changes: list[tuple[str, Any]]) -> None:
-    ring, stored, declared = KeyRing(), dict[int, ClientKey](), list[bytes]()
+    ring, stored, declared, doors = KeyRing(), dict[int, ClientKey](), list[bytes](), doors_with({})
     for what, value in changes:
         if what == "put":
             stored[value.id] = value
@@ -54,10 +65,14 @@ def test_changes_lead_to_what_a_new_ring_would_hold(changes: list[tuple[str, Any
         elif what == "drop":
             stored.pop(value, None)
             ring.put({value: None})
+        elif what == "doors":
+            doors = doors_with(value)
+            ring.follow_doors(doors)
         else:
             declared = sorted(value)
             ring.declare(declared)
     new = KeyRing()
+    new.follow_doors(doors)
     new.declare(declared)
     new.replace(stored.values())
     for digest in [*DIGESTS, *(digest_of(f"old {number}") for number in range(5))]:
@@ -108,3 +123,43 @@ def test_a_first_use_is_told_until_the_ring_knows_it() -> None:
     ring.put({1: replace(unused, first_used_at=NOW)})
     ring.check(unused, DIGESTS[0], NOW)
     assert told == [1, 1]
+
+
+def test_a_key_of_a_file_opens_its_host_alone() -> None:
+    """As long as it stands there, with a row or without; one of the database with that secret opens all."""
+    ring, here, there = KeyRing(), [(b"host", b"a:80")], [(b"host", b"b")]
+    unnamed = of_host(DIGESTS[0], "a")
+    row = key(1, DIGESTS[0], is_declared=True)
+    ring.follow_doors(doors_with({DIGESTS[0]: "a"}))
+    for stored in ({}, {1: row}):
+        ring.put(stored)
+        found = ring.find(DIGESTS[0], NOW)
+        assert found is not None
+        assert (ring.opens(found, here), ring.opens(found, there), ring.opens(found, [])) == (
+            True,
+            False,
+            False,
+        )
+        assert ring.check(found, DIGESTS[0], NOW) is found
+        assert (ring.is_empty, ring.has_stored, [one.id for one in ring.keys]) == (True, False, [found.id])
+    ring.follow_doors(doors_with({DIGESTS[0]: "b"}))
+    assert ring.opens(ring.check(unnamed, DIGESTS[0], NOW), there)
+    ring.follow_doors(None)
+    assert ring.find(DIGESTS[0], NOW) is None
+    for earlier in (unnamed, row, found):
+        with pytest.raises(InvalidClientKey):
+            ring.check(earlier, DIGESTS[0], NOW)
+    ring.follow_doors(doors_with({DIGESTS[0]: "a"}))
+    ring.put({1: replace(row, is_declared=False)})
+    everywhere = ring.find(DIGESTS[0], NOW)
+    assert everywhere is not None
+    assert (ring.opens(everywhere, there), ring.is_empty, ring.has_stored) == (True, False, True)
+
+
+def test_a_revoked_key_is_not_opened_by_a_file() -> None:
+    ring = KeyRing()
+    ring.put({1: key(1, DIGESTS[0], revoked_at=NOW)})
+    ring.follow_doors(doors_with({DIGESTS[0]: "a"}))
+    found = ring.find(DIGESTS[0], NOW)
+    assert found is not None
+    assert (found.status(NOW), ring.keys) == ("revoked", [])

@@ -1,7 +1,8 @@
 import pytest
 
+from headgate.access.hosts import host_of
 from headgate.errors import NoAccountAvailable, UnknownHost
-from headgate.sources.hosts import Hosts, host_of
+from headgate.sources.hosts import Hosts
 
 HOSTS = Hosts({"a.test": 1, "*.test": 2, "*.b.test": 3, "::1": 4, "broken.test": None})
 

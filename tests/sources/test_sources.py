@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headgate.access.hosts import Doors
 from headgate.clock import SystemClock
 from headgate.config.sources import SourceSettings
 from headgate.pool.pool import Pool
@@ -29,7 +30,7 @@ async def test_what_fails_once_is_looked_at_again(
     await sources.open()
     failures = iter([RuntimeError("nobody thought of this")])
 
-    def fail_once(hosts: Hosts | None) -> None:
+    def fail_once(hosts: Hosts | None, doors: Doors | None) -> None:
         for failure in failures:
             raise failure
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from headgate.access.client_keys import ClientKey, digest_of, invalid_key
+from headgate.access.hosts import Door, host_in, host_of, unknown_host
 from headgate.access.ring import KeyRing
 from headgate.clock import Clock
 from headgate.wire.headers import Headers
@@ -75,15 +76,23 @@ class Callers:
         has_reason = self._listens_wide or not self._ring.is_empty
         return self._client_auth == "required" or (self._client_auth == "auto" and has_reason)
 
+    def door_of(self, headers: Headers) -> Door | None:
+        """What the owner has said of the host that is called; None: nothing."""
+        doors = self._ring.doors
+        return None if doors is None else doors.of(headers)
+
     def identify(self, headers: Headers, query: bytes) -> Caller:
-        """The caller behind a request's head. Raises `InvalidClientKey` when a key is required."""
+        """The caller behind a request's head. Raises `InvalidClientKey` when a key is required, and
+        `UnknownHost` for who shows none and calls a host that nobody serves."""
         now = self._now()
         known: ClientKey | None = None
         own: OwnCredential | None = None
         digest, closed = b"", ""
         for secret in secrets_shown(headers, query):
-            if (key := self._ring.find(shown := digest_of(secret), now)) is not None:
-                if (status := key.status(now)) != "active":
+            key = self._ring.find(shown := digest_of(secret), now)
+            if key is not None:
+                status = key.status(now) if self._ring.opens(key, headers) else "elsewhere"
+                if status != "active":
                     closed = status
                 elif known is None:
                     known, digest = key, shown
@@ -92,17 +101,34 @@ class Callers:
         if known is not None:
             forwarded = None if self._own_credentials == "never" else own
             return Caller(known.name, own_credential=forwarded, key=known, digest=digest)
-        return self._admit_without_key(own, closed)
+        return self._admit_without_key(own, closed, headers)
 
-    def _admit_without_key(self, own: OwnCredential | None, closed: str) -> Caller:
+    def _admit_without_key(self, own: OwnCredential | None, closed: str, headers: Headers) -> Caller:
         """`closed`: why a key of ours that was shown does not open."""
         if self._own_credentials == "never":
             own = None
         if own is not None and self._own_credentials == "allow":
             return Caller("own-credential", own_credential=own, uses_pool=False)
-        if self.is_key_required:
+        door = self.door_of(headers)
+        if self.is_key_required or (door is not None and self._is_asked_for(door)):
             raise invalid_key(closed)
+        self._refuse_ways_round(door, headers)
         return ANONYMOUS if own is None else Caller("anonymous", own_credential=own, has_key=False)
+
+    def _is_asked_for(self, door: Door) -> bool:
+        return door.asks_for_key and self._client_auth != "off"
+
+    def _refuse_ways_round(self, door: Door | None, headers: Headers) -> None:
+        """Of who shows no key: what a host asks a key for is not to be had by the account's name either."""
+        doors = self._ring.doors
+        if doors is None:
+            return
+        # Every line: which one of two counts is for others to say.
+        wishes = [value.decode("latin-1").strip() for name, value in headers if name == b"x-headgate-account"]
+        if door is None and not wishes:
+            raise unknown_host(host_of(host_in(headers)))
+        if self._client_auth != "off" and any(doors.guards(wish) for wish in wishes):
+            raise invalid_key("guarded")
 
 
 def secrets_shown(headers: Headers, query: bytes) -> list[bytes]:

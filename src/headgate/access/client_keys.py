@@ -25,6 +25,8 @@ _WAYS_OUT = {
     "expired": "It has expired: the gateway's owner may prolong it (`headgate key set NAME --expires …`).",
     "revoked": "It was revoked: ask the gateway's owner for another one.",
     "replaced": "Another one has taken its place: ask the gateway's owner for that.",
+    "guarded": "That account serves a host with a client key of its own: call that host, with its key.",
+    "elsewhere": "It opens another host than the one that was called: call the gateway by that one.",
 }
 """Said to who shows the key itself, and to nobody else."""
 
@@ -77,7 +79,9 @@ class ClientKey:
     may_choose_account: bool = False
     limits: Limits = NO_LIMITS
     is_declared: bool = False
-    """It stands in the setting `access.api_keys`, and is closed when it does not any more."""
+    """It stands in the setting `access.api_keys` or in a file, and is closed when it does not any more."""
+    hosts: tuple[str, ...] | None = None
+    """It stands in the files of domains, and opens hosts of these patterns alone; None: every host."""
     version: int = 1
     """One more with each change, so that two owners do not overwrite each other's."""
     created_at: float = 0.0
@@ -129,8 +133,8 @@ class ClientKey:
             )
 
     def refuse_choice(self) -> None:
-        """Raises KeyMayNot for who names an account and may not."""
-        if not self.may_choose_account:
+        """Raises KeyMayNot for who names an account and may not; of a host's key the host does that."""
+        if not self.may_choose_account or self.hosts is not None:
             raise KeyMayNot(
                 "This client key may not choose its account (header x-headgate-account)",
                 hint=f"Leave the header out. {_WHO_CHANGES_IT}",

@@ -10,29 +10,36 @@ from collections.abc import Iterable
 from functools import cache
 from urllib.parse import urlsplit
 
+from headgate.access.hosts import Door
 from headgate.errors import ForbiddenOrigin
 from headgate.wire.headers import Headers, find
 
 _MEND = "Let programs send a client key: its owner lists one under `access.api_keys`."
 _MEND_FOR_PAGES = f"{_MEND} Pages that may call are listed by their origin under `server.cors_origins`."
+_MEND_FOR_HOSTS = (
+    "A file for *.DOMAIN names no host in full, and a stranger may have one of them: put a client_api_key "
+    "into it, or give the host a file under its own name."
+)
 _OWN_SITES = frozenset({b"same-origin", b"none"})
 """What a browser says of a page of ours, and of what was typed. `same-site` is not among it: every other port
 of this machine is that."""
 
 
-def refuse_foreign_pages(headers: Headers, *, is_listed: bool = False) -> None:
+def refuse_foreign_pages(headers: Headers, *, is_listed: bool = False, door: Door | None = None) -> None:
     """Raises ForbiddenOrigin for a request that a page of another origin sent, or under a name that could be
     anybody's. Without a Host, as old programs are, none of this can be a browser.
 
-    `is_listed`: the owner let pages of that origin in (`pages.py`)."""
+    `is_listed`: the owner let pages of that origin in (`pages.py`). `door`: the owner has a file for the
+    host; only a file of its very name tells that no stranger has it."""
     host = find(headers, b"host")
     if host is None:
         return
     shown = host.decode("latin-1")
-    if not is_name_of_ours(host_name(shown)):
+    is_named = door is not None and door.is_named_in_full
+    if not is_named and not is_name_of_ours(host_name(shown)):
         raise ForbiddenOrigin(
             f"No client key is needed here, so that only names of this machine are answered, not {shown!r}.",
-            hint=f"Use its address or localhost. {_MEND}",
+            hint=f"Use its address or localhost. {_MEND}" if door is None else _MEND_FOR_HOSTS,
         )
     if not is_listed and foreign_page(headers, shown) is not None:
         raise ForbiddenOrigin(

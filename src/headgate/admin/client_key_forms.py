@@ -123,7 +123,10 @@ class KeyView(BaseModel):
     limits_in_force: LimitForm = Field(description="With those of the setting `access.limits`.")
     used: KeyUse
     replaced_until_at: int | None = Field(description="Until then the key from before a rotation opens too.")
-    origin: str = Field(description="`owner`, or `settings`: it stands in access.api_keys.")
+    origin: str = Field(
+        description="`owner`, `settings`: it stands in access.api_keys, or `file`: in the file of a domain."
+    )
+    hosts: list[str] = Field(description="That alone it opens, of a `file`: names or patterns; empty: all.")
     version: int = Field(description="Also the ETag: send it as If-Match, and no change of others is lost.")
     created_at: int | None
     revoked_at: int | None
@@ -156,7 +159,8 @@ def key_view(key: ClientKey, limits: Limits, meter: KeyMeter, *, now: float) -> 
         limits_in_force=LimitForm(**limits.to_json()),
         used=_use_of(meter, now),
         replaced_until_at=_ms(key.previous_until) if is_replacing else None,
-        origin="settings" if key.is_declared else "owner",
+        origin="file" if key.hosts is not None else "settings" if key.is_declared else "owner",
+        hosts=list(key.hosts or ()),
         version=key.version,
         created_at=_ms(key.created_at) if key.id else None,
         revoked_at=_ms(key.revoked_at),

@@ -53,7 +53,7 @@ async def list_keys(
     cursor: Annotated[str | None, Query(pattern=r"^\d{1,9}$")] = None,
     revoked: Annotated[bool, Query(description="Revoked ones instead.")] = False,
 ) -> KeyList:
-    """In the order in which they were made; those of the settings last."""
+    """In the order in which they were made; those of settings and files that have no row yet last."""
     if revoked:
         keys = [key for key in await owner.client_keys.list() if key.revoked_at is not None]
     else:
@@ -200,6 +200,11 @@ def _refuse_taken(owner: Owner, name: str) -> None:
 
 
 def _refuse_declared(owner: Owner, key: ClientKey) -> None:
+    if key.hosts is not None:
+        raise Conflict(
+            f"The client key {key.name} stands in the file of a domain and would come back from there",
+            hint=f"Change client_api_key there, or close the key: headgate key set {key.name} --disabled.",
+        )
     if key.is_declared:
         raise Conflict(
             f"The client key {key.name} stands in the settings and would come back from there",

@@ -20,6 +20,7 @@ from headgate.admin.app import build_app
 from headgate.admin.configuration import Configuration
 from headgate.admin.owner import Owner
 from headgate.assembly import parts
+from headgate.assembly.doors import FollowDoors
 from headgate.assembly.neighbours import Neighbours
 from headgate.assembly.reload import RunningParts, follow_files, reload_all
 from headgate.assembly.stores import Stores, become_the_only_one, open_current
@@ -128,12 +129,12 @@ class Gateway:
         holder = parts.new_holder()
         pool = parts.telling_pool(clock, self._providers, settings.routing, journal, holder=holder)
         ring = await parts.ring_of(stores, settings, clock, self._tasks)
-        refuse_to_stand_open(settings, has_client_key=not ring.is_empty)
         gate = await parts.gate_of(stores, settings, clock)
         queue = FairQueue(clock.monotonic)
         parts.set_queue(queue, settings)
         sources = parts.sources_of(stores, pool, clock, settings)
         await sources.open()
+        refuse_to_stand_open(settings, has_client_key=not ring.is_empty or sources.have_client_keys)
         await stores.fill(pool)
         log.hide_in_traces(pool.secrets)
         closing.push_async_callback(self._tasks.cancel)
@@ -160,7 +161,9 @@ class Gateway:
         tokens = sign_in.refresher
         self._tasks.spawn(Schedule(pool, tokens, clock).run(), name="tokens ahead of time")
         planner = await parts.planner_of(stores, pool, ring, self._providers, journal, clock)
-        sources.on_hosts = planner.follow_hosts
+        doors = sources.on_hosts = FollowDoors(
+            planner, ring, stores.client_keys, self._tasks, changing=sources.changing
+        )
         sources.begin()
         relay = parts.relay_of(
             settings,
@@ -192,10 +195,11 @@ class Gateway:
             lane=lane,
             clock=clock,
         )
+        doors.forget_heads = running.forget_heads
         neighbours = Neighbours(stores, pool, ring, gate, clock, holder=holder, on_keys=running.forget_heads)
         self._tasks.spawn(neighbours.run(), name="neighbours")
         configuration = Configuration(self._loaded, apply=running.apply)
-        configuration.has_stored_keys = lambda: ring.has_stored
+        configuration.has_stored_keys = lambda: ring.has_stored or sources.have_client_keys
         owner = parts.owner_of(
             configuration,
             stores,

@@ -66,12 +66,13 @@ class RunningParts:
 
     async def apply(self, settings: Settings) -> None:
         """All of it or, when anything raises, nothing."""
-        has_key = bool(settings.access.api_keys) or self.ring.has_stored
-        refuse_to_stand_open(settings, has_client_key=has_key)
-        old, new = self._made(self.settings), self._made(settings)
         surveyed = None
         if settings.sources != self.settings.sources:
             surveyed = await self.sources.examine(settings.sources)
+        has_key = bool(settings.access.api_keys) or self.ring.has_stored
+        of_hosts = self.sources.have_client_keys if surveyed is None else surveyed.has_client_keys
+        refuse_to_stand_open(settings, has_client_key=has_key or of_hosts)
+        old, new = self._made(self.settings), self._made(settings)
         new_log = _opened_log(settings.log, self.settings.log)
         try:
             accounts = await self._declared(settings)

@@ -280,7 +280,7 @@ def _row(key: dict[str, Any]) -> tuple[Any, ...]:
         clock_time(None if key["expires_at"] is None else key["expires_at"] / 1000),
         ", ".join(key["models"]) or "all",
         ", ".join(key["accounts"]) or "all",
-        key["domain"] or "-",
+        key["domain"] or ", ".join(key["hosts"]) or "-",
         "-" if key["origin"] == "owner" else key["origin"],
         key["note"] or "-",
     )

@@ -1,5 +1,6 @@
 """The owner's side of a gateway that does not run: the same stores on the same database."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,6 +23,7 @@ from headgate.outbox import Outbox
 from headgate.pool.living import LivingAccount
 from headgate.pool.pool import Pool
 from headgate.record.catch_up import catch_up
+from headgate.sources.gathering import doors_of
 from headgate.upstream.client import UpstreamClient
 
 
@@ -57,11 +59,14 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
         )
         await stores.fill(pool)
         ring = await parts.ring_of(stores, loaded.settings, clock)
+        ring.follow_doors(await asyncio.to_thread(doors_of, loaded.settings.sources))
         gate = await parts.gate_of(stores, loaded.settings, clock)
         for warning in await stores.accounts.warnings():
             warn(warning)
         configuration = Configuration(loaded, apply=partial(_apply, pool))
-        configuration.has_stored_keys = lambda: ring.has_stored
+        configuration.has_stored_keys = lambda: (
+            ring.has_stored or (ring.doors is not None and bool(ring.doors.keys))
+        )
         upstream = UpstreamClient(clock, Outbox())
         sign_in = parts.signing_in_of(
             stores,

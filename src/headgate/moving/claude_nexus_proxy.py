@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from headgate.access.hosts import SUFFIX as ENDING
 from headgate.errors import ForeignDataUnreadable
 from headgate.moving.account_files import account_of, contents_of
 from headgate.moving.environments import (
@@ -21,7 +22,6 @@ from headgate.moving.nexus_history import PastOfNexus
 from headgate.moving.reading import files_in, secret, words
 from headgate.sources import domain_files
 
-ENDING = domain_files.SUFFIX
 _FOLDER = "credentials"
 
 _SETTINGS: Mapping[str, Counterpart] = {

@@ -116,8 +116,12 @@ class Planner:
 
     def key_of(self, exchange: Exchange) -> ClientKey | None:
         """The caller's key as it is now. Raises InvalidClientKey when it does not open any more."""
-        caller = exchange.head.client.caller
-        return None if caller.key is None else self._ring.check(caller.key, caller.digest, self._now())
+        client = exchange.head.client
+        if client.caller.key is None:
+            return None
+        key = self._ring.check(client.caller.key, client.caller.digest, self._now())
+        self._ring.refuse_elsewhere(key, client.headers)
+        return key
 
     def _pinned(self, exchange: Exchange, facts: RequestFacts | None, *, searches: bool) -> int | None:
         """The account that alone can serve this request, None when any may."""

@@ -77,7 +77,8 @@ class FastLane:
         caller = self._callers.identify(headers, query)
         page = self._pages.page_of(headers)
         if not caller.has_key:
-            refuse_foreign_pages(headers, is_listed=page is not None and page.is_listed)
+            is_listed = page is not None and page.is_listed
+            refuse_foreign_pages(headers, is_listed=is_listed, door=self._callers.door_of(headers))
         return ClientHead(headers, caller, page=page, forwarded=self._proxies.read(peer, headers))
 
     def read_preflight(self, headers: Headers, peer: str) -> ClientHead:

@@ -62,6 +62,8 @@ class Contents:
     found: list[Found] = field(default_factory=list)
     wrong: list[tuple[str | None, Malformed]] = field(default_factory=list)
     """Entries that cannot be taken, with the name where it is known: what they were before stays."""
+    client_key: bytes | None = None
+    """Digest of the key that clients of the file's domain have to show."""
 
 
 def tokens_of(

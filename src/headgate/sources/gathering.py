@@ -4,10 +4,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headgate.access.client_keys import ClientKey
+from headgate.access.hosts import SUFFIX, Doors
+from headgate.config.sources import SourceSettings
 from headgate.pool.accounts import Kind
-from headgate.sources.domain_files import SUFFIX, domain_of
+from headgate.sources.domain_files import domain_of, name_of
 from headgate.sources.found import Found
-from headgate.sources.survey import DOMAINS, Reader, Reading, Survey
+from headgate.sources.survey import DOMAINS, Reader, Reading, Survey, take_survey
 from headgate.storage.drafts import FILES, AccountDraft
 from headgate.storage.from_files import FileAccount, is_among
 
@@ -36,6 +39,18 @@ class Gathered:
     """Name -> origin, of the accounts of domains."""
     shared: dict[tuple[str, str], str] = field(default_factory=dict)
     """What their tokens are known by -> name: who has the same ones has the same account."""
+    client_keys: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    """Origin -> pattern of hosts, and digest of the key that they ask for."""
+
+    def keys_of_hosts(self) -> list[ClientKey]:
+        """Each digest once: one key may be in the files of several hosts."""
+        hosts: dict[bytes, set[str]] = {}
+        for pattern, digest in self.client_keys.values():
+            hosts.setdefault(digest, set()).add(pattern)
+        return [
+            ClientKey(id=0, name=name_of(min(one)), digest=digest, is_declared=True, hosts=tuple(sorted(one)))
+            for digest, one in hosts.items()
+        ]
 
 
 def gather(survey: Survey, before: Gathered, unread: Collection[str]) -> Gathered:
@@ -54,6 +69,8 @@ def gather(survey: Survey, before: Gathered, unread: Collection[str]) -> Gathere
             continue
         if pattern is not None:
             gathered.patterns.setdefault(pattern, None)
+            if reading.contents is not None and (digest := reading.contents.client_key) is not None:
+                gathered.client_keys[reading.origin] = pattern, digest
         for found in _found_in(reading, gathered):
             key = _key_of(found)
             if is_domain and key in shared:
@@ -80,9 +97,22 @@ def gather(survey: Survey, before: Gathered, unread: Collection[str]) -> Gathere
     return gathered
 
 
+def doors_of(settings: SourceSettings) -> Doors | None:
+    """As the files have them, where no gateway follows them. For a thread."""
+    if settings.credentials_path is None:
+        return None
+    survey = take_survey(settings, Survey())
+    unread = {*survey.unread, *(origin for origin, one in survey.readings.items() if one.contents is None)}
+    gathered = gather(survey, Gathered(), unread)
+    return Doors(gathered.patterns, gathered.keys_of_hosts())
+
+
 def _keep_domains(gathered: Gathered, before: Gathered, unread: Collection[str]) -> None:
-    """A host whose file says nothing just now keeps its account, and an account whose own file is so goes on
-    serving the other domains that share it."""
+    """A host whose file says nothing just now keeps its account and asks for the same key, and an account
+    whose own file is so goes on serving the other domains that share it."""
+    gathered.client_keys = {
+        origin: one for origin, one in before.client_keys.items() if is_among(origin, unread)
+    }
     gathered.owners = {name: origin for name, origin in before.owners.items() if is_among(origin, unread)}
     gathered.shared = {key: name for key, name in before.shared.items() if name in gathered.owners}
     for name in gathered.owners:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from headgate.access.hosts import Doors
 from headgate.clock import Clock
 from headgate.config.sources import SourceSettings
 from headgate.errors import SettingsError, StorageError
@@ -60,7 +61,7 @@ class Sources:
         self._pool = pool
         self._clock = clock
         self.changing = asyncio.Lock()
-        self.on_hosts: Callable[[Hosts | None], None] = lambda hosts: None
+        self.on_hosts: Callable[[Hosts | None, Doors | None], None] = lambda hosts, doors: None
         """Given the hosts in force; None while no folder of domains is set."""
         self._survey = Survey()
         self._gathered = Gathered()
@@ -184,6 +185,11 @@ class Sources:
         return None if reading is None else reading.path
 
     @property
+    def have_client_keys(self) -> bool:
+        """Some host has a client key of its own."""
+        return bool(self._gathered.client_keys)
+
+    @property
     def problems(self) -> list[Problem]:
         found = [problems.of_trouble(one) for one in self._settled_troubles()]
         found += [problems.unwritten(file, why) for file, why in self._writer.failures.items()]
@@ -212,18 +218,26 @@ class Sources:
         self._writer.places = self._gathered.places
         for name in self._taken.behind:
             self._writer.write(name)
-        hosts: dict[str, int | None] | None = None
-        if self.settings.credentials_path is not None:
-            hosts = dict.fromkeys(self._gathered.patterns)
-            for living in self._pool.living.values():
-                account = living.account
-                if account.origin.startswith(DOMAINS) and account.domain is not None:
-                    hosts[account.domain] = account.id
-            for pattern, called in self._gathered.patterns.items():
-                known = None if called is None else self._pool.by_name(called)
-                if known is not None and known.account.origin.startswith(DOMAINS):
-                    hosts[pattern] = known.id
-        self.on_hosts(None if hosts is None else Hosts(hosts))
+        if self.settings.credentials_path is None:
+            self.on_hosts(None, None)
+            return
+        serving = self._serving()
+        ids = {pattern: None if one is None else one.id for pattern, one in serving.items()}
+        names = {pattern: None if one is None else one.name for pattern, one in serving.items()}
+        self.on_hosts(Hosts(ids), Doors(names, self._gathered.keys_of_hosts()))
+
+    def _serving(self) -> dict[str, Account | None]:
+        """By pattern of hosts, the account; None where its file has none that can be used."""
+        serving: dict[str, Account | None] = dict.fromkeys(self._gathered.patterns)
+        for living in self._pool.living.values():
+            account = living.account
+            if account.origin.startswith(DOMAINS) and account.domain is not None:
+                serving[account.domain] = account
+        for pattern, called in self._gathered.patterns.items():
+            known = None if called is None else self._pool.by_name(called)
+            if known is not None and known.account.origin.startswith(DOMAINS):
+                serving[pattern] = known.account
+        return serving
 
     def _note_unsettled(self, survey: Survey, before: Survey) -> set[str]:
         """The origins that are gone or wrong, and were not a moment ago."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headgate.access.hosts import SUFFIX
 from headgate.config import fingerprints, texts
 from headgate.config.fingerprints import Fingerprint
 from headgate.config.reading import read_bytes
@@ -65,6 +66,11 @@ class Survey:
         yield from self.unread.values()
         yield from (one.trouble for one in self.readings.values() if one.trouble)
 
+    @property
+    def has_client_keys(self) -> bool:
+        """Some host has a client key of its own."""
+        return any(one.contents is not None and one.contents.client_key for one in self.readings.values())
+
     def is_like(self, other: "Survey") -> bool:
         mine = {origin: (one.digest, one.trouble) for origin, one in self.readings.items()}
         its = {origin: (one.digest, one.trouble) for origin, one in other.readings.items()}
@@ -82,7 +88,7 @@ def take_survey(settings: SourceSettings, before: Survey, *, insists: bool = Fal
     if settings.accounts_path is not None:
         _look_at_accounts(survey, settings.accounts_path, known)
     if settings.credentials_path is not None:
-        for file in _files_in(survey, settings.credentials_path, domain_files.SUFFIX, DOMAINS):
+        for file in _files_in(survey, settings.credentials_path, SUFFIX, DOMAINS):
             _read(survey, file, DOMAINS + file.name, known, _domain_reader(file))
     if settings.auth_path is not None:
         for file in _files_in(survey, settings.auth_path, ".json", AUTHS):

@@ -1,6 +1,6 @@
 """The client keys that the owner has given out; of the keys themselves only digests are here."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -72,6 +72,34 @@ class KeyStore:
             rows = await self._read(query)
         return tuple(map(_key_of, rows))
 
+    async def adopt_of_hosts(
+        self, keys: Iterable[ClientKey], is_in_force: Callable[[bytes], bool]
+    ) -> tuple[ClientKey, ...]:
+        """The same for keys that stand in the files of domains. Where one has taken another's place in its
+        file it gets that one's row: limits and what was used stay.
+
+        `is_in_force`: whether a digest still stands somewhere, so that its row is not to be had."""
+        wanted = {key.digest.hex(): key for key in keys}
+        query = sa.select(client_keys).where(client_keys.c.digest.in_([*wanted])).order_by(client_keys.c.id)
+        async with self._changing() as connection:
+            known = {row["digest"] for row in (await connection.execute(query)).mappings()}
+            named = sa.select(client_keys).where(client_keys.c.revoked_at.is_(None))
+            rows = (await connection.execute(named)).mappings()
+            by_name: dict[str, dict[str, Any]] = {row["name"]: {**row} for row in rows}
+            for text, key in wanted.items():
+                if text in known:
+                    continue
+                old = by_name.get(key.name)
+                name = key.name if old is None else f"{key.name}-{text[:8]}"
+                if old is not None and old["declared"] and not is_in_force(bytes.fromhex(old["digest"])):
+                    await self._update(connection, old["id"], {"digest": text})
+                    by_name[key.name] = {**old, "digest": text}
+                elif name not in by_name:
+                    by_name[name] = self._row_of(name, key.digest, {"is_declared": True})
+                    await connection.execute(sa.insert(client_keys), by_name[name])
+            await tell(connection, "keys", [])
+        return tuple(map(_key_of, await self._read(query)))
+
     async def _read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
         async with self._database.read() as connection:
             rows: Sequence[sa.RowMapping] = (await connection.execute(query)).mappings().all()
@@ -91,7 +119,7 @@ class KeyStore:
             row = await _row(connection, name, version)
             if fields.get("name", name) != name:
                 await _refuse_taken_name(connection, fields["name"])
-            return await self._update(connection, row, _values(fields))
+            return await self._update(connection, row["id"], _values(fields))
 
     async def rotate(
         self,
@@ -113,7 +141,7 @@ class KeyStore:
                 "previous_digest": row["digest"] if until is not None else None,
                 "previous_until": until,
             }
-            return await self._update(connection, row, values)
+            return await self._update(connection, row["id"], values)
 
     async def revoke(
         self, name: str, *, version: int | None = None, change: Change | None = None
@@ -126,7 +154,7 @@ class KeyStore:
                 "previous_digest": None,
                 "previous_until": None,
             }
-            return await self._update(connection, row, values)
+            return await self._update(connection, row["id"], values)
 
     async def note_first_use(self, key_id: int, at: float) -> ClientKey | None:
         """The first one counts, whoever saw it. None: there is no such key."""
@@ -172,13 +200,11 @@ class KeyStore:
             },
         }
 
-    async def _update(
-        self, connection: AsyncConnection, row: sa.RowMapping, values: Mapping[str, Any]
-    ) -> ClientKey:
-        this = client_keys.c.id == row["id"]
+    async def _update(self, connection: AsyncConnection, key_id: int, values: Mapping[str, Any]) -> ClientKey:
+        this = client_keys.c.id == key_id
         more = {"version": client_keys.c.version + 1, "updated_at": int(self._clock.now() * 1000)}
         await connection.execute(sa.update(client_keys).where(this).values({**values, **more}))
-        await tell(connection, "keys", [row["id"]])
+        await tell(connection, "keys", [key_id])
         changed = await connection.execute(sa.select(client_keys).where(this))
         return _key_of(changed.mappings().one())
 
