@@ -18,7 +18,7 @@ from typing import Any
 from headgate.tasks import TaskGroup
 from headgate.testing.clock import SharedClock
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import Gateway
+from tests.gateway import Gateway, until
 from tests.hostile.fuzzing import fuzz_cases
 from tests.journeys.many_keys import MODEL, MOST_WORDS, NANO, Client
 from tests.journeys.wire import ask, connect, request
@@ -191,6 +191,36 @@ async def test_thousands_of_keys_get_what_their_limits_say(
         provider.keep_bytes(True)
         clock.close()
     _check_after_death(gateway, crowd, Counter(asking), answered, told)
+
+
+async def test_each_key_has_its_own_number_at_one_time(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """Twice as many requests as may run, of twenty keys at once: of each key just the half is refused."""
+    provider.script("*", rules=[{"fault": "hang"}])
+    most = {f"hg_key_{number}_of_twenty": 1 + number % 4 for number in range(20)}
+    answered: Counter[tuple[str, int]] = Counter()
+    with Gateway(tmp_path, provider=provider.url, settings={"access": {"api_keys": []}}) as gateway:
+        for key, concurrency in most.items():
+            form = {"name": key[3:], "key": key, "limits": {"concurrency": concurrency}}
+            gateway.admin("/api/keys", method="POST", body=form)
+
+        async def ask_once(key: str) -> None:
+            async with connect(gateway.url) as connection:
+                answered[key, (await connection.ask(request(body=ask(), key=key))).status] += 1
+
+        asking = [key for key, concurrency in most.items() for _ in range(2 * concurrency)]
+        Random(3).shuffle(asking)
+        tasks = TaskGroup()
+        for key in asking:
+            tasks.spawn(ask_once(key), name="client")
+        await until(lambda: answered.total() >= len(asking) // 2, what="the refusals")
+        await until(lambda: _running(gateway) == list(most.values()), what="those that run")
+        assert answered == {(key, 429): concurrency for key, concurrency in most.items()}
+        await tasks.cancel()
+        await until(lambda: _running(gateway) == [0] * len(most), what="their end")
+
+
+def _running(gateway: Gateway) -> list[int]:
+    return [key["used"]["running"] for key in gateway.admin("/api/keys")["keys"]]
 
 
 def _check_after_death(
