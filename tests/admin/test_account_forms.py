@@ -50,3 +50,24 @@ async def test_an_address_that_would_break_a_request_line_is_refused(client: htt
         account = {"name": "odd", "api_key": "sk-ant-odd", "base_url": f"https://example.com/{tail}/x"}
         answer = await client.post("/api/accounts", json=account)
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "base_url")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/api/accounts", {"name": "a", "api_key": "sk-a", "weight": "5"}, "weight"),
+        ("/api/accounts", {"name": "a", "api_key": "sk-a", "priority": True}, "priority"),
+        ("/api/import/keys", {"keys": [], "dry_run": 0}, "dry_run"),
+        ("/api/keys", {"name": "a", "limits": {"rpm": "60"}}, "limits.rpm"),
+        ("/api/keys", {"name": "a", "enabled": "no"}, "enabled"),
+        ("/api/history/clear", {"before": "0"}, "before"),
+        ("/api/history/clear", {"deleted_before": False}, "deleted_before"),
+    ],
+)
+async def test_what_only_looks_like_a_value_is_refused(
+    client: httpx.AsyncClient, path: str, body: dict[str, object], field: str
+) -> None:
+    """The document says which type a field has; a text for a number is a mistake somewhere."""
+    answer = await client.post(path, json=body)
+    assert answer.status_code == 400
+    assert [one["field"] for one in answer.json()["errors"]] == [field]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import jsonschema_rs
 
 from headgate.admin.app import openapi_document
 from headgate.admin.doors import OPEN_PATHS
@@ -49,6 +50,20 @@ def test_every_answer_has_a_form_and_an_example() -> None:
             assert content or status == "302", f"{method} {path} {status}"
             for said in content.values():
                 assert said["schema"] and "example" in said, f"{method} {path} {status}"
+
+
+def test_every_example_is_one() -> None:
+    """Of bodies and of answers: it fits the form beside it."""
+    found = 0
+    for _, _, operation in operations():
+        answers = [resolved(answer) for answer in operation["responses"].values()]
+        for part in [operation.get("requestBody", {}), *answers]:
+            for said in part.get("content", {}).values():
+                if "example" in said:
+                    form = {**said["schema"], "components": DOCUMENT["components"]}
+                    jsonschema_rs.validate(form, said["example"])
+                    found += 1
+    assert found > 100
 
 
 def test_every_body_has_an_example() -> None:

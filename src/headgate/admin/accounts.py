@@ -37,7 +37,7 @@ class RemovedAccount(BaseModel):
 
 AskedModel = Annotated[str | None, Query(description="As a request for this model would find them.")]
 AskedSession = Annotated[str | None, Query(description="As a request of this conversation would find them.")]
-ItsName = Annotated[str, Path(description="Name of the account.")]
+ItsName = Annotated[str, Path(description="Name of the account.", examples=["work"])]
 
 
 @router.get("", operation_id="list_accounts")

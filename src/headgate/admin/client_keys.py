@@ -40,7 +40,7 @@ class KeyList(BaseModel):
     next_cursor: str | None
 
 
-ItsName = Annotated[str, Path(description="Name of the key.")]
+ItsName = Annotated[str, Path(description="Name of the key.", examples=["laptop"])]
 Seen = Annotated[
     str | None, Header(alias="If-Match", description="The ETag of what was seen; another version is 412.")
 ]
