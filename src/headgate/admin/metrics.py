@@ -32,7 +32,7 @@ class Cooldowns(BaseModel):
     last_return_at: int | None = Field(description="When the last one does of those that do by themselves.")
 
 
-class KeyUse(BaseModel):
+class KeySums(BaseModel):
     name: str | None = Field(description="Of the client key; null: requests without one.")
     request_count: int
     total_tokens: int
@@ -62,7 +62,7 @@ class ProviderMetrics(BaseModel):
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     cost_usd: float = 0.0
-    keys: list[KeyUse] = Field(default=[], description="Those with the highest cost first.")
+    keys: list[KeySums] = Field(default=[], description="Those with the highest cost first.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ def _add_use(metrics: ProviderMetrics, owner: Owner, sums: Sequence[ProviderSum]
     for one in sums:
         by_key[one.key_id].append(one)
     uses = [
-        KeyUse(
+        KeySums(
             name=owner.ring.name_of(key_id),
             request_count=sum(one.requests for one in its),
             total_tokens=sum(map(_tokens, its)),

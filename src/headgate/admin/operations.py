@@ -29,6 +29,7 @@ OPERATIONS: dict[str, Operation] = {
     "healthz": Operation("The same as /health"),
     "ready": Operation("May traffic be sent here", (503,)),
     "status": Operation("What it does right now"),
+    "provider_metrics": Operation("How each provider does", (503,)),
     "openapi": Operation("This document"),
     # ---- log-ins -------------------------------------------------------------------------------------
     "get_session": Operation("Who is asking"),
