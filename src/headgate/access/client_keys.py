@@ -7,7 +7,7 @@ A key that was given out elsewhere may be any text.
 import hashlib
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from headgate.access.limits import NO_LIMITS, Limits
@@ -86,6 +86,15 @@ class ClientKey:
     """One more with each change, so that two owners do not overwrite each other's."""
     created_at: float = 0.0
     revoked_at: float | None = None
+    # What every request asks, answered once.
+    is_narrow: bool = field(init=False, repr=False, compare=False)
+    """Not every model and provider is open to it."""
+    is_bound: bool = field(init=False, repr=False, compare=False)
+    """Not every account may serve it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_narrow", bool(self.models or self.refused_models or self.providers))
+        object.__setattr__(self, "is_bound", bool(self.accounts) or self.domain is not None)
 
     @property
     def ends_at(self) -> float | None:
@@ -139,11 +148,6 @@ class ClientKey:
                 "This client key may not choose its account (header x-headgate-account)",
                 hint=f"Leave the header out. {_WHO_CHANGES_IT}",
             )
-
-    @property
-    def is_bound(self) -> bool:
-        """Not every account may serve it."""
-        return bool(self.accounts) or self.domain is not None
 
     def binds(self, accounts: Iterable[tuple[int, str, str | None]]) -> frozenset[int]:
         """Of accounts (id, name, domain) the ids of those that may serve."""

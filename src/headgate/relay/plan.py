@@ -78,7 +78,8 @@ class Planner:
         client, endpoint = exchange.head.client, exchange.head.endpoint
         key = self.key_of(exchange)
         if key is not None:
-            key.refuse_provider(endpoint.provider)
+            if key.is_narrow:
+                key.refuse_provider(endpoint.provider)
             if client.wanted_account is not None:
                 key.refuse_choice()
         session = client.session
@@ -89,7 +90,7 @@ class Planner:
         deals = deals_in_objects(exchange, facts)
         provider = self._providers[endpoint.provider]
         model = facts.model if facts is not None else None
-        if key is not None and model is not None:
+        if key is not None and model is not None and key.is_narrow:
             key.refuse_model(model)
         if client.caller.own_credential is not None:
             refuse_own_request(exchange, self._pool, provider)
@@ -120,7 +121,8 @@ class Planner:
         if client.caller.key is None:
             return None
         key = self._ring.check(client.caller.key, client.caller.digest, self._now())
-        self._ring.refuse_elsewhere(key, client.headers)
+        if key.hosts is not None:
+            self._ring.refuse_elsewhere(key, client.headers)
         return key
 
     def _pinned(self, exchange: Exchange, facts: RequestFacts | None, *, searches: bool) -> int | None:
