@@ -8,6 +8,7 @@ know the length of what they forward, and a target that re-frames its requests m
 """
 
 import asyncio
+import itertools
 import re
 from http import HTTPStatus
 from typing import cast
@@ -19,10 +20,11 @@ from bench.workloads import json_answer, last_events, stream_events
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
+_ID = b"011CSHoEeqs5C35K2UUqR7Fy"
 # What a provider's answer carries beside its body; Headgate reads the limits out of these.
 _PROVIDER_HEADERS = (
     b"date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
-    b"request-id: req_011CSHoEeqs5C35K2UUqR7Fy\r\n"
+    b"request-id: req_%b\r\n"
     b"anthropic-organization-id: 00000000-0000-4000-8000-000000000000\r\n"
     b"anthropic-ratelimit-requests-limit: 4000\r\n"
     b"anthropic-ratelimit-requests-remaining: 3999\r\n"
@@ -30,7 +32,7 @@ _PROVIDER_HEADERS = (
     b"anthropic-ratelimit-tokens-limit: 400000\r\n"
     b"anthropic-ratelimit-tokens-remaining: 399000\r\n"
     b"anthropic-ratelimit-tokens-reset: 2099-01-01T00:00:00Z\r\n"
-)
+) % _ID
 
 
 def _json_answer(body: bytes, status: HTTPStatus = HTTPStatus.OK) -> bytes:
@@ -53,7 +55,14 @@ _STREAM_HEAD = (
 _chunks = [_chunk(event) for event in stream_events()]
 # The head travels with the first event and the last chunk with the last: 105 writes for 105 events.
 _STREAM = [_STREAM_HEAD + _chunks[0], *_chunks[1:-1], _chunks[-1] + b"0\r\n\r\n"]
+# Every answer has an id of its own, as with a provider: a gateway that knows the lines must not be flattered.
+_JSON_PARTS, _STREAM_PARTS = _JSON.partition(_ID)[::2], _STREAM[0].partition(_ID)[::2]
+_numbers = itertools.count()
 _FLOOD = b"".join(_chunks[3:-3]) * 2
+
+
+def _with_id(parts: tuple[bytes, bytes]) -> bytes:
+    return b"%b%024d%b" % (parts[0], next(_numbers), parts[1])
 
 
 class Upstream(asyncio.Protocol):
@@ -122,14 +131,14 @@ class Upstream(asyncio.Protocol):
 
     def _answer(self) -> None:
         if self._mode == b"json":
-            self._transport.write(_JSON)
+            self._transport.write(_with_id(_JSON_PARTS))
         elif self._mode == b"stream":
             self._write_event(0)
         elif self._mode == b"slow":
-            self._transport.write(_STREAM[0])
+            self._transport.write(_with_id(_STREAM_PARTS))
             self._held.add(self)
         elif self._mode == b"flood":
-            self._transport.write(_STREAM[0])
+            self._transport.write(_with_id(_STREAM_PARTS))
             self._flood()
         elif self._mode.startswith(b"tick."):
             self._begin_ticking(int(self._mode[5:]))
@@ -143,13 +152,13 @@ class Upstream(asyncio.Protocol):
         """
         if not self._is_open:
             return
-        self._transport.write(_STREAM[number])
+        self._transport.write(_STREAM[number] if number else _with_id(_STREAM_PARTS))
         if number + 1 < len(_STREAM):
             self._loop.call_soon(self._write_event, number + 1)
 
     def _begin_ticking(self, stream: int) -> None:
         self._stream, self._ticks, self._is_ending = stream, 0, False
-        self._transport.write(_STREAM[0])
+        self._transport.write(_with_id(_STREAM_PARTS))
         self._held.add(self)
         self._wheel.join(self)
 
