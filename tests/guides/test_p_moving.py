@@ -152,7 +152,7 @@ def test_p6_from_claude_code_proxy(tmp_path: Path, provider: SimulatedProvider) 
 async def test_p6_from_claude_nexus_proxy(
     tmp_path: Path, provider: SimulatedProvider, postgres_url: str
 ) -> None:
-    """Accounts of domains, their client keys, and the history out of PostgreSQL."""
+    """Accounts of domains, their client keys under their names, and the history out of PostgreSQL."""
     grant = provider.grant("team")
     tokens = {"accessToken": grant["access_token"], "refreshToken": grant["refresh_token"]}
     folder = theirs.nexus_credentials(
@@ -174,10 +174,16 @@ async def test_p6_from_claude_nexus_proxy(
     with _gateway(tmp_path, provider) as gateway:
         found = _brought(gateway, "claude-nexus-proxy", str(folder), postgres_url)
         assert (found["team.example.com"], found["requests"]) == ("added", "added")
-        _serves(gateway, "team.example.com", key="cnp_live_team")
-        _serves(gateway, "key.example.com", key="cnp_live_team")
+        _serves(gateway, "team.example.com")
+        _serves(gateway, "key.example.com")
+        for _ in range(3):  # the key of a domain is served by its account alone
+            answer = message(gateway, key="cnp_live_team")
+            assert answer.headers["x-headgate-account"] == "team.example.com", answer.text
+        record = gateway.record_of(answer.headers["x-headgate-request-id"])
+        assert record["caller"] == "team.example.com"
         rows = gateway.requests(account="team.example.com")
-        assert len([one for one in rows if one["caller"] == "team.example.com"]) == 700
+        theirs_alone = [one for one in rows if one["caller"] == "team.example.com"]
+        assert len(theirs_alone) == 700 + 3
 
 
 def test_p6_from_cliproxyapi(tmp_path: Path, provider: SimulatedProvider) -> None:
@@ -206,3 +212,63 @@ def test_p6_from_cliproxyapi(tmp_path: Path, provider: SimulatedProvider) -> Non
                 model="claude-sonnet-4-20250514",
             )
             assert (answer.status_code, answer.headers["x-headgate-account"]) == (200, name), answer.text
+
+
+def test_p6_client_keys_keep_their_names(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """Keys that had a name are keys of that name here, for the accounts of their domains; a dry run says
+    so, a second time changes nothing, and what is here already keeps its name and its state."""
+
+    def domain(name: str, client_key: str) -> dict[str, Any]:
+        return {"type": "api_key", "api_key": f"sk-ant-sim-{name}", "client_api_key": client_key}
+
+    folder = theirs.nexus_credentials(
+        tmp_path / "credentials",
+        {
+            "one.example.com": domain("one", "cnp_live_one"),
+            "two.example.com": domain("two", "cnp_live_two"),
+            "shared.example.com": domain("one", "cnp_live_shared"),
+            "both.example.com": domain("both", "cnp_live_two"),
+            "known.example.com": domain("known", "hg_known"),
+            "gone.example.com": domain("gone", "hg_gone"),
+        },
+    )
+
+    def keys(*arguments: str) -> dict[str, tuple[str, str]]:
+        done = gateway.command("import", "claude-nexus-proxy", str(folder), *arguments, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        items = json.loads(done.stdout)["items"]
+        return {one["name"]: (one["outcome"], one["why"]) for one in items if one["kind"] == "client key"}
+
+    gateway = _gateway(tmp_path, provider)
+    for name, secret in (("one.example.com", "hg_other"), ("laptop", "hg_known"), ("old", "hg_gone")):
+        made = gateway.command("key", "create", name, "--key-stdin", stdin=secret)
+        assert made.returncode == 0, made.stderr
+    assert gateway.command("key", "revoke", "old", "--yes").returncode == 0
+    expected = {
+        "one.example.com": ("added", "named one.example.com-2"),
+        "both.example.com": ("added", "named both.example.com"),
+        "shared.example.com": ("added", "named shared.example.com"),
+        "known.example.com": ("unchanged", "named laptop"),
+        "gone.example.com": ("kept", "it was revoked here, as old, and stays closed"),
+    }
+    assert keys("--dry-run") == expected
+    assert "shared.example.com" not in gateway.command("key", "list").stdout
+    assert keys() == expected
+    again = {name: ("unchanged" if is_ == "added" else is_, why) for name, (is_, why) in expected.items()}
+    assert keys() == again
+    text = gateway.config.read_text()
+    assert "sha256:" not in text
+    with gateway:
+        assert keys() == again
+
+        def served_by(key: str) -> set[str]:
+            return {message(gateway, key=key).headers.get("x-headgate-account", "") for _ in range(4)}
+
+        assert served_by("cnp_live_one") == served_by("cnp_live_shared") == {"one.example.com"}
+        assert served_by("cnp_live_two") <= {"two.example.com", "both.example.com"}
+        assert message(gateway, key="hg_gone").status_code == 401
+        gateway.command("key", "set", "one.example.com-2", "--name", "first", "--disabled")
+        assert keys() == {**again, "one.example.com": ("unchanged", "named first")}
+        assert message(gateway, key="cnp_live_one").status_code == 401
+    kept = b"".join(one.read_bytes() for one in gateway.data.rglob("*") if one.is_file())
+    assert b"both.example.com" in kept and b"cnp_live" not in kept

@@ -7,7 +7,8 @@ from headgate.cli.moving_state import DOING, Move, words_of
 from headgate.cli.terminal import CommandFailed
 from headgate.config import changing
 from headgate.errors import SettingsError
-from headgate.moving.found import KEY, SETTING
+from headgate.moving.found import KEY, SETTING, FoundKey
+from headgate.sources import domain_files
 
 _NOT_SAVED = "the settings file cannot be written"
 
@@ -17,7 +18,7 @@ async def take_keys(move: Move) -> None:
         return
     keys = {one.digest: one for one in move.found.keys}
     body = {
-        "keys": [{"name": one.name, "digest": one.digest} for one in keys.values()],
+        "keys": [_carried(move, one) for one in keys.values()],
         "dry_run": move.report.dry_run,
     }
     try:
@@ -27,12 +28,23 @@ async def take_keys(move: Move) -> None:
             move.report.add(KEY, one.name, FAILED, words_of(failure), one.digest)
         return
     known = set(answer["unchanged"])
-    added = (ADDED, "") if answer["persisted"] else (FAILED, f"{_NOT_SAVED}; ")
     for one in keys.values():
-        outcome, why = (UNCHANGED, "") if one.name in known else added
-        named = f"{why}named key-{one.digest.removeprefix('sha256:')[:8]} in the history"
-        move.report.add(KEY, one.name, outcome, named, one.digest)
+        if (why := answer["kept"].get(one.name)) is not None:
+            move.report.add(KEY, one.name, KEPT, why, one.digest)
+            continue
+        is_unsaved = not (answer["persisted"] or one.is_named)
+        outcome = UNCHANGED if one.name in known else FAILED if is_unsaved else ADDED
+        why = f"{_NOT_SAVED}; " if outcome == FAILED else ""
+        move.report.add(KEY, one.name, outcome, f"{why}named {answer['here_as'][one.name]}", one.digest)
     move.warn_of(answer)
+
+
+def _carried(move: Move, key: FoundKey) -> dict[str, Any]:
+    """For the owner's API. Bound to the accounts of its domains, by the names that they have here."""
+    here_as = move.here_as or {}
+    names = {one.domain: here_as.get(one.name, one.name) for one in move.taken or ()}
+    accounts = [names.get(domain, domain_files.name_of(domain)) for domain in key.domains]
+    return {"name": key.name, "digest": key.digest, "named": key.is_named, "accounts": accounts}
 
 
 async def take_settings(move: Move) -> None:

@@ -102,6 +102,10 @@ def _take_folder(found: Found, folder: Path) -> None:
             f"{folder} holds no credentials: no file in it is called NAME{ENDING}.",
             hint="Name the folder that CREDENTIALS_DIR of the other program names.",
         )
+    domains: dict[str, str] = {}
+    """Token or key -> the domain whose account comes along with it."""
+    keys: dict[str, FoundKey] = {}
+    """By digest: one may stand in the files of several domains."""
     for file in files:
         try:
             contents, content = contents_of(file, partial(domain_files.read, file=file))
@@ -109,9 +113,15 @@ def _take_folder(found: Found, folder: Path) -> None:
             found.could_not_read(ACCOUNT, file.name, error.message)
             continue
         domain = file.name.removesuffix(ENDING)
-        if key := secret(content.get("client_api_key")):
-            found.keys.append(FoundKey.of(domain, key))
         remarks = ("without its Slack channel",) if content.get("slack") else ()
         for one in contents.found:
             account = account_of(one, key=words(content.get("accountId")) or domain)
             found.accounts.append(replace(account, remarks=remarks))
+            shared = account.api_key or account.refresh_token or account.access_token or ""
+            its_domain = domains.setdefault(shared, account.domain or domain)
+            if secret_key := secret(content.get("client_api_key")):
+                key = FoundKey.of(domain, secret_key, is_named=True, domains=(its_domain,))
+                first = keys.setdefault(key.digest, key)
+                if its_domain not in first.domains:
+                    keys[key.digest] = replace(first, domains=(*first.domains, its_domain))
+    found.keys += keys.values()

@@ -77,10 +77,17 @@ class FoundKey:
     name: str
     digest: str
     """`sha256:` and 64 hexadecimal digits."""
+    is_named: bool = False
+    """The name is its own, not only where it stands."""
+    domains: tuple[str, ...] = ()
+    """Those whose accounts it opens; empty: all accounts."""
 
     @classmethod
-    def of(cls, name: str, secret: str) -> "FoundKey":
-        return cls(name, "sha256:" + hashlib.sha256(secret.encode()).hexdigest())
+    def of(
+        cls, name: str, secret: str, *, is_named: bool = False, domains: tuple[str, ...] = ()
+    ) -> "FoundKey":
+        digest = hashlib.sha256(secret.encode()).hexdigest()
+        return cls(name, f"sha256:{digest}", is_named=is_named, domains=domains)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,32 @@ class KeyStore:
             await tell(connection, "keys", [])
         return tuple(map(_key_of, await self._read(query)))
 
+    async def take(
+        self, keys: Mapping[bytes, tuple[str, Mapping[str, Any]]], *, change: Change | None = None
+    ) -> tuple[ClientKey, ...]:
+        """Keys that were given out elsewhere, by digest, each with its name: all of them or none. One that
+        stood in the settings and does no more opens by itself from now on. Raises Conflict for a taken name
+        or key."""
+        texts = {digest.hex(): digest for digest in keys}
+        these = sa.select(client_keys).where(client_keys.c.digest.in_([*texts])).order_by(client_keys.c.id)
+        async with self._changing(change) as connection:
+            rows = {row["digest"]: row for row in (await connection.execute(these)).mappings()}
+            for text, digest in texts.items():
+                name, fields = keys[digest]
+                row = rows.get(text)
+                if row is None or row["name"] != name:
+                    await _refuse_taken_name(connection, name)
+                if row is not None and row["declared"]:
+                    values = _values({**fields, "is_declared": False, "name": name})
+                    await self._update(connection, row["id"], values)
+                else:
+                    await _refuse_known(connection, digest)
+                    row_of_it = self._row_of(name, digest, fields)
+                    await connection.execute(sa.insert(client_keys).values(row_of_it))
+            await tell(connection, "keys", [])
+            taken = (await connection.execute(these)).mappings().all()
+        return tuple(map(_key_of, taken))
+
     async def _read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
         async with self._database.read() as connection:
             rows: Sequence[sa.RowMapping] = (await connection.execute(query)).mappings().all()
