@@ -5,10 +5,13 @@ what it has used takes the guess's place when its record is written, exactly onc
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from headgate.access.client_keys import ClientKey
+from headgate.access.demand import Appetite
 from headgate.access.limits import (
     DAY_SECONDS,
     MINUTE_SECONDS,
@@ -19,6 +22,7 @@ from headgate.access.limits import (
     Rate,
     Spending,
 )
+from headgate.access.slices import Demand, Pot, Slices, What
 from headgate.clock import Clock
 from headgate.dialects.usage import Usage
 from headgate.errors import BudgetExceeded, RateLimited
@@ -29,6 +33,8 @@ _OLDER_COUNT = 2
 """The guess for the next request is a quarter of the last one and three of those before."""
 _MINUTE = MINUTE_SECONDS + ROUNDING_SECONDS
 _NO_END = math.inf
+_NEWS_SECONDS = 2.0
+"""By then every gateway knows of another limit."""
 _MOMENT_SECONDS = 1.0
 """After which one asks again where only the end of another request helps."""
 
@@ -47,8 +53,8 @@ class KeyMeter:
     """What one key uses."""
 
     __slots__ = (
-        *("mean_nano", "mean_tokens", "requests", "reserved", "reserved_tokens", "running"),
-        *("spending", "tokens"),
+        *("appetites", "for_requests", "for_tokens", "mean_nano", "mean_tokens", "requests", "reserved"),
+        *("reserved_tokens", "running", "spending", "tokens", "tpm"),
     )
 
     def __init__(self) -> None:
@@ -62,6 +68,14 @@ class KeyMeter:
         self.mean_tokens = -1
         """Of the requests so far; negative: there was none."""
         self.mean_nano = 0
+        self.tpm: int | None = None
+        """What is let in of tokens a minute: the limit, or this process's part of it."""
+        self.for_requests, self.for_tokens = Appetite(), Appetite()
+        self.appetites: dict[What, Appetite] = {
+            "requests": self.for_requests,
+            "tokens": self.for_tokens,
+            "running": Appetite(),
+        }
 
     def settle(self, model: str | None, usage: Usage, began: float) -> int:
         """Tokens that were used."""
@@ -96,35 +110,52 @@ class Reservation:
         meter.reserved -= self._nano
         meter.reserved_tokens -= self._tokens
         tokens = 0 if usage is None else meter.settle(model, usage, self._began)
-        if self._tpm is not None:
-            meter.tokens.give_back(self._tokens - tokens, self._tpm)
+        if self._tpm is not None and meter.tpm:
+            meter.tokens.give_back(self._tokens - tokens, meter.tpm)
 
 
 class _Limited:
     """A key with its limits, made ready for the comparison that each request pays."""
 
     __slots__ = (
-        *("concurrency", "daily", "defaults", "has_budget", "is_free", "key", "limits", "meter"),
-        *("per_request", "per_token", "total", "tpm", "weekly", "window"),
+        *("concurrency", "daily", "defaults", "has_budget", "is_free", "key", "limits", "meter", "parts"),
+        *("per_request", "per_token", "since", "total", "tpm", "weekly", "window"),
     )
 
-    def __init__(self, key: ClientKey, defaults: Limits, meter: KeyMeter) -> None:
+    def __init__(
+        self, key: ClientKey, defaults: Limits, meter: KeyMeter, slices: Slices, since: float
+    ) -> None:
+        """`since`: when its limits became these."""
+        self.since = since
         limits = key.limits.or_else(defaults)
+        parts = self.parts = _parts(key.id, limits, slices)
         self.key = key
         self.defaults = defaults
         self.limits = limits
         self.meter = meter
         self.is_free = limits.limits_nothing
-        self.per_request = MINUTE_SECONDS / limits.rpm if limits.rpm else 0.0
-        self.per_token = MINUTE_SECONDS / limits.tpm if limits.tpm else 0.0
-        self.tpm = limits.tpm
-        self.concurrency = _NO_END if limits.concurrency is None else limits.concurrency
+        self.per_request = MINUTE_SECONDS / parts.rpm if parts.rpm else 0.0
+        self.per_token = MINUTE_SECONDS / parts.tpm if parts.tpm else 0.0
+        self.tpm = meter.tpm = parts.tpm
+        self.concurrency = _NO_END if parts.concurrency is None else parts.concurrency
+        if 0 in (parts.rpm, parts.tpm):  # others hold all of it just now
+            self.concurrency = 0
         self.window = limits.window_tokens
         self.daily, self.weekly, self.total = (
             _NO_END if usd is None else nano_of(usd)
             for usd in (limits.daily_usd, limits.weekly_usd, limits.total_usd)
         )
         self.has_budget = min(self.daily, self.weekly, self.total) < _NO_END
+
+    @property
+    def pots(self) -> Iterator[tuple[What, int, int]]:
+        """Those that gateways share: which, the limit, this process's part. A key without a row has none."""
+        limits, parts = self.limits, self.parts
+        whats: tuple[What, ...] = ("requests", "tokens", "running")
+        wholes = (limits.rpm, limits.tpm, limits.concurrency)
+        for what, whole, part in zip(whats, wholes, (parts.rpm, parts.tpm, parts.concurrency), strict=True):
+            if whole is not None and part is not None and self.key.id:
+                yield what, whole, part
 
     def refuses(self, tokens: int, now: float) -> bool:
         """Whether any limit is reached; `_Check` then says which. Each request pays for this."""
@@ -158,8 +189,13 @@ class Gate:
     def __init__(self, clock: Clock) -> None:
         self._now = clock.now
         self.defaults = NO_LIMITS
+        self.slices = Slices()
+        """What this process holds of each limit: all, where it is alone."""
+        self.on_lack: Callable[[], None] = lambda: None
+        """Called when something was refused that the whole limit might have let in."""
         self._meters: dict[int, KeyMeter] = {}
         self._limited: dict[int, _Limited] = {}
+        self._looked_at = clock.now()
 
     def restore(self, spent: Mapping[int, Spending]) -> None:
         """By the key's id, what is in the database: of an earlier life, or of other gateways as well."""
@@ -190,11 +226,13 @@ class Gate:
         if tpm is not None and tokens > tpm:
             tokens = tpm
         if limited.refuses(tokens, now):
-            _Check(key, limited.limits, meter, now).all(tokens)
+            _Check(limited, now, self.on_lack).all(tokens)
         if limited.per_request:
             meter.requests.use_seconds(limited.per_request, now)
+            meter.for_requests.asked += 1
         if tpm is not None:
             meter.tokens.use_seconds(tokens * limited.per_token, now)
+            meter.for_tokens.asked += tokens
         meter.running += 1
         meter.reserved += nano
         meter.reserved_tokens += tokens
@@ -203,18 +241,69 @@ class Gate:
     def _limited_of(self, key: ClientKey) -> _Limited:
         limited = self._limited.get(key.id)
         if limited is None or limited.key is not key or limited.defaults is not self.defaults:
-            limited = self._limited[key.id] = _Limited(key, self.defaults, self.meter_of(key.id))
+            meter = self.meter_of(key.id)
+            earlier, now = limited, self._now()
+            limited = self._limited[key.id] = _Limited(key, self.defaults, meter, self.slices, now)
+            if earlier is not None and earlier.limits == limited.limits:
+                limited.since = earlier.since
         return limited
+
+    # ---- limits that several gateways share ------------------------------------------------------
+
+    def use_slices(self, slices: Slices) -> None:
+        """From the next request on. What comes on top of what was held is used up: somebody else may have."""
+        if slices == self.slices:
+            return
+        self.slices, now = slices, self._now()
+        for key_id, limited in self._limited.items():
+            before, parts = limited.parts, _parts(key_id, limited.limits, slices)
+            if before == parts:
+                continue
+            limited.meter.requests.resize(before.rpm, parts.rpm, now)
+            limited.meter.tokens.resize(before.tpm, parts.tpm, now)
+            self._limited[key_id] = _Limited(
+                limited.key, limited.defaults, limited.meter, slices, limited.since
+            )
+
+    def demands(self, current: Callable[[int], ClientKey | None]) -> dict[Pot, Demand]:
+        """What keys would like to use here, of those that asked lately. `current`: the key as it is now."""
+        now = self._now()
+        passed, self._looked_at = max(0.0, now - self._looked_at), now
+        found: dict[Pot, Demand] = {}
+        for key_id, known in self._limited.items():
+            limited = self._limited_of(current(key_id) or known.key)
+            meter, is_settled = limited.meter, now > limited.since + _NEWS_SECONDS
+            for what, limit, part in limited.pots:
+                appetite, in_use = meter.appetites[what], meter.running if what == "running" else 0
+                if in_use or not appetite.is_sated:
+                    found[key_id, what] = appetite.look(
+                        what, limit, part, in_use, passed=passed, is_settled=is_settled
+                    )
+        return found
+
+
+def _parts(key_id: int, limits: Limits, slices: Slices) -> Limits:
+    """What this process may let in of them."""
+    if slices.count == 1:
+        return limits
+    return replace(
+        limits,
+        rpm=slices.part(key_id, "requests", limits.rpm),
+        tpm=slices.part(key_id, "tokens", limits.tpm),
+        concurrency=slices.part(key_id, "running", limits.concurrency),
+    )
 
 
 class _Check:
     """Which limit it is that refuses, in words: the way that costs more than a comparison."""
 
-    def __init__(self, key: ClientKey, limits: Limits, meter: KeyMeter, now: float) -> None:
-        self._name = key.name
-        self._limits = limits
-        self._meter = meter
+    def __init__(self, limited: _Limited, now: float, on_lack: Callable[[], None]) -> None:
+        self._name = limited.key.name
+        self._limits = limited.limits
+        self._parts = limited.parts
+        self._meter = limited.meter
         self._now = now
+        self._on_lack = on_lack
 
     def all(self, tokens: int) -> None:
         """Raises RateLimited or BudgetExceeded."""
@@ -224,24 +313,42 @@ class _Check:
         self._budget("a week", limits.weekly_usd, spending.week_nano, spending.week_at + 7 * DAY_SECONDS)
         self._budget("a day", limits.daily_usd, spending.day_nano, spending.day_ends_at)
         self._window()
-        if limits.concurrency is not None and self._meter.running >= limits.concurrency:
+        parts = self._parts
+        if limits.concurrency is not None and self._meter.running >= (parts.concurrency or 0):
+            self._lacks("running", limits.concurrency, parts.concurrency)
             words = f"{limits.concurrency} requests at one time"
             hint = self._hint(words, _MOMENT_SECONDS)
             raise RateLimited(hint, wait_seconds=_MOMENT_SECONDS, is_by_time=False)
-        self._rate("requests", limits.rpm, self._meter.requests, 1)
-        self._rate("tokens", limits.tpm, self._meter.tokens, tokens)
+        self._rate("requests", limits.rpm, parts.rpm, self._meter.requests, 1)
+        self._rate("tokens", limits.tpm, parts.tpm, self._meter.tokens, tokens)
 
-    def _rate(self, what: str, limit: int | None, rate: Rate, amount: int) -> None:
-        if limit is None or (wait := rate.wait(amount, limit, self._now)) <= 0:
+    def _rate(
+        self,
+        what: Literal["requests", "tokens"],
+        limit: int | None,
+        part: int | None,
+        rate: Rate,
+        amount: int,
+    ) -> None:
+        if limit is None or part is None:
             return
+        wait = rate.wait(amount, part, self._now) if part else _MOMENT_SECONDS
+        if wait <= 0:
+            return
+        self._lacks(what, limit, part)
         raise RateLimited(
             self._hint(f"{limit} {what} a minute", wait),
             wait_seconds=wait,
             what=what,
             limit=limit,
-            left=rate.left(limit, self._now),
+            left=rate.left(part, self._now),
             full_at=max(rate.full_at, self._now),
         )
+
+    def _lacks(self, what: What, limit: int, part: int | None) -> None:
+        if part != limit:
+            self._meter.appetites[what].lacked += max(1, self._meter.mean_tokens) if what == "tokens" else 1
+            self._on_lack()
 
     def _window(self) -> None:
         limit, spending = self._limits.window_tokens, self._meter.spending

@@ -96,6 +96,14 @@ class Rate:
         """Below zero: it was more than had been taken."""
         self.full_at -= amount * MINUTE_SECONDS / per_minute
 
+    def resize(self, before: int | None, after: int | None, now: float) -> None:
+        """It is `after` a minute from now on. What comes on top is used up; what goes takes its share of what
+        was used along."""
+        if before is None or after is None or after <= before:
+            return
+        used = max(0.0, self.full_at - now) * before + (after - before) * MINUTE_SECONDS
+        self.full_at = now + used / after
+
     def left(self, per_minute: int, now: float) -> int:
         used = max(0.0, self.full_at - now) * per_minute / MINUTE_SECONDS
         return max(0, int(per_minute - used + 1e-6))

@@ -46,10 +46,9 @@ class KeyRing:
             return key
         return next((key for key in self._without_row() if key.name == name), None)
 
-    def name_of(self, key_id: int) -> str | None:
-        """Also of a revoked one; None: the database has no such key."""
-        key = self._stored.get(key_id)
-        return None if key is None else key.name
+    def stored(self, key_id: int) -> ClientKey | None:
+        """Also a revoked one; None: the database has no such key."""
+        return self._stored.get(key_id)
 
     def declare(self, digests: Iterable[bytes]) -> None:
         """These are the keys of the settings from now on."""

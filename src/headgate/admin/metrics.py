@@ -200,7 +200,7 @@ def _add_use(metrics: ProviderMetrics, owner: Owner, sums: Sequence[ProviderSum]
         by_key[one.key_id].append(one)
     uses = [
         KeySums(
-            name=owner.ring.name_of(key_id),
+            name=key.name if (key := owner.ring.stored(key_id)) is not None else None,
             request_count=sum(one.requests for one in its),
             total_tokens=sum(map(_tokens, its)),
             cost_usd=_usd(its),

@@ -196,7 +196,21 @@ class Gateway:
             clock=clock,
         )
         doors.forget_heads = running.forget_heads
-        neighbours = Neighbours(stores, pool, ring, gate, clock, holder=holder, on_keys=running.forget_heads)
+        shared = parts.shared_limits_of(stores, gate, ring, queue, clock, holder=holder)
+        if shared is not None:
+            await shared.join()
+            closing.push_async_callback(shared.leave)
+            self._tasks.spawn(shared.run(), name="shared limits")
+        neighbours = Neighbours(
+            stores,
+            pool,
+            ring,
+            gate,
+            clock,
+            holder=holder,
+            on_keys=running.forget_heads,
+            on_slices=shared.look if shared is not None else lambda: None,
+        )
         self._tasks.spawn(neighbours.run(), name="neighbours")
         configuration = Configuration(self._loaded, apply=running.apply)
         configuration.has_stored_keys = lambda: ring.has_stored or sources.have_client_keys

@@ -32,14 +32,16 @@ class Neighbours:
         *,
         holder: str,
         on_keys: Callable[[], None],
+        on_slices: Callable[[], None],
     ) -> None:
-        """`on_keys`: other keys open now than a moment ago."""
+        """`on_keys`: other keys open now than a moment ago; `on_slices`: other parts of limits are held."""
         self._stores = stores
         self._pool = pool
         self._ring = ring
         self._gate = gate
         self._clock = clock
         self._on_keys = on_keys
+        self._on_slices = on_slices
         self._holder = holder
         self._listener = NewsListener(stores.database, on_news=self._note, on_gap=self._note_gap)
         self._pending: dict[str, set[int] | None] = {}
@@ -65,13 +67,17 @@ class Neighbours:
             await tasks.cancel()
 
     def _note(self, news: News) -> None:
+        if news.pop("slices", None) is not None:
+            self._on_slices()
+        if not news:
+            return
         for what, ids in news.items():
             known = self._pending.setdefault(what, set())
             self._pending[what] = None if known is None or not ids else known | set(ids)
         self._news.set()
 
     def _note_gap(self) -> None:
-        self._note({"accounts": [], "health": [], "keys": [], "spending": []})
+        self._note({"accounts": [], "health": [], "keys": [], "spending": [], "slices": []})
 
     def _put_back(self, pending: dict[str, set[int] | None]) -> None:
         for what, ids in pending.items():

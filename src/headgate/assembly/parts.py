@@ -17,6 +17,7 @@ from headgate.access.ring import KeyRing
 from headgate.admin.configuration import Configuration
 from headgate.admin.owner import GatewayProcess, Owner
 from headgate.assembly.first_uses import FirstUses
+from headgate.assembly.sharing import SharedLimits
 from headgate.assembly.stores import Stores
 from headgate.clock import Clock
 from headgate.config.exposure import is_loopback
@@ -45,6 +46,7 @@ from headgate.relay.waiting import WaitingRoom
 from headgate.sources.sources import Sources
 from headgate.storage.objects import ObjectStore
 from headgate.storage.requests import RequestStore
+from headgate.storage.slices import SliceStore
 from headgate.tasks import TaskGroup
 from headgate.upstream.client import UpstreamClient
 from headgate.upstream.proxies import Proxies
@@ -220,6 +222,16 @@ async def gate_of(stores: Stores, settings: Settings, clock: Clock) -> Gate:
     gate.defaults = default_limits(settings)
     gate.restore(await stores.spending.load(clock.now()))
     return gate
+
+
+def shared_limits_of(
+    stores: Stores, gate: Gate, ring: KeyRing, queue: FairQueue, clock: Clock, *, holder: str
+) -> SharedLimits | None:
+    """None: no other gateway can be on the database."""
+    if stores.database.dialect != "postgresql":
+        return None
+    store = SliceStore(stores.database, holder)
+    return SharedLimits(store, gate, ring, clock, on_change=queue.wake)
 
 
 def default_limits(settings: Settings) -> Limits:

@@ -28,7 +28,8 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 15.0
 _log = logging.getLogger("headgate.storage")
 
 News = dict[str, list[int]]
-"""Ids, of accounts (`accounts`, `health`, `resumed`) or client keys (`keys`, `spending`); empty: all."""
+"""Ids, of accounts (`accounts`, `health`, `resumed`) or client keys (`keys`, `spending`,
+`slices`); empty: all."""
 
 
 async def tell(connection: AsyncConnection, what: str, ids: Sequence[int]) -> None:

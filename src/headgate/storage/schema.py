@@ -141,6 +141,26 @@ key_windows = sa.Table(
     sa.Column("tokens", sa.BigInteger, nullable=False),
 )
 
+# Which gateways live on this database (PostgreSQL), and until when without another word.
+gateways = sa.Table(
+    "gateways",
+    metadata,
+    sa.Column("holder", sa.Text, primary_key=True),
+    sa.Column("ends_at", sa.BigInteger, nullable=False),
+)
+# What each of them holds of a limit, where they are not equal parts, and what it would like to.
+key_slices = sa.Table(
+    "key_slices",
+    metadata,
+    sa.Column("key_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("what", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, primary_key=True),
+    sa.Column("granted", sa.BigInteger, nullable=False),
+    # The limit that it was cut from.
+    sa.Column("whole", sa.BigInteger, nullable=False),
+    sa.Column("wanted", sa.BigInteger, nullable=False),
+)
+
 # What each provider was asked, by key (0: none that is known here) and by the status that the client saw:
 # sums of all time, which outlive the history.
 provider_sums = sa.Table(

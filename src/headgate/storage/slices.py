@@ -1,0 +1,111 @@
+"""Limits of client keys, divided among the gateways on one database (PostgreSQL).
+
+Who lives has a row that it renews; when that has ended, what it held is free. One round at a time changes
+what is held, and takes only what nobody else holds: the parts never sum up to more than a limit.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.access.slices import Claim, Demand, Pot, Settled, Slices, settle
+from headgate.storage.database import Database, insert
+from headgate.storage.news import tell
+from headgate.storage.schema import gateways, key_slices
+
+LEASE_SECONDS = 6.0
+"""How long a gateway that says nothing keeps what it holds."""
+
+_ADVISORY_LOCK = 0x48454153
+"""Any number, the same for all."""
+
+_NOW_MS = sa.func.cast(sa.func.floor(sa.extract("epoch", sa.func.clock_timestamp()) * 1000), sa.BigInteger)
+_Held = dict[Pot, dict[str, Claim]]
+
+
+class SliceStore:
+    """For one gateway, which is called `holder`."""
+
+    def __init__(self, database: Database, holder: str) -> None:
+        self._database = database
+        self._holder = holder
+
+    async def round(self, demands: Mapping[Pot, Demand]) -> Slices:
+        """We live; who does not any more is struck out; what we hold follows what everybody wants."""
+        async with self._database.write() as connection:
+            holders, is_other = await self._renew(connection)
+            claims = await _read(connection, holders)
+            changed = _changes(demands, self._holder, holders, claims) if len(holders) > 1 else {}
+            await _write(connection, changed)
+            if is_other or any(settled.is_news for settled in changed.values()):
+                await tell(connection, "slices", [])
+        for pot, settled in changed.items():
+            claims[pot] |= settled.rows
+        none = Claim(0, 1, 0)
+        held = {pot: rows.get(self._holder, none) for pot, rows in claims.items()}
+        return Slices(holders.index(self._holder), len(holders), held)
+
+    async def leave(self) -> None:
+        """What we hold is free at once."""
+        async with self._database.write() as connection:
+            for table in (key_slices, gateways):
+                await connection.execute(sa.delete(table).where(table.c.holder == self._holder))
+            await tell(connection, "slices", [])
+
+    async def _renew(self, connection: AsyncConnection) -> tuple[list[str], bool]:
+        """Who lives, in order, and whether that are others than before."""
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+        now = (await connection.execute(sa.select(_NOW_MS))).scalar_one()
+        dead = await connection.execute(sa.delete(gateways).where(gateways.c.ends_at <= now))
+        before = (await connection.execute(sa.select(gateways.c.holder))).scalars().all()
+        ours = insert(connection, gateways).values(
+            holder=self._holder, ends_at=now + round(LEASE_SECONDS * 1000)
+        )
+        await connection.execute(
+            ours.on_conflict_do_update(index_elements=["holder"], set_={"ends_at": ours.excluded.ends_at})
+        )
+        holders = sorted({*before, self._holder})
+        return holders, bool(dead.rowcount) or self._holder not in before
+
+
+async def _read(connection: AsyncConnection, holders: Sequence[str]) -> _Held:
+    await connection.execute(sa.delete(key_slices).where(key_slices.c.holder.not_in(holders)))
+    if len(holders) == 1:  # then all is ours anyway
+        await connection.execute(sa.delete(key_slices))
+        return {}
+    found: defaultdict[Pot, dict[str, Claim]] = defaultdict(dict)
+    for row in await connection.execute(sa.select(key_slices)):
+        found[row.key_id, row.what][row.holder] = Claim(row.granted, row.whole, row.wanted)
+    return found
+
+
+def _changes(
+    demands: Mapping[Pot, Demand], own: str, holders: Sequence[str], claims: _Held
+) -> dict[Pot, Settled]:
+    changed = {}
+    for pot in {**claims, **demands}:
+        rows = claims.get(pot, {})
+        # Nobody has asked here since the start: what we hold is there for who would like to have it.
+        demand = demands.get(pot) or Demand(next(iter(rows.values())).whole, 0)
+        settled = settle(demand, own, holders, rows)
+        if settled.rows:
+            changed[pot] = settled
+    return changed
+
+
+async def _write(connection: AsyncConnection, changed: Mapping[Pot, Settled]) -> None:
+    values: list[dict[str, Any]] = [
+        {"key_id": key_id, "what": what, "holder": holder, **asdict(claim)}
+        for (key_id, what), settled in changed.items()
+        for holder, claim in settled.rows.items()
+    ]
+    if not values:
+        return
+    adding = insert(connection, key_slices)
+    new = {name: adding.excluded[name] for name in ("granted", "whole", "wanted")}
+    adding = adding.on_conflict_do_update(index_elements=["key_id", "what", "holder"], set_=new)
+    await connection.execute(adding, values)

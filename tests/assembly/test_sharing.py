@@ -1,0 +1,74 @@
+"""A gateway's part of the limits, while its database is there and while it is not."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from headgate.access.client_keys import ClientKey
+from headgate.access.gate import Gate
+from headgate.access.limits import Limits
+from headgate.access.ring import KeyRing
+from headgate.assembly.sharing import SharedLimits
+from headgate.clock import SystemClock
+from headgate.errors import RateLimited
+from headgate.storage.database import open_database
+from headgate.storage.slices import SliceStore
+from headgate.tasks import TaskGroup
+from tests.gateway import until
+from tests.guides.forwarder import Forwarder
+
+KEY = ClientKey(id=1, name="laptop", digest=b"x" * 32, limits=Limits(concurrency=16))
+
+
+@asynccontextmanager
+async def sharing(url: str, holder: str) -> AsyncIterator[Gate]:
+    """The gate of one gateway, and what keeps it in step."""
+    clock, ring, tasks = SystemClock(), KeyRing(), TaskGroup()
+    ring.replace([KEY])
+    gate, database = Gate(clock), await open_database(url)
+    await database.upgrade()
+    shared = SharedLimits(SliceStore(database, holder), gate, ring, clock, on_change=lambda: None)
+    await shared.join()
+    tasks.spawn(shared.run(), name="shared limits")
+    try:
+        yield gate
+    finally:
+        await shared.leave()
+        await tasks.cancel()
+        await database.close()
+
+
+def part(gate: Gate) -> int | None:
+    return gate.slices.part(1, "running", 16)
+
+
+def lets_all_in(gate: Gate) -> int:
+    count = 0
+    while True:
+        try:
+            gate.enter(KEY, 0)
+        except RateLimited:
+            return count
+        count += 1
+
+
+async def test_without_the_database_a_gateway_has_an_equal_part_after_a_while(postgres_url: str) -> None:
+    """What it held is somebody else's then; when the database is back it is as before."""
+    with Forwarder.to_postgres(postgres_url) as line:
+        async with sharing(line.url, "one") as one, sharing(postgres_url, "other") as other:
+            await until(lambda: part(one) == part(other) == 8, what="equal parts")
+            assert lets_all_in(one) == 8
+            await until(lambda: lets_all_in(one) or part(one) == 15, what="nearly all of it")
+            line.cut()
+            await until(lambda: part(one) == 8, what="an equal part again")
+            await until(lambda: other.slices.count == 1, what="the other one alone")
+            assert part(other) == 16
+            line.mend()
+            await until(lambda: one.slices.held and other.slices.count == 2, what="both of them")
+            await until(lambda: (part(one) or 0) + (part(other) or 0) <= 16, what="no more than the limit")
+
+
+async def test_an_end_in_order_leaves_all_to_the_others_at_once(postgres_url: str) -> None:
+    async with sharing(postgres_url, "one") as one:
+        async with sharing(postgres_url, "other"):
+            await until(lambda: part(one) == 8, what="equal parts")
+        await until(lambda: part(one) == 16, what="the whole limit", seconds=4)
