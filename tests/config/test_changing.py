@@ -67,12 +67,20 @@ def test_a_wrong_value_can_be_set_right(path: Path) -> None:
     assert change(origin(path), path, {"server.port": 9}).loaded.settings.server.port == 9
 
 
+def test_a_variables_name_is_answered_with_its_setting(path: Path) -> None:
+    """Guides speak of variables; what is set here are settings."""
+    with pytest.raises(SettingsError, match=r"ENABLE_CLIENT_AUTH, did you mean access\.client_auth"):
+        change(origin(path), path, {"ENABLE_CLIENT_AUTH": True})
+
+
 def test_a_stronger_source_is_named_and_the_change_holds_here(path: Path) -> None:
     """The file has it as well, for the day when the variable is gone."""
     changed = change(origin(path, PORT="5"), path, {"server.port": 9})
     assert changed.loaded.settings.server.port == 9
     assert changed.warnings[0].startswith("environment variable PORT overrides the settings file")
     assert "takes 5 again" in changed.warnings[0]
+    stopped = change(origin(path, ROTATION_ENABLED="no"), path, {"routing.rotation": True})
+    assert "takes false again" in stopped.warnings[0]  # as it is written in the file
     assert changed.needs_restart == ("server.port",)
     assert origin(path).load().settings.server.port == 9
     again = change(changed.loaded.origin, path, {"server.port": 5})

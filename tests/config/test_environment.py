@@ -74,6 +74,26 @@ def test_an_unknown_variable_is_pointed_out_with_the_nearest_name() -> None:
     )
 
 
+def test_a_misspelt_name_of_another_guide_is_pointed_out() -> None:
+    """Below a gateway's prefix, where a name is near; what is its own business stays unsaid."""
+    own = {"CCPROXY_ACCOUNTS_PATH": "x", "CCPROXY_AUTH_TOKEN": "x", "CF_ROTATON_ENABLED": "x", "PROT": "1"}
+    misspelt = {"CCPROXY_ROTATON_ENABLED": "1", "CCFLARE_DB_PAHT": "x", "CLAUDEFLARE_CONFIG_PAT": "x"}
+    assert environment.warnings(own | misspelt) == [
+        "Unknown environment variable CCFLARE_DB_PAHT: did you mean CCFLARE_DB_PATH?",
+        "Unknown environment variable CCPROXY_ROTATON_ENABLED: did you mean CCPROXY_ROTATION_ENABLED?",
+        "Unknown environment variable CLAUDEFLARE_CONFIG_PAT: did you mean CLAUDEFLARE_CONFIG_PATH?",
+    ]
+
+
+def test_a_variable_leads_to_its_setting() -> None:
+    """Under its own name or an alias, in any case."""
+    names = ("ENABLE_CLIENT_AUTH", "lb_strategy", "HEADGATE_SERVER__PORT", "NOBODYS")
+    assert [environment.setting_of(name) for name in names] == [
+        *("access.client_auth", "routing.strategy", "server.port"),
+        None,
+    ]
+
+
 def test_names_that_are_no_settings_are_no_surprise() -> None:
     """Places, the encryption key and aliases are known."""
     names = ("HEADGATE_CONFIG", "HEADGATE_DATA_DIR", "HEADGATE_SECRET_KEY", "HEADGATE_DEBUG")

@@ -4,13 +4,14 @@ For a gateway that runs and for one that does not. What cannot be written, or wh
 holds as long as the process that it was said to.
 """
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from headgate.config import restart, table
+from headgate.config import environment, restart, table
 from headgate.config.complaints import Complaint, names_below
 from headgate.config.exposure import refuse_to_stand_open
 from headgate.config.loading import Loaded, Origin
@@ -152,9 +153,10 @@ def _default_for_none(key: str, value: Any) -> Any:
 def _words_of_hidden(from_file: Loaded, key: str) -> str:
     source, row = from_file.source_of(key), table.row_of(key)
     value = masked(table.value_at(from_file.settings, key), is_secret=bool(row and row.is_secret))
+    written = value if isinstance(value, str) else json.dumps(value, default=str)  # `false`, as in the file
     return (
         f"{source.description if source else 'Something'} overrides the settings file: "
-        f"the next start takes {value} again. Take it away to keep the new value of {key}."
+        f"the next start takes {written} again. Take it away to keep the new value of {key}."
     )
 
 
@@ -175,10 +177,12 @@ def check_settable(key: str) -> None:
 
 
 def unknown(key: str) -> SettingsError:
-    """With the name that was probably meant, also where it lacks its section."""
+    """With the name that was probably meant, also where it lacks its section, or names a variable."""
     known = [row.path for row in table.rows() if row.variable]
-    meant = next((path for path in known if path.rpartition(".")[2] == key), None) or table.nearest(
-        key, known
+    meant = (
+        next((path for path in known if path.rpartition(".")[2] == key), None)
+        or environment.setting_of(key)
+        or table.nearest(key, known)
     )
     return SettingsError(f"Unknown setting {key}" + (f", did you mean {meant}?" if meant else ""), hint=_MEND)
 

@@ -26,6 +26,8 @@ _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", 
 
 OTHER_PREFIXES = ("", _PREFIX, "CCPROXY_", "CLAUDEFLARE_", "CCFLARE_", "CF_")
 """Before a name that is understood under any of them."""
+_LOOKED_AT = tuple(prefix for prefix in OTHER_PREFIXES if prefix not in ("", _PREFIX, "CF_"))
+"""A misspelt name below these was meant for a gateway; `CF_` is Cloudflare's and Cloud Foundry's as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +130,36 @@ def assignments(environ: Mapping[str, str]) -> Iterator[Assignment]:
 
 
 def warnings(environ: Mapping[str, str]) -> list[str]:
-    """A sentence for each `HEADGATE_` variable that is none of ours. Wants upper-case names."""
+    """A sentence for each `HEADGATE_` variable that is none of ours, and for what another gateway's prefix
+    and a misspelt name make; the rest of that gateway's own is its own. Wants upper-case names."""
     known = [variable for row in table.rows() if (variable := row.variable)]
     return [
-        f"Unknown environment variable {name}{_suggestion(name, known)}"
+        f"Unknown environment variable {name}{suggestion}"
         for name in sorted(environ)
-        if name.startswith(_PREFIX) and not _is_known(name)
+        if not _is_known(name)
+        and (suggestion := _suggestion(name, known) if name.startswith(_PREFIX) else _misspelt(name))
     ]
+
+
+def setting_of(variable: str) -> str | None:
+    """The (first) setting that a variable sets, under any of its names."""
+    alias = ALIASES.get(variable.upper())
+    return alias.paths[0] if alias else _path_of(variable.upper())
 
 
 def _suggestion(name: str, known: list[str]) -> str:
     meant = table.nearest(name, [*known, *_NOT_SETTINGS])
     return f": did you mean {meant}?" if meant else "; `headgate config docs` lists every setting"
+
+
+def _misspelt(name: str) -> str:
+    prefix = next((prefix for prefix in _LOOKED_AT if name.startswith(prefix)), None)
+    if prefix is None:
+        return ""
+    beside = [alias for alias in (*ALIASES, *CONFIG_ALIASES) if alias.startswith(prefix)]
+    valid = [alias.removeprefix(prefix) for alias in beside]
+    meant = table.nearest(name.removeprefix(prefix), valid, likeness=0.85)  # a slip, no other name of theirs
+    return f": did you mean {prefix}{meant}?" if meant else ""
 
 
 def _is_known(name: str) -> bool:

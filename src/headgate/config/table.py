@@ -140,7 +140,7 @@ def _values_at(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def nearest(name: str, valid: Iterable[str]) -> str | None:
+def nearest(name: str, valid: Iterable[str], *, likeness: float = 0.6) -> str | None:
     """The valid name that was probably meant."""
-    found = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name, list(valid), n=1, cutoff=likeness)
     return found[0] if found else None
