@@ -15,7 +15,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from headgate.config import first_file
+from headgate.config import first_file, json_text
 from headgate.config.commented import uncommented
 from headgate.config.comparing import are_same_but_for
 from headgate.config.files import REFERENCE
@@ -140,6 +140,9 @@ def _text_of(content: bytes) -> str:
 
 def _with(text: str, steps: list[str], value: Any) -> str:
     """The file's text with one value set. Raises YAMLError when the text is broken."""
+    as_json = json_text.changed(text, steps, value)
+    if as_json is not None and are_same_but_for([steps], text, as_json):
+        return as_json
     yaml = _yaml_as_in(text)
     if not isinstance(value, list | dict):  # those would come to stand behind the comments that follow
         text = uncommented(text, steps)
