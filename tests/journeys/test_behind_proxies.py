@@ -91,7 +91,7 @@ async def test_a_request_known_by_its_bytes_counts_as_well(
         _, connection = await loop.create_connection(Connection, *gateway.address, local_addr=(PROXY, 0))
         for _ in range(3):
             assert (await connection.ask(asking)).status == 200
-            connection.received = b""
+            connection.received.clear()
         connection.send(asking)
         await connection.until(b"event:")
         assert (await message(proxy, CALLER)).status_code == 503

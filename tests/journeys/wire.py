@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._news = asyncio.Event()
         self._without_body = 0
-        self.received = b""
+        self.received = bytearray()
         """Every byte, for who wants to see them."""
         self.is_closed = asyncio.Event()
 

@@ -68,7 +68,7 @@ def conversation(seed: int = 0, *, turns: int = 5) -> Iterator[dict[str, Any]]:
 
 
 def _text(dice: random.Random, words: int) -> str:
-    return " ".join(dice.choice(_WORDS) for _ in range(words))
+    return " ".join(dice.choices(_WORDS, k=words))
 
 
 def _filler(dice: random.Random, size: int) -> str:

@@ -42,25 +42,40 @@ def spell(dice: random.Random, value: Any) -> str:
 
 
 def _spell_text(dice: random.Random, text: str) -> str:
-    if dice.random() < 0.6:
-        return '"' + "".join(_spell_letter(letter) for letter in text) + '"'
+    if dice.random() < 0.6 or not text:
+        return f'"{text.translate(_PLAIN)}"'
+    escaped = dice.choice(_ESCAPED)
     share = dice.choice((0.02, 0.3, 1.0))
-    return '"' + "".join(_escape(dice, c) if dice.random() < share else _spell_letter(c) for c in text) + '"'
+    if share == 1.0:
+        return f'"{text.translate(escaped)}"'
+    pieces: list[str] = []
+    begin = 0
+    for place in sorted(dice.sample(range(len(text)), k=1 + int(share * (len(text) - 1)))):
+        pieces += (text[begin:place].translate(_PLAIN), text[place].translate(escaped))
+        begin = place + 1
+    return f'"{"".join(pieces)}{text[begin:].translate(_PLAIN)}"'
 
 
-def _spell_letter(letter: str) -> str:
-    if letter in '"\\':
-        return "\\" + letter
-    return letter if letter >= " " else f"\\u{ord(letter):04x}"
+_PLAIN = {code: f"\\u{code:04x}" for code in range(32)} | {ord('"'): '\\"', ord("\\"): "\\\\"}
+"""What must be escaped."""
 
 
-def _escape(dice: random.Random, letter: str) -> str:
-    """As `\\uXXXX`, in small or capital hex digits; beyond the basic plane as a pair."""
-    if letter == "/" and dice.random() < 0.5:
-        return "\\/"
-    units = letter.encode("utf-16-be")
-    form = dice.choice(("\\u{:04x}", "\\u{:04X}"))
-    return "".join(form.format(int.from_bytes(units[n : n + 2], "big")) for n in range(0, len(units), 2))
+class _Escaped(dict[int, str]):
+    """Every letter as `\\uXXXX`, in the hex digits of `form`; beyond the basic plane as a pair."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__({ord("/"): "\\/"})
+        self._form = form
+
+    def __missing__(self, code: int) -> str:
+        units = chr(code).encode("utf-16-be")
+        self[code] = spelled = "".join(
+            self._form.format(int.from_bytes(units[n : n + 2], "big")) for n in range(0, len(units), 2)
+        )
+        return spelled
+
+
+_ESCAPED = (_Escaped("\\u{:04x}"), _Escaped("\\u{:04X}"))
 
 
 def _spell_float(dice: random.Random, value: float) -> str:

@@ -111,7 +111,7 @@ async def test_who_asks_while_a_long_answer_runs_is_answered_behind_it(
     long, short = request(body=ask("say 40 words", stream=True)), request(body=ask("say 3 words"))
     async with connect(gateway.url) as connection:
         for _ in range(2):
-            connection.received = b""
+            connection.received.clear()
             connection.send(long + short[:cut] if begins == "before" else long)
             await connection.until(b"content_block_delta")
             if begins == "after":
