@@ -5,6 +5,7 @@ import pytest
 from headgate.config import table
 from headgate.config.loading import load_settings
 from headgate.config.other_names import NAMES
+from headgate.config.saving import save_settings
 
 
 def written(folder: Path, text: str) -> Path:
@@ -48,3 +49,29 @@ def test_our_own_name_wins(tmp_path: Path) -> None:
 def test_a_wrong_value_under_another_name_is_named_with_its_place(tmp_path: Path, text: str) -> None:
     with pytest.raises(Exception, match=r"line \d, column \d+"):
         load_settings({}, {}, written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("lb_strategy: session # mine\n", "lb_strategy: weighted # mine\n"),
+        ('{"lb_strategy": "session"}\n', '{"lb_strategy": "weighted"}\n'),
+        (
+            "lb_strategy: session\nrouting:\n  strategy: fill-first\n",
+            "lb_strategy: session\nrouting:\n  strategy: weighted\n",
+        ),
+        ("retry_attempts: 2\n", "retry_attempts: 2\nrouting:\n  strategy: weighted\n"),
+    ],
+)
+def test_a_change_is_written_under_the_name_that_stands_there(tmp_path: Path, text: str, after: str) -> None:
+    """Otherwise the old one stayed and was passed over from then on, whoever changed it by hand."""
+    path = written(tmp_path, text)
+    assert save_settings(path, {"routing.strategy": "weighted"})
+    assert path.read_text() == after
+
+
+def test_a_list_and_a_section_keep_their_other_names(tmp_path: Path) -> None:
+    """A key that was taken away stands nowhere in the file any more."""
+    path = written(tmp_path, "api-keys:\n  - old\nremote-management:\n  secret-key: old-word\n")
+    assert save_settings(path, {"access.api_keys": ["new"], "admin.key": "new-word"})
+    assert path.read_text() == "api-keys:\n  - new\nremote-management:\n  secret-key: new-word\n"

@@ -91,7 +91,7 @@ def test_f1_the_configuration_sections_of_ccflares_guide(tmp_path: Path, provide
         for key, value in (("session_duration_ms", "1800000"), ("lb_strategy", "session")):
             assert run(gateway, "config", "get", key).startswith(value)
         run(gateway, "config", "set", "retry_attempts", "4")
-        assert json.loads(gateway.config.read_text())["retry"]["attempts"] == 4  # it is JSON as before
+        assert json.loads(gateway.config.read_text())["retry_attempts"] == 4  # JSON and its name, as before
         assert run(gateway, "config", "get", "retry_attempts").startswith("4")
 
     # Invalid Configuration: validated, named with its place; a wrong strategy with the valid ones.

@@ -23,6 +23,21 @@ def ours(key: str) -> str:
     return NAMES.get(key, key)
 
 
+def name_in(values: Any, our_path: str) -> str:
+    """The name under which a file's values have this setting: ours, unless only another one stands there."""
+    theirs = next((theirs for theirs, ours_ in NAMES.items() if ours_ == our_path), None)
+    is_theirs = theirs is not None and _stands(values, theirs) and not _stands(values, our_path)
+    return theirs if theirs is not None and is_theirs else our_path
+
+
+def _stands(values: Any, path: str) -> bool:
+    for step in path.split("."):
+        if not isinstance(values, dict) or step not in values:
+            return False
+        values = values[step]
+    return True
+
+
 def translate(parsed: Parsed) -> Iterator[str]:
     """Put what stands under another name where it belongs; a sentence for each. What stands there already
     stays: it is the clearer word."""

@@ -19,6 +19,7 @@ from headgate.config import first_file, json_text
 from headgate.config.commented import uncommented
 from headgate.config.comparing import are_same_but_for
 from headgate.config.files import REFERENCE
+from headgate.config.other_names import name_in
 from headgate.config.reading import SETTINGS_BYTES, read_bytes
 
 _log = logging.getLogger("headgate.config")
@@ -45,9 +46,12 @@ def save_settings(
         for _ in range(_MOST_TRIES):
             found = _content_of(target)
             text = old = first_file.text() if found is None else _text_of(found)
-            for key, value in changes.items():
-                text = _with(text, key.split("."), value if raw else _literal(value))
-            _refuse_other_changes(old, text, changes)
+            # Where the file has another guide's name it goes on with that: both would be one too many.
+            values = YAML(typ="rt").load(old)
+            places = {name_in(values, key): value for key, value in changes.items()}
+            for place, value in places.items():
+                text = _with(text, place.split("."), value if raw else _literal(value))
+            _refuse_other_changes(old, text, places)
             with suppress(_Changed):  # then theirs is changed
                 _replace(target, text.encode(), expected=found)
                 break
