@@ -119,3 +119,11 @@ def test_the_real_environment_is_copied(monkeypatch: pytest.MonkeyPatch) -> None
     copy = environment.current()
     assert copy.pop("HEADGATE_SAMPLE") == "1"
     assert os.environ["HEADGATE_SAMPLE"] == "1"
+
+
+def test_a_name_that_stands_for_nothing_here_says_so() -> None:
+    told = environment.warnings({"STORAGE_ADAPTER_RETENTION_MS": "3600000"})
+    assert told == [
+        "STORAGE_ADAPTER_RETENTION_MS has no effect: nothing here waits in memory to be written; "
+        "storage.retention_days says how long the history is kept"
+    ]

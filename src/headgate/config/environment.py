@@ -95,6 +95,11 @@ ALIASES: Mapping[str, Alias] = {
     "NO_PROXY": Alias(("upstream.no_proxy",)),
     "CLIENT_ID": Alias(("providers.anthropic.oauth.client_id",)),
 }
+WITHOUT_EFFECT: Mapping[str, str] = dict.fromkeys(
+    ("STORAGE_ADAPTER_CLEANUP_MS", "STORAGE_ADAPTER_RETENTION_MS"),
+    "nothing here waits in memory to be written; storage.retention_days says how long the history is kept",
+)
+"""Names of another guide that stand for nothing that Headgate has, and why."""
 CONFIG_ALIASES = tuple(prefix + "CONFIG_PATH" for prefix in OTHER_PREFIXES)
 """Other names of `HEADGATE_CONFIG`."""
 
@@ -132,8 +137,9 @@ def assignments(environ: Mapping[str, str]) -> Iterator[Assignment]:
 def warnings(environ: Mapping[str, str]) -> list[str]:
     """A sentence for each `HEADGATE_` variable that is none of ours, and for what another gateway's prefix
     and a misspelt name make; the rest of that gateway's own is its own. Wants upper-case names."""
+    idle = [f"{name} has no effect: {why}" for name, why in WITHOUT_EFFECT.items() if name in environ]
     known = [variable for row in table.rows() if (variable := row.variable)]
-    return [
+    return idle + [
         f"Unknown environment variable {name}{suggestion}"
         for name in sorted(environ)
         if not _is_known(name)
