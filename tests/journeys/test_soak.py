@@ -24,12 +24,12 @@ from tests.guides.planting import by_name, put
 from tests.guides.signing_in import declared, settings_of
 from tests.journeys.wire import ask, connect, request
 
-SECONDS = float(os.environ.get("HEADGATE_TEST_SOAK_SECONDS", "40"))
+SECONDS = float(os.environ.get("HEADGATE_TEST_SOAK_SECONDS", "24"))
 CLIENTS = 200
 ACCOUNTS = 20
 MOST_LIMITED = 12
 """At a time: the others could always serve."""
-TOKEN_SECONDS = 30.0
+TOKEN_SECONDS = 16.0
 WARM_UP = 0.4
 """Part of the run after which memory is looked at for the first time."""
 GROWTH = 1.2
