@@ -211,6 +211,52 @@ async def test_a_full_queue_takes_from_the_longest_line_for_a_shorter() -> None:
     await ended(tasks, queue)
 
 
+async def test_a_full_queue_keeps_nobody_from_what_no_other_waits_for() -> None:
+    """Five hundred that wait for one account are no reason to refuse what an idle one could serve."""
+    queue = queue_of(most=2)
+    slots, others = Slots(queue), Slots(queue, free=1)
+    tasks = await begun(queue, *(slots.ticket(1) for _ in range(2)))
+    assert await queue.wait(others.ticket(1, barrier="other"), 5) == "slot"
+    assert await queue.wait(others.ticket(1, barrier="other"), 5) is None
+    assert await queue.wait(slots.ticket(1), 5) is None
+    assert queue.waiting == 2
+    await ended(tasks, queue)
+
+
+async def test_a_moment_that_has_passed_is_not_looked_at_again_and_again() -> None:
+    """It is of one that waits behind another, whose own moment counts."""
+    queue = queue_of()
+    slots = Slots(queue)
+    now = time.monotonic()
+    tickets = [slots.ticket(1, opens_at=now + 60), slots.ticket(2, opens_at=now - 1)]
+    tasks = await begun(queue, *tickets)
+    assert queue._timer is not None
+    assert queue._timer.when() - asyncio.get_running_loop().time() > 0.5
+    await ended(tasks, queue)
+
+
+async def test_a_look_ends_where_nobody_can_be_served_any_more() -> None:
+    """Thousands of keys may have a request that waits for the same: each end of one looks at the first."""
+    queue = queue_of()
+    slots = Slots(queue)
+    compared = 0
+
+    class Same:
+        def __hash__(self) -> int:
+            nonlocal compared
+            compared += 1
+            return 1
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Same)
+
+    tasks = await begun(queue, *(slots.ticket(line, barrier=Same()) for line in range(200)))
+    compared = 0
+    queue._look()
+    assert compared < 10
+    await ended(tasks, queue)
+
+
 async def test_nobody_waits_where_the_queue_is_off() -> None:
     queue = queue_of(most=0)
     assert await queue.wait(Slots(queue).ticket(1), 5) is None

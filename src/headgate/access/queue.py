@@ -8,6 +8,7 @@ Nothing here knows what is waited for: a ticket brings the attempt to get it.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,6 +78,8 @@ class FairQueue:
         self._monotonic = monotonic
         self._lines: dict[int, _Line] = {}
         """In the order of their turns."""
+        self._barriers: Counter[Hashable] = Counter()
+        """Of all that wait: where each is closed there is nobody left to look at."""
         self._timer: asyncio.TimerHandle | None = None
         self._is_awake = False
         self._looked_at_all = 0.0
@@ -85,16 +88,16 @@ class FairQueue:
         return line in self._lines
 
     async def wait(self, ticket: Ticket, seconds: float) -> Any:
-        """What the attempt gave; None: there is no room, or it did not come to that in time.
-
-        Raises what the attempt raised.
+        """What the attempt gave; None: it did not come to that in time. Where there is no room that is at
+        once, but what nobody before it waits for it gets all the same. Raises what the attempt raised.
         """
         if not self._make_room(ticket):
-            return None
+            seconds = 0.0  # the look that was asked for comes before the end of it
         ticket.since = self._monotonic()
         self._lines.setdefault(ticket.line, _Line(ticket.line)).tickets.append(ticket)
         self.waiting += 1
         self.contested += ticket.costs_a_turn
+        self._barriers[ticket.barrier] += 1
         self.wake()
         is_taken = False
         try:
@@ -153,6 +156,9 @@ class FairQueue:
         line.tickets.remove(ticket)
         self.waiting -= 1
         self.contested -= ticket.costs_a_turn
+        self._barriers[ticket.barrier] -= 1
+        if not self._barriers[ticket.barrier]:
+            del self._barriers[ticket.barrier]
         if not line.tickets:
             del self._lines[line.key]
         if not self.waiting and self._timer is not None:
@@ -172,6 +178,8 @@ class FairQueue:
         while is_moving:
             is_moving = False
             for line in list(self._lines.values()):
+                if len(closed) == len(self._barriers):
+                    break
                 is_moving |= self._turn(line, closed, now, at_all=at_all)
         self._set_timer(now)
 
@@ -180,6 +188,8 @@ class FairQueue:
         has not come. A line that is held up keeps its place and what is left of its turn."""
         is_served = has_paid = False
         for ticket in list(line.tickets):
+            if len(closed) == len(self._barriers):
+                break
             if ticket.barrier in closed:
                 continue
             if has_paid and line.turns < 1:
@@ -217,7 +227,8 @@ class FairQueue:
         if not self.waiting:
             return
         opening = (one.opens_at for line in self._lines.values() for one in line.tickets)
-        known = min((at for at in opening if at is not None), default=now + _LOOK_SECONDS)
+        # One that has passed is of a ticket behind a closed barrier: whoever closed that knows the next.
+        known = min((at for at in opening if at is not None and at > now), default=now + _LOOK_SECONDS)
         wait = min(max(known - now, _LEAST_WAIT_SECONDS), _LOOK_SECONDS)
         self._timer = asyncio.get_running_loop().call_later(wait, self._on_time)
 

@@ -9,7 +9,7 @@ from headgate.pool.accounts import Account
 from headgate.pool.groups import Group
 from headgate.pool.living import LivingAccount
 from headgate.pool.rests import utc
-from headgate.pool.returns import earliest_return, is_busy, limited
+from headgate.pool.returns import earliest_return, is_busy, limited, opens_at
 from headgate.pool.selection import POLICIES, policy_named
 from headgate.pool.sessions import Running
 from headgate.pool.wanted import Switch, Wanted
@@ -370,6 +370,10 @@ class Pool:
         """Unix seconds at which the first account that rests for a limit is back (now, when one could
         serve such a request, or is busy); None: it is not limits that the request would have to wait for."""
         return earliest_return(self._able(wanted, tried), wanted.model, self._clock.now())
+
+    def opens_at(self, wanted: Wanted, tried: Collection[int]) -> float | None:
+        """The same for who waits: one that rests for the provider's trouble is asked as soon as it can."""
+        return opens_at(self._able(wanted, tried), wanted.model, self._clock.now())
 
     def is_busy(self, wanted: Wanted, tried: Collection[int]) -> bool:
         """Whether an account that was not tried could serve, had it not all the requests it may have."""

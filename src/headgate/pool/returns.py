@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 
+from headgate.pool.faults import PASSING
 from headgate.pool.living import LivingAccount
 
 _PROBE_SECONDS = 1.0
@@ -21,9 +22,25 @@ def earliest_return(accounts: Iterable[LivingAccount], model: str | None, now: f
     return min((moment for moment in returns if not math.isinf(moment)), default=None)
 
 
+def opens_at(accounts: list[LivingAccount], model: str | None, now: float) -> float | None:
+    """Unix seconds; see `Pool.opens_at`."""
+    if any(is_last_resort(one, model, now) for one in accounts):
+        return now
+    return earliest_return(accounts, model, now)
+
+
 def is_busy(accounts: Iterable[LivingAccount], model: str | None, now: float) -> bool:
     """Whether one of them lacks nothing but a place for one more request."""
-    return any(one.is_full and one.health.unavailable_until(model, now) is None for one in accounts)
+    return any(
+        one.is_full and (one.health.unavailable_until(model, now) is None or is_last_resort(one, model, now))
+        for one in accounts
+    )
+
+
+def is_last_resort(one: LivingAccount, model: str | None, now: float) -> bool:
+    """Whether it rests for the provider's trouble alone: with nobody else left it is asked all the same."""
+    rest = one.health.open_rest(model, now)
+    return rest is not None and rest.fault in PASSING
 
 
 def limited(accounts: Iterable[LivingAccount], model: str | None, now: float) -> set[int]:

@@ -18,6 +18,9 @@ from headgate.relay.trail import Trail
 
 _SETTING = "`access.queue.timeout_ms`"
 
+_NEAR_SECONDS = 1.0
+"""What returns so soon may return with the end of any request: of the one that finds out about it, say."""
+
 
 class WaitingRoom:
     """Built with the relay, when settings change; the queue in it stays."""
@@ -88,37 +91,38 @@ class WaitingRoom:
     # ---- an account ------------------------------------------------------------------------------
 
     async def account(self, exchange: Exchange, trail: Trail, plan: Plan) -> LivingAccount | None:
-        """The next account that can serve; None: none will in time, or the caller brought a credential that
-        serves at once. Who was refused for a limit may be asked again when that is over."""
-        if exchange.head.client.caller.own_credential is not None:
-            return None
+        """The next account that can serve; None: none will in time. Who brought a credential of his own gets
+        what is free for him, and waits for nothing. Who was refused for a limit may be asked again when that
+        is over."""
+        may_wait = exchange.head.client.caller.own_credential is None
         wanted = plan.wanted
         again = self._pool.limited(trail.tried, wanted.model)
         tried = [id for id in trail.tried if id not in again]
-        moment = self._pool.earliest_return(wanted, tried)
-        if moment is None or moment - self._clock.now() > self._seconds_left(trail):
+        moment = self._pool.opens_at(wanted, tried)
+        seconds_left = self._seconds_left(trail) if may_wait else 0.0
+        if moment is None or moment - self._clock.now() > seconds_left:
             return None
         ticket = self._ticket(exchange, plan.key, why="an account")
         ticket.barrier = ("account", wanted.provider, wanted.model, wanted.pinned_id, wanted.among, *tried)
 
-        def attempt() -> LivingAccount | None:
+        def attempt() -> _Grant | None:
             self._planner.key_of(exchange)  # while it waited it may have been revoked
             living = self._pool.pick(wanted, tried)
             if living is None:
-                opens_at, now = self._pool.earliest_return(wanted, tried), self._clock.now()
-                is_later = opens_at is not None and opens_at > now
+                opens_at, now = self._pool.opens_at(wanted, tried), self._clock.now()
+                is_later = opens_at is not None and opens_at > now + _NEAR_SECONDS
                 ticket.opens_at = self._clock.monotonic() + (opens_at or now) - now if is_later else None
                 return None
-            living.in_flight += 1  # it is taken, though its request has to wake up first
-            return living
+            return _Grant(living, wanted.model, self._clock.now())
 
         ticket.attempt = attempt
-        ticket.give_back = _leave
-        living: LivingAccount | None = await self._wait(exchange, trail, ticket)
-        if living is not None:
-            _leave(living)  # the attempt, which begins in this turn of the event loop, counts itself
-            trail.tried[:] = tried
-        return living
+        ticket.give_back = _Grant.end
+        grant: _Grant | None = await self._wait(exchange, trail, ticket, may_wait=may_wait)
+        if grant is None:
+            return None
+        grant.end()  # the attempt, which begins in this turn of the event loop, counts itself
+        trail.tried[:] = tried
+        return grant.living
 
     # ---- both ------------------------------------------------------------------------------------
 
@@ -134,9 +138,11 @@ class WaitingRoom:
             why=why,
         )
 
-    async def _wait(self, exchange: Exchange, trail: Trail, ticket: Ticket) -> Any:
+    async def _wait(self, exchange: Exchange, trail: Trail, ticket: Ticket, *, may_wait: bool = True) -> Any:
         began = self._clock.monotonic()
-        seconds = min(self._seconds_left(trail), self._patience.seconds_left(exchange))
+        seconds = 0.0
+        if may_wait:
+            seconds = min(self._seconds_left(trail), self._patience.seconds_left(exchange))
         if trail.may_wait_until is None:
             trail.may_wait_until = began + self._queue.seconds
         try:
@@ -151,5 +157,17 @@ class WaitingRoom:
         return trail.may_wait_until - self._clock.monotonic()
 
 
-def _leave(living: LivingAccount) -> None:
-    living.in_flight -= 1
+class _Grant:
+    """An account that is taken, though its request has to wake up first: a place on it, and the one question
+    whether its limit is over."""
+
+    __slots__ = ("_probed", "living")
+
+    def __init__(self, living: LivingAccount, model: str | None, now: float) -> None:
+        self.living = living
+        living.in_flight += 1
+        self._probed = [] if living.health.is_clear else living.health.begin_probe(model, now)
+
+    def end(self) -> None:
+        self.living.in_flight -= 1
+        self.living.health.end_probe(self._probed)
