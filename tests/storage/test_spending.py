@@ -48,6 +48,18 @@ async def test_days_weeks_and_all_are_told_apart(database: Database) -> None:
     assert (tomorrow.day_nano, tomorrow.week_nano, tomorrow.total) == (0, 3 * ONE, 5 * ONE)
 
 
+async def test_what_one_request_costs_is_the_mean_of_a_week(database: Database) -> None:
+    days = (0, 1, 6, 7, 100)
+    rows = [used(f"r{n}", 1, THURSDAY - n * DAY_SECONDS) for n in days]
+    free = request_row(
+        "free", key_id=1, timestamp=int(THURSDAY * 1000), model=MODEL, input_tokens=0, output_tokens=0
+    )
+    free |= {"cache_read_tokens": 0, "cache_write_5m_tokens": 0, "cache_write_1h_tokens": 0}
+    old = used("old", 2, THURSDAY - 30 * DAY_SECONDS)
+    await write_batch(database, Step("j", "s", 0, 1), rows_of(*rows, free, old))
+    assert await SpendingStore(database).means(THURSDAY) == {1: 3 * ONE // 4}
+
+
 async def test_five_hours_begin_with_a_first_request(database: Database) -> None:
     store = SpendingStore(database)
     moments = [THURSDAY, THURSDAY + 60, THURSDAY + WINDOW_SECONDS - 1]

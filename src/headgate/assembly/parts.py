@@ -221,6 +221,7 @@ async def gate_of(stores: Stores, settings: Settings, clock: Clock) -> Gate:
     gate = Gate(clock)
     gate.defaults = default_limits(settings)
     gate.restore(await stores.spending.load(clock.now()))
+    gate.restore_guesses(await stores.spending.means(clock.now()))
     return gate
 
 

@@ -1,5 +1,6 @@
 """What client keys have used: added up with the records of their requests, in one transaction with them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from headgate.storage.database import Database, insert
 from headgate.storage.news import tell
 from headgate.storage.schema import key_days, key_windows
 
+_MEAN_DAYS = 7
+"""Of them a key's next request is guessed after a start."""
 _SUMS = ("requests", "tokens", "nano_usd")
 MOST = 2**61
 """A provider's nonsense must not keep a batch from being written."""
@@ -48,6 +51,17 @@ class SpendingStore:
                 spending = found.setdefault(key_id, _spending(now, 0, 0, 0))
                 spending.window_at, spending.window_tokens = began_at / 1000, tokens
         return found
+
+    async def means(self, now: float) -> dict[int, int]:
+        """By the key's id, nano-USD of one request, of the last seven days."""
+        days = sa.select(key_days).where(key_days.c.day > day_of(now) - _MEAN_DAYS, key_days.c.requests > 0)
+        counts: Counter[int] = Counter()
+        costs: Counter[int] = Counter()
+        async with self._database.read() as connection:
+            for row in await connection.execute(days):
+                counts[row.key_id] += row.requests
+                costs[row.key_id] += row.nano_usd
+        return {key: costs[key] // count for key, count in counts.items()}
 
 
 def _spending(now: float, of_day: int, of_week: int, total: int) -> Spending:
