@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,33 @@ def test_no_line_is_missed_however_often_the_file_is_rotated(
     follower.close()
     writing.close()
     assert seen == [f"line number {number:03d}" for number in range(200)]
+
+
+def test_rotations_just_after_a_look_hide_no_file(tmp_path: Path) -> None:
+    """A machine that stands still for a moment there must cost no line."""
+    writing = LogFile(tmp_path / "app.log", max_bytes=100, backups=60)
+    numbers = iter(range(1000))
+
+    def write(count: int) -> None:
+        for _ in range(count):
+            writing.write(f"line number {next(numbers):03d}\n")
+
+    class Stalling(Follower):
+        def _younger_files(self) -> list[FileIO] | None:
+            found = super()._younger_files()
+            write(3 * 100 // 16)  # three rotations
+            return found
+
+    write(20)
+    follower = Stalling(tmp_path / "app.log")
+    seen: list[str] = []
+    for _ in range(5):
+        seen += follower.new_lines()
+    follower.close()
+    writing.close()
+    begin = int(seen[0][-3:])
+    assert seen == [f"line number {number:03d}" for number in range(begin, begin + len(seen))]
+    assert len(seen) > 60
 
 
 _WRITER = """

@@ -127,6 +127,8 @@ class Follower:
 
         Several rotations may have happened since the last look: all files younger than ours are read.
         """
+        # Asked before: afterwards there may have been rotations, and what has that name is younger then.
+        older = _identity(Path(f"{self._path}.1"))
         for _ in range(_MOST_WALKS):
             if (younger := self._younger_files()) is not None:
                 break
@@ -134,7 +136,7 @@ class Follower:
             return  # at the next look
         self._open_files += reversed(younger)
         if not younger:
-            self._older = _identity(Path(f"{self._path}.1"))
+            self._older = older or self._older
 
     def _younger_files(self) -> list[FileIO] | None:
         """The youngest first; None: the names moved on while they were walked along."""
