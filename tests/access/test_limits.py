@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from headgate.access.client_keys import ClientKey
 from headgate.access.gate import Gate, Reservation
 from headgate.access.limits import Limits, Rate, Spending, day_of, week_begin
+from headgate.access.slices import Slices
 from headgate.dialects.usage import Usage
 from headgate.errors import BudgetExceeded, RateLimited
 from headgate.pricing.prices import NANO, cost_of
@@ -89,6 +90,17 @@ def test_many_at_once_get_exactly_the_limit() -> None:
     clock.at += 30
     again = sum(1 for _ in range(1000) if _enters(gate, key) is not None)
     assert again == 50
+
+
+def test_a_key_is_full_until_one_of_its_requests_ends() -> None:
+    """And it is never said where other gateways have a part of it, which they would give."""
+    gate, _, key = gate_with(concurrency=2)
+    first, _ = gate.enter(key, 0), gate.enter(key, 0)
+    assert gate.is_full(key)
+    first.settle(None, None)
+    assert not gate.is_full(key)
+    gate.use_slices(Slices(0, 2))
+    assert not gate.is_full(key)
 
 
 def test_ten_thousand_keys_keep_to_their_own_limits() -> None:

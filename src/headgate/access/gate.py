@@ -244,6 +244,12 @@ class Gate:
         meter.reserved_tokens += tokens
         return Reservation(meter, tokens, nano, tpm, now)
 
+    def is_full(self, key: ClientKey) -> bool:
+        """Whether only the end of one of its requests helps: for who asks often, since `enter` says in words
+        why it refuses. Where gateways share limits that is heard by the others, so `enter` is to be asked."""
+        limited = self._limited_of(key)
+        return self.slices.count == 1 and limited.meter.running >= limited.concurrency
+
     def _limited_of(self, key: ClientKey) -> _Limited:
         limited = self._limited.get(key.id)
         if limited is None or limited.key is not key or limited.defaults is not self.defaults:

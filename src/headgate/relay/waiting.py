@@ -64,6 +64,9 @@ class WaitingRoom:
         def attempt() -> Reservation | None:
             key = self._planner.key_of(exchange)
             assert key is not None
+            if self._gate.is_full(key):
+                ticket.opens_at = None
+                return None
             try:
                 return self._gate.enter(key, size)
             except RateLimited as error:
