@@ -68,6 +68,9 @@ FORWARDING_HEADERS = (
 _MOST_OF_A_STRANGER = 8_192
 """Of a body to an open path: the log-in takes one."""
 
+_OPENED_UNDER = "headgate.opened_under"
+"""In the scope of a request that came in without a cookie: the setting admin.key as it was then."""
+
 _log = logging.getLogger("headgate.server")
 
 
@@ -132,8 +135,10 @@ class Doors:
         is_open = await self._entrance.opens(offered, scope, heard, left)
         if is_open is None:
             _admit_this_machine(scope, headers)
+            scope[_OPENED_UNDER] = None
             return Who.THIS_MACHINE
         if is_open:
+            scope[_OPENED_UNDER] = self._entrance.key
             return Who.ADMIN_KEY
         if offered is None and self._is_logged_in(scope, headers):
             return Who.SESSION
@@ -156,19 +161,25 @@ class Doors:
         scope[LOGGED_IN] = logged_in
         return True
 
-    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The request edge: an unexpected exception becomes a 500 that names its log entry. A stream that a
-        log-in began says nothing more once that has ended."""
-        has_started = is_cut = False
+    def _is_over(self, scope: Scope) -> bool:
+        """What let the request in opens nothing any more."""
+        if _OPENED_UNDER in scope:
+            return bool(scope[_OPENED_UNDER] != self._entrance.key)
         logged_in: LoggedIn | None = scope.get(LOGGED_IN)
+        return logged_in is not None and self._entrance.is_over(logged_in)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The request edge: an unexpected exception becomes a 500 that names its log entry. A stream says
+        nothing more once the log-in that began it has ended, or the admin key is another one."""
+        has_started = is_cut = False
 
         async def watched_send(message: Message) -> None:
             nonlocal has_started, is_cut
             has_started = has_started or message["type"] == "http.response.start"
-            if logged_in is not None and message.get("more_body") and self._entrance.is_over(logged_in):
+            if message.get("more_body") and self._is_over(scope):
                 is_cut = True
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
-                raise ClientLeft("The log-in that began the stream has ended")
+                raise ClientLeft("What opened the stream has ended")
             await send(message)
 
         try:
