@@ -30,7 +30,7 @@ _SPENT = """
 SELECT name, requests, tokens, nano_usd, rows, row_tokens FROM client_keys
 JOIN (SELECT key_id, SUM(requests) AS requests, SUM(tokens) AS tokens, SUM(nano_usd) AS nano_usd
       FROM key_days GROUP BY key_id) AS days ON days.key_id = client_keys.id
-JOIN (SELECT key_id, COUNT(*) AS rows,
+JOIN (SELECT key_id, COUNT(input_tokens) AS rows,
       SUM(COALESCE(input_tokens, 0) + COALESCE(output_tokens, 0)) AS row_tokens
       FROM requests GROUP BY key_id) AS found ON found.key_id = client_keys.id
 """

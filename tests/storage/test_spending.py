@@ -55,8 +55,9 @@ async def test_what_one_request_costs_is_the_mean_of_a_week(database: Database) 
         "free", key_id=1, timestamp=int(THURSDAY * 1000), model=MODEL, input_tokens=0, output_tokens=0
     )
     free |= {"cache_read_tokens": 0, "cache_write_5m_tokens": 0, "cache_write_1h_tokens": 0}
+    refused = used("refused", 1, THURSDAY) | {"input_tokens": None, "output_tokens": None}
     old = used("old", 2, THURSDAY - 30 * DAY_SECONDS)
-    await write_batch(database, Step("j", "s", 0, 1), rows_of(*rows, free, old))
+    await write_batch(database, Step("j", "s", 0, 1), rows_of(*rows, free, refused, old))
     assert await SpendingStore(database).means(THURSDAY) == {1: 3 * ONE // 4}
 
 

@@ -127,6 +127,7 @@ key_days = sa.Table(
     metadata,
     sa.Column("key_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+    # Those that used something: refused ones say nothing of what a request costs.
     sa.Column("requests", sa.BigInteger, nullable=False),
     sa.Column("tokens", sa.BigInteger, nullable=False),
     # Nano-USD: a billionth of one.

@@ -80,7 +80,8 @@ async def add_spending(connection: AsyncConnection, rows: Sequence[Mapping[str, 
     for row, usage in used:
         at = (row["key_id"], day_of(row["timestamp"] / 1000))
         sums = days.setdefault(at, {"requests": 0, "tokens": 0, "nano_usd": 0})
-        sums["requests"] += 1
+        # One that was refused says nothing of what a request costs.
+        sums["requests"] += usage.input_tokens is not None or usage.output_tokens is not None
         sums["tokens"] = min(MOST, sums["tokens"] + tokens_of(usage))
         sums["nano_usd"] = min(MOST, sums["nano_usd"] + cost_of(row["model"] or "", usage))
     values = [{"key_id": key_id, "day": day, **sums} for (key_id, day), sums in sorted(days.items())]
