@@ -213,6 +213,13 @@ def test_who_has_used_a_budget_to_the_cent_has_nothing_left(cents: int) -> None:
         gate.enter(key, 0)
 
 
+def test_a_small_budget_is_not_said_to_be_none() -> None:
+    gate, _, key = gate_with(daily_usd=0.001)
+    gate.enter(key, 0).settle(HAIKU, Usage(1350, 0))
+    with pytest.raises(BudgetExceeded, match=r"has used \$0.00135 of \$0.001 a day"):
+        gate.enter(key, 0)
+
+
 def test_requests_at_once_do_not_pass_the_tokens_of_five_hours_together() -> None:
     """The mean of those before is kept free for each that runs; who is refused by that may soon come back."""
     gate, clock, key = gate_with(window_tokens=1000)

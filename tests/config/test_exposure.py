@@ -15,7 +15,7 @@ from headgate.errors import SettingsError
             "Make a client key: `headgate key create NAME`. Set",
         ),
         ({"admin": {"key": "k"}}, False, "without a client key.", "Make a client key: `headgate key create"),
-        ({}, True, "without admin.key.", "Set an admin key: `headgate config set admin.key KEY`. Or"),
+        ({}, True, "without admin.key.", "Set an admin key: `headgate config set admin.key --stdin`. Or"),
         ({"admin": {"key": "k"}, "access": {"client_auth": "off"}}, True, "is off", "Set access.client_auth"),
     ],
 )

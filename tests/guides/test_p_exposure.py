@@ -26,10 +26,10 @@ def test_p8_wide_without_keys_is_refused_with_the_two_commands(
         assert "Refusing to listen on 0.0.0.0 without a client key and admin.key" in said
         assert "Server running on" not in refused.stdout + refused.stderr
         commands = re.findall(r"`headgate ([^`]+)`", said)
-        assert commands == ["key create NAME", "config set admin.key KEY"]
+        assert commands == ["key create NAME", "config set admin.key --stdin"]
         for index in order:
-            words = commands[index].replace("NAME", "laptop").replace("KEY", "owner-0123456789").split()
-            done = gateway.command(*words, *(["--json"] if index == 0 else []))
+            words = commands[index].replace("NAME", "laptop").split()
+            done = gateway.command(*words, *(["--json"] if index == 0 else []), stdin="owner-0123456789")
             assert done.returncode == 0, done.stderr
             if index == 0:
                 key = json.loads(done.stdout)["key"]

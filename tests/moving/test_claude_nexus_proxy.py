@@ -1,5 +1,6 @@
 """claude-nexus-proxy's credentials, environment and address."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,14 @@ async def test_a_folder_without_credentials_says_what_they_are_called(tmp_path: 
     """The wrong folder is the likeliest mistake."""
     with pytest.raises(ForeignDataUnreadable, match=r"NAME\.credentials\.json"):
         await claude_nexus_proxy.read([str(tmp_path)])
+
+
+async def test_a_database_that_is_gone_keeps_no_accounts_out(tmp_path: Path) -> None:
+    """It is a line of the history's, which `--only accounts` does not ask for."""
+    content = {"type": "api_key", "api_key": "sk-ant-sim-a", "client_api_key": "cnp_live_" + "a" * 24}
+    (tmp_path / "a.example.com.credentials.json").write_text(json.dumps(content))
+    found = await claude_nexus_proxy.read([str(tmp_path), "postgresql://u:very-secret@127.0.0.1:1/x"])
+    assert [one.name for one in found.accounts] == ["a.example.com"]
+    (gone,) = [one for one in found.left_out if one.kind == HISTORY]
+    assert gone.is_failure and gone.why.startswith("Cannot read the PostgreSQL database: ")
+    assert "very-secret" not in gone.why

@@ -376,12 +376,18 @@ class _Check:
             return
         back = "It does not return by itself" if returns_at is None else f"It returns at {_utc(returns_at)}"
         raise BudgetExceeded(
-            f"Budget exceeded: the client key {self._name} has used ${used / NANO:.2f} of ${limit:.2f} {of}",
+            f"Budget exceeded: the client key {self._name} has used {_usd(used / NANO)} of"
+            f" {_usd(limit)} {of}",
             hint=f"{back}; the gateway's owner may raise it: `headgate key set {self._name} --help`.",
         )
 
     def _hint(self, words: str, wait: float) -> str:
         return f"The client key {self._name} may have {words}. Try again in {max(1, round(wait + 0.5))} s."
+
+
+def _usd(amount: float) -> str:
+    """Cents, but where those would say that a small budget is none at all: `$0.00135`."""
+    return f"${amount:.2f}" if amount == 0 or amount >= 0.1 else f"${amount:.3g}"
 
 
 def _utc(moment: float) -> str:

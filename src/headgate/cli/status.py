@@ -84,7 +84,7 @@ def _print_gateway(view: dict[str, Any]) -> None:
     streams = counted(view["open_streams"], "stream")
     out.print(f"{counted(view['in_flight'], 'request')} in flight, {streams} among them")
     if (queue := view["queue"])["waiting"]:
-        longest = span(queue["longest_ms"] / 1000)
+        longest = span(queue["longest_ms"])
         out.print(f"{counted(queue['waiting'], 'request')} in the queue, the first of them for {longest}")
     recorder = view["recorder"]
     alive = "running" if recorder["alive"] else "down"

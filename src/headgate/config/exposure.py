@@ -15,7 +15,7 @@ def refuse_to_stand_open(settings: Settings, *, has_client_key: bool = True) -> 
         "a client key": (has_client_key, "Make a client key: `headgate key create NAME`."),
         "admin.key": (
             settings.admin.key is not None,
-            "Set an admin key: `headgate config set admin.key KEY`.",
+            "Set an admin key: `headgate config set admin.key --stdin`.",
         ),
     }
     lacking = {name: mend for name, (is_there, mend) in missing.items() if not is_there}

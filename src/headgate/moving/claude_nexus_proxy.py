@@ -57,9 +57,17 @@ async def read(sources: Sequence[str], credentials: Path | None = None) -> Found
             _look_into(found, Path(source), folders, addresses)
     for folder in folders:
         _take_folder(found, folder)
+    unread = ""
     if addresses:
-        found.history = await PastOfNexus.of(addresses[0])
-    if found.history is None:
+        try:
+            found.history = await PastOfNexus.of(addresses[0])
+        except ForeignDataUnreadable as error:
+            if not folders:  # then the database was all that was asked for
+                raise
+            unread = error.message
+    if unread:  # accounts and keys come along without it
+        found.could_not_read(HISTORY, "requests", unread)
+    elif found.history is None:
         found.leave_out(
             HISTORY, "requests", "no PostgreSQL address was given" if not addresses else "it is empty"
         )
