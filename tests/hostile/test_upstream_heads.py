@@ -183,7 +183,7 @@ async def test_an_answer_that_has_no_body(far: FarSide, said: bytes, has_length:
     async with far.says(answering(said)) as server, connect(far.gateway.url) as client:
         client.send(request(body=ask(), headers={"x-headgate-account": "far"}))
         await client.until(b"\r\n\r\n")
-        head = client.received
+        head = bytes(client.received)
         assert head.startswith(b"HTTP/1.1 %d " % status) and head.endswith(b"\r\n\r\n")
         assert (b"content-length" in head.lower()) == has_length
         assert b"transfer-encoding" not in head.lower() and b"hello" not in head

@@ -135,7 +135,7 @@ def test_busy_accounts_without_a_queue_say_come_back(tmp_path: Path, provider: S
         assert "x-should-retry" not in refused.headers
         error = error_of(refused)
         assert error["code"] == "all_accounts_busy"
-        assert "a: busy: 1 requests run" in error["hint"]
+        assert "a: busy: 1 request runs" in error["hint"]
         assert record_of(gateway, refused)["skipped"][0]["account"] == "a"
         gateway.stop()
         assert running.exception() is not None or running.result().status_code >= 500
@@ -152,6 +152,8 @@ def test_a_wait_ends_and_so_does_the_room(tmp_path: Path, provider: SimulatedPro
         assert time.monotonic() - began >= 0.4
         assert [one.status_code for one in refused] == [503] * 3
         assert {error_of(one)["code"] for one in refused} == {"all_accounts_busy"}
+        hints = [error_of(one)["hint"] for one in refused]
+        assert sum("no turn for it in time (`access.queue.timeout_ms`)" in hint for hint in hints) >= 2
         durations = sorted(record_of(gateway, one)["duration_ms"] for one in refused)
         assert durations[0] < 300 <= durations[1]  # one found no room
         assert running[0].result().status_code == 200
@@ -185,11 +187,12 @@ def test_a_rate_is_waited_for_where_it_returns_in_time(tmp_path: Path, provider:
 
 
 def test_a_key_s_own_number_at_one_time_is_waited_for(tmp_path: Path, provider: SimulatedProvider) -> None:
-    slow(provider, 100)
+    slow(provider, 2000)
     with queueing(tmp_path, provider, concurrency=None) as gateway:
         key = made(gateway, "light", "--concurrency", "1")
         with begun(gateway, 5, key=key) as answers:
             wait_until(lambda: waiting(gateway) >= 3)
+            slow(provider, 0)
             assert gateway.account("a")["in_flight"] <= 1
             assert gateway.admin("/status")["queue"]["requests"][0]["why"] == "a limit of its key"
             assert [one.result().status_code for one in answers] == [200] * 5

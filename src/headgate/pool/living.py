@@ -193,7 +193,8 @@ class LivingAccount:
         if not self.serves(model):
             return f"model {model} not served"
         if (why := self.health.why(model, now)) is None and self.is_full:
-            return f"busy: {self.in_flight} requests run, as many as it may have at one time"
+            running = "1 request runs" if self.in_flight == 1 else f"{self.in_flight} requests run"
+            return f"busy: {running}, as many as it may have at one time"
         return why
 
     @property

@@ -82,10 +82,14 @@ class Ending:
 
     def _say_busy(self, exchange: Exchange, trail: Trail, plan: Plan) -> None:
         skipped = _note_skipped(trail, _skipped(self._pool, plan))
+        way_out = (
+            "requests can wait for their turn (`access.queue.max_waiting`)"
+            if trail.may_wait_until is None
+            else "there was no turn for it in time (`access.queue.timeout_ms`)"
+        )
         error = AllAccountsBusy(
             "No active accounts available: those that could serve have as many requests as they may.",
-            hint=f"{_in_words(skipped)}. Try again in a moment; requests can wait for their turn "
-            "(`access.queue.max_waiting`).",
+            hint=f"{_in_words(skipped)}. Try again in a moment; {way_out}.",
         )
         self._answers.fail(exchange, trail, error, retry_after=BUSY_SECONDS)
 
