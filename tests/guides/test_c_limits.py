@@ -145,7 +145,7 @@ def test_c7_a_budget_ends_in_402_and_returns(
         statuses = [answer.status_code for answer in answers]
         assert statuses == sorted(statuses) and set(statuses) == {200, 402}
         refused = answers[-1]
-        assert "used $0.00 of $0.00 a day" in error_of(refused)["message"]
+        assert "used $0.00205 of $0.002 a day" in error_of(refused)["message"]
         assert "UTC" in error_of(refused)["hint"]
         assert refused.headers["x-should-retry"] == "false"
         used = gateway.admin("/api/keys/laptop")["used"]
