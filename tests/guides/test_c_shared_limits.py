@@ -42,6 +42,13 @@ def two(tmp_path: Path, provider: SimulatedProvider, postgres_url: str) -> Itera
         yield one, other
 
 
+def made_on_both(one: Gateway, other: Gateway, *options: str) -> str:
+    """A key that the other gateway knows by now as well."""
+    key = made(one, "laptop", *options)
+    wait_until(lambda: other.admin("/api/keys")["keys"], what="the key on the other gateway")
+    return key
+
+
 async def statuses(gateway: Gateway, key: str, count: int) -> list[int]:
     async with httpx.AsyncClient(base_url=gateway.url, timeout=60) as client:
         sent = (client.post("/v1/messages", content=BODY, headers={"x-api-key": key}) for _ in range(count))
@@ -82,8 +89,7 @@ async def asking(gateway: Gateway, key: str, clients: int) -> AsyncIterator[None
 def test_c7_a_burst_at_both_gateways_passes_once(two: tuple[Gateway, Gateway]) -> None:
     """A minute at once, and then what comes back: as if there were one gateway."""
     one, other = two
-    key = made(one, "laptop", "--rpm", "40")
-    wait_until(lambda: other.admin("/api/keys")["keys"], what="the key on the other gateway")
+    key = made_on_both(one, other, "--rpm", "40")
 
     async def burst() -> list[int]:
         halves = await asyncio.gather(statuses(one, key, 60), statuses(other, key, 60))
@@ -101,8 +107,7 @@ def test_c7_parts_follow_demand_and_the_limit(
     ten; another limit counts at once."""
     one, other = two
     provider.script("*", rules=[{"fault": "hang"}])
-    key = made(one, "laptop", "--concurrency", "8")
-    wait_until(lambda: other.admin("/api/keys")["keys"], what="the key on the other gateway")
+    key = made_on_both(one, other, "--concurrency", "8")
 
     async def skewed() -> None:
         async with asking(one, key, 10):
@@ -123,8 +128,7 @@ def test_c7_what_a_dead_gateway_held_is_free(
     """After six seconds, in which nobody knows that it is dead."""
     one, other = two
     provider.script("*", rules=[{"fault": "hang"}])
-    key = made(one, "laptop", "--concurrency", "8")
-    wait_until(lambda: other.admin("/api/keys")["keys"], what="the key on the other gateway")
+    key = made_on_both(one, other, "--concurrency", "8")
 
     async def die() -> None:
         async with asking(other, key, 9):

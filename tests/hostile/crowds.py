@@ -13,8 +13,11 @@ from tests.journeys.wire import request
 HASTE = {"head_timeout_ms": 200, "body_timeout_ms": 200, "max_body_bytes": 100_000}
 """Settings of `server`: what is cut off costs a fifth of a second."""
 _END = request("/health", method="GET", headers={"connection": "close"})
-"""In step it is answered, out of step it is swallowed and the connection times out. So each ends."""
+"""In step it is answered, out of step it is swallowed and the connection times out. So each ends, but for one
+case: a body lacks as many bytes as this has, less an empty line. Then the connection is in step and idle."""
 _LONGEST_SECONDS = 15
+_AGAIN_SECONDS = 10
+"""By then the gateway has cut off all that lacks its end. Who still waits asks for the end once more."""
 
 
 class Wire(NamedTuple):
@@ -49,11 +52,11 @@ async def _send(gateway: Gateway, wire: Wire, patience_seconds: float) -> bytes:
         else:
             transport.write(_END)
         if wire.end == "wait":
-            try:
-                await asyncio.wait_for(raw.is_closed.wait(), patience_seconds)
-            except TimeoutError:
-                if patience_seconds >= _LONGEST_SECONDS:
-                    raise
+            with suppress(TimeoutError):
+                await asyncio.wait_for(raw.is_closed.wait(), min(patience_seconds, _AGAIN_SECONDS))
+            if patience_seconds > _AGAIN_SECONDS and not raw.is_closed.is_set():
+                transport.write(_END)
+                await asyncio.wait_for(raw.is_closed.wait(), patience_seconds - _AGAIN_SECONDS)
         if not raw.is_closed.is_set() and not transport.is_closing():
             with suppress(OSError):  # the gateway may have ended it by now
                 transport.write_eof()

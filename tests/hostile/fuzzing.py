@@ -12,6 +12,25 @@ USUAL_CASES = 2500
 """About a minute for each side of the gateway."""
 
 
+DELIMITERS = (
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\r\n\r\n",
+    b" ",
+    b"\t",
+    b":",
+    b"\x00",
+    b"\xff",
+    b";",
+    b",",
+    b"0\r\n\r\n",
+    b"{",
+    b'"',
+)
+"""Fragments of what a request is divided by, for damage."""
+
+
 def fuzz_cases() -> int:
     return int(os.environ.get(VARIABLE) or USUAL_CASES)
 

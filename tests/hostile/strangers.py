@@ -17,6 +17,7 @@ from headgate.admin.app import ROUTES
 from headgate.admin.doors import OPEN_PATHS
 from headgate.admin.sessions import COOKIE
 from tests.hostile.crowds import Wire, cut_up
+from tests.hostile.fuzzing import DELIMITERS
 from tests.journeys.wire import ask, chunked
 
 OWNERS = sorted(
@@ -116,22 +117,7 @@ _UNDOING = [
     ),
 ]
 _FRAGMENTS = [
-    *(
-        b"\r\n",
-        b"\n",
-        b"\r",
-        b"\r\n\r\n",
-        b" ",
-        b"\t",
-        b":",
-        b"\x00",
-        b"\xff",
-        b";",
-        b",",
-        b"0\r\n\r\n",
-        b"{",
-        b'"',
-    ),
+    *DELIMITERS,
     *(b" HTTP/1.0", b" HTTP/2.0", b"GET ", b"?key=x", b"/../", b"%00", b"%2e%2e%2f", b"\xed\xa0\x80", b"//"),
     *(b"content-length: 5\r\n", b"transfer-encoding: chunked\r\n", b"ffffffffffffffff\r\n", b"host: b\r\n"),
 ]

@@ -14,29 +14,14 @@ from hypothesis import strategies as st
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, wait_until
 from tests.hostile.crowds import HASTE, Wire, cut_up, open_clients, send_all
-from tests.hostile.fuzzing import fuzzed
+from tests.hostile.fuzzing import DELIMITERS, fuzzed
 from tests.journeys.wire import ask, fetch, request
 
 _CROWD = 20
 _FIRST = 40
 """The smallest number of words that a connection asks for: not one that a damaged `max_tokens` gives."""
 _FRAGMENTS = [
-    *(
-        b"\r\n",
-        b"\n",
-        b"\r",
-        b"\r\n\r\n",
-        b" ",
-        b"\t",
-        b":",
-        b"\x00",
-        b"\xff",
-        b";",
-        b",",
-        b"0\r\n\r\n",
-        b"{",
-        b'"',
-    ),
+    *DELIMITERS,
     *(b"content-length: 5\r\n", b"content-length: 99999999999\r\n", b"Content-Length:\r\n", b"5"),
     *(b"transfer-encoding: chunked\r\n", b"transfer-encoding: gzip, chunked\r\n", b"ffffffffffffffff\r\n"),
     *(b"host: b\r\n", b"host: a/b\r\n", b"expect: 100-continue\r\n", b"connection: close\r\n"),

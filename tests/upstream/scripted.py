@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Self, cast
 
 from headgate.upstream.answer import Answer
@@ -87,15 +88,19 @@ class ScriptedServer:
         self._tls = tls
         self._host = host
         self._port = port
-        self._server: asyncio.Server | None = None
+        self._ended = 0
+        self._listening: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._arriving: set[socket.socket] = set()
+        """Connections whose handshake runs."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[BaseException] = []
         self.talks: list[Talk] = []
 
     @property
     def port(self) -> int:
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        assert self._listening is not None
+        return int(self._listening.getsockname()[1])
 
     @property
     def origin(self) -> Origin:
@@ -104,15 +109,24 @@ class ScriptedServer:
     @property
     def open_count(self) -> int:
         """Connections whose script still runs."""
-        return len(self._tasks)
+        return len(self.talks) - self._ended
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accepted, self._host, self._port, ssl=self._tls)
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        self._listening = socket.create_server((self._host, self._port), family=family, backlog=100)
+        self._listening.setblocking(False)
+        self._accepting = asyncio.create_task(self._accept(self._listening))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
+        """No handshake outlives this: an event loop that closes in the middle of one cannot close."""
+        assert self._accepting is not None and self._listening is not None
+        self._accepting.cancel()
+        await asyncio.gather(self._accepting, return_exceptions=True)
+        self._listening.close()
+        for arriving in self._arriving:
+            with suppress(OSError):
+                arriving.shutdown(socket.SHUT_RDWR)
         for talk in self.talks:
             talk.writer.transport.abort()
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -120,11 +134,27 @@ class ScriptedServer:
         if self._errors:
             raise self._errors[0]
 
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        talk = Talk(reader, writer, len(self.talks))
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(listening)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = asyncio.create_task(self._serve(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        self._arriving.add(connection)
+        try:
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=self._tls)
+        except (OSError, ssl.SSLError):
+            return  # the caller did not like the certificate
+        finally:
+            self._arriving.discard(connection)
+        talk = Talk(reader, asyncio.StreamWriter(transport, protocol, reader, loop), len(self.talks))
         self.talks.append(talk)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -134,8 +164,8 @@ class ScriptedServer:
         except BaseException as error:
             self._errors.append(error)
         finally:
-            writer.transport.abort()
-            self._tasks.discard(task)
+            transport.abort()
+            self._ended += 1
 
 
 def saying(*answers: bytes) -> Script:

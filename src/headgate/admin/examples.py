@@ -8,7 +8,6 @@ from typing import Any
 _AT = 1_795_000_000_000
 """Unix milliseconds; providers state seconds."""
 _SECONDS = 1_795_003_600.0
-_KEPT_ELSEWHERE = "The variable LB_STRATEGY overrides the settings file: the next start takes weighted again"
 
 _BY_FIELD: dict[str, Any] = {
     # ---- who and where -------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ WAITING = ("expired", "needs_reauth", "disabled")
 
 _MOST_NAMED = 5
 
+_NEW_CERTIFICATE = "Put a new one in the place of the files that server.tls names; no restart is needed."
 _ENDS_SOON_SECONDS = 7 * 86_400
 """Authorities renew thirty days ahead: who is left with so few has forgotten, or something is broken."""
 
@@ -223,7 +224,7 @@ def _certificate_troubles(owner: Owner) -> list[Trouble]:
         Trouble(
             code="certificate_expired",
             reason="The certificate of this port has expired",
-            hint="Put a new one in the place of the files that server.tls names; no restart is needed.",
+            hint=_NEW_CERTIFICATE,
         )
     ]
 
@@ -248,7 +249,7 @@ def _certificate_notices(owner: Owner) -> list[Trouble]:
             Trouble(
                 code="certificate_ends_soon",
                 reason=f"The certificate of this port ends on {_day(ends_at)}",
-                hint="Put a new one in the place of the files that server.tls names; no restart is needed.",
+                hint=_NEW_CERTIFICATE,
             )
         )
     return found

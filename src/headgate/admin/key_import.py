@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from ruamel.yaml.error import YAMLError
 
+from headgate.access.callers import digest_of_entry
 from headgate.access.client_keys import ClientKey, name_of
 from headgate.admin.account_forms import Form, Label
 from headgate.admin.client_key_forms import Labels
@@ -73,7 +74,7 @@ async def _import(owner: Owner, wanted: KeyImport) -> ImportedKeys:
     )
     known = set(owner.settings.access.api_keys)
     unnamed = {one.digest: one.name for one in wanted.keys if not one.named}
-    answer.here_as = {name: name_of(_digest(text)) for text, name in unnamed.items()}
+    answer.here_as = {name: name_of(digest_of_entry(text)) for text, name in unnamed.items()}
     answer.added = [name for text, name in unnamed.items() if text not in known]
     answer.unchanged = [one.name for one in wanted.keys if not one.named and one.digest in known]
     if answer.added and not wanted.dry_run:
@@ -96,7 +97,7 @@ async def _take_named(owner: Owner, keys: Iterable[CarriedKey], answer: Imported
     names = Names(key.name for key in here)
     new: dict[bytes, tuple[str, list[str]]] = {}
     for one in keys:
-        digest = _digest(one.digest)
+        digest = digest_of_entry(one.digest)
         row = by_digest.get(digest) or replaced.get(digest)
         found = owner.ring.find(digest, owner.clock.now())
         if digest in new:
@@ -135,10 +136,6 @@ async def _open(owner: Owner, new: dict[bytes, tuple[str, list[str]]]) -> None:
 def _kept_name(row: ClientKey | None) -> str | None:
     """Its owner's word for a key that stood in the settings."""
     return row.name if row is not None and row.name != name_of(row.digest) else None
-
-
-def _digest(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("sha256:"))
 
 
 def entries(loaded: Loaded) -> list[Any]:

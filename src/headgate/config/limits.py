@@ -1,4 +1,4 @@
-"""Settings of the limits that client keys have where nothing else is said of one."""
+"""Settings of the limits of client keys, where nothing else is said of one, and of the queue before them."""
 
 from headgate.config.fields import MOST_THINGS, Section, milliseconds, setting
 

@@ -1,7 +1,8 @@
 """An account at work: what the owner put in, with its health, its windows and its counters."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from random import Random
@@ -175,6 +176,15 @@ class LivingAccount:
     def is_full(self) -> bool:
         """It has as many requests as the owner lets it have at one time."""
         return self.in_flight >= self._most_in_flight
+
+    @contextmanager
+    def place_kept(self) -> Iterator[None]:
+        """For a request between two tries: another in its place would make one too many."""
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
 
     def can_stay(self, now: float) -> bool:
         """A conversation that must leave it for one model may come back for its others."""

@@ -144,11 +144,8 @@ class Relay:
         delay = self._retry.delay_ms / 1000 * self._retry.backoff ** (tries - 1)
         delay = min(delay, LONGEST_DELAY_MS / 1000, self._patience.seconds_left(exchange))
         trail.waited_seconds += delay
-        living.in_flight += 1  # its place stays its own, or another would make one too many
-        try:
+        with living.place_kept():
             await asyncio.sleep(delay)
-        finally:
-            living.in_flight -= 1
         self._patience.check(exchange)
         return living
 
@@ -228,14 +225,13 @@ class Relay:
         """The provider refused an access token before its time: once more with a new one, if there is one."""
         refused, trail.refused = trail.refused, None
         began = self._clock.monotonic()
-        living.in_flight += 1  # its place stays its own, or another would make one too many
         try:
-            await self._tokens.renew(living, refused)
+            with living.place_kept():
+                await self._tokens.renew(living, refused)
         except TokenRefreshFailed as error:
             trail.last_error = error.with_traceback(None)
             return False
         finally:
-            living.in_flight -= 1
             trail.waited_seconds += self._clock.monotonic() - began
         if exchange.body.is_spent or not living.is_open:
             return False

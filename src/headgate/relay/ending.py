@@ -32,7 +32,7 @@ _log = logging.getLogger("headgate.proxy")
 
 _ABOUT_THE_ACCOUNT = frozenset({401, 402, 429})
 _MOST_NAMED = 5
-BUSY_SECONDS = 0.0
+_BUSY_SECONDS = 0.0
 """Told to a client when accounts are busy: as a `retry-after` of one second, the least there is."""
 _LONGEST_REASON = 500
 """A provider's words may be long; `headgate account list` has the whole of them."""
@@ -91,7 +91,7 @@ class Ending:
             "No active accounts available: those that could serve have as many requests as they may.",
             hint=f"{_in_words(skipped)}. Try again in a moment; {way_out}.",
         )
-        self._answers.fail(exchange, trail, error, retry_after=BUSY_SECONDS)
+        self._answers.fail(exchange, trail, error, retry_after=_BUSY_SECONDS)
 
     # ---- limited -------------------------------------------------------------------------------
 

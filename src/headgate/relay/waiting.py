@@ -37,8 +37,7 @@ class WaitingRoom:
 
     def wake(self) -> None:
         """A request has ended: what it held is free."""
-        if self._queue.waiting:
-            self._queue.wake()
+        self._queue.wake()
 
     def has_precedence(self, trail: Trail) -> bool:
         """Whether others were there before: what is free is theirs. Who tries a second one had its turn."""
@@ -57,9 +56,6 @@ class WaitingRoom:
             except RateLimited as error:
                 if not self._is_in_time(trail, error):
                     raise
-        ticket = self._ticket(exchange, key, why="a limit of its key")
-        ticket.barrier = ("key", key.id)
-        ticket.costs_a_turn = False
 
         def attempt() -> Reservation | None:
             key = self._planner.key_of(exchange)
@@ -75,8 +71,16 @@ class WaitingRoom:
                 ticket.opens_at = self._clock.monotonic() + error.wait_seconds if error.is_by_time else None
                 return None
 
-        ticket.attempt = attempt
-        ticket.give_back = lambda got: got.settle(None, None)
+        ticket = Ticket(
+            line=key.id,
+            weight=self._weight_of(key),
+            attempt=attempt,
+            give_back=lambda got: got.settle(None, None),
+            barrier=("key", key.id),
+            costs_a_turn=False,
+            request_id=exchange.id,
+            why="a limit of its key",
+        )
         trail.reservation = await self._wait(exchange, trail, ticket)
         if trail.reservation is None:
             trail.reservation = self._last_try(key, size)
@@ -105,21 +109,27 @@ class WaitingRoom:
         seconds_left = self._seconds_left(trail) if may_wait else 0.0
         if moment is None or moment - self._clock.now() > seconds_left:
             return None
-        ticket = self._ticket(exchange, plan.key, why="an account")
-        ticket.barrier = ("account", wanted.provider, wanted.model, wanted.pinned_id, wanted.among, *tried)
 
         def attempt() -> _Grant | None:
             self._planner.key_of(exchange)  # while it waited it may have been revoked
             living = self._pool.pick(wanted, tried)
             if living is None:
                 opens_at, now = self._pool.opens_at(wanted, tried), self._clock.now()
-                is_later = opens_at is not None and opens_at > now + _NEAR_SECONDS
-                ticket.opens_at = self._clock.monotonic() + (opens_at or now) - now if is_later else None
+                ticket.opens_at = None
+                if opens_at is not None and opens_at > now + _NEAR_SECONDS:
+                    ticket.opens_at = self._clock.monotonic() + opens_at - now
                 return None
             return _Grant(living, wanted.model, self._clock.now())
 
-        ticket.attempt = attempt
-        ticket.give_back = _Grant.end
+        ticket = Ticket(
+            line=plan.key.id if plan.key is not None else 0,
+            weight=self._weight_of(plan.key),
+            attempt=attempt,
+            give_back=_Grant.end,
+            barrier=("account", wanted.provider, wanted.model, wanted.pinned_id, wanted.among, *tried),
+            request_id=exchange.id,
+            why="an account",
+        )
         grant: _Grant | None = await self._wait(exchange, trail, ticket, may_wait=may_wait)
         if grant is None:
             return None
@@ -129,17 +139,8 @@ class WaitingRoom:
 
     # ---- both ------------------------------------------------------------------------------------
 
-    def _ticket(self, exchange: Exchange, key: ClientKey | None, *, why: str) -> Ticket:
-        weight = self._gate.limits_of(key).queue_weight if key is not None else None
-        return Ticket(
-            line=key.id if key is not None else 0,
-            weight=weight or 1,
-            attempt=lambda: None,
-            give_back=lambda got: None,
-            barrier=None,
-            request_id=exchange.id,
-            why=why,
-        )
+    def _weight_of(self, key: ClientKey | None) -> int:
+        return 1 if key is None else self._gate.limits_of(key).queue_weight or 1
 
     async def _wait(self, exchange: Exchange, trail: Trail, ticket: Ticket, *, may_wait: bool = True) -> Any:
         began = self._clock.monotonic()

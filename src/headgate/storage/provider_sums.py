@@ -3,28 +3,20 @@
 So who looks at them never reads the history, however long it is; only times come from the newest requests.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.pricing.prices import cost_of
 from headgate.storage.account_history import newest_first
-from headgate.storage.database import Database, insert
+from headgate.storage.database import Database
 from headgate.storage.schema import FAILED, provider_sums, requests
-from headgate.storage.spending import MOST, bounded_sum, usage_of
+from headgate.storage.sums import Row, add_up, usage_of
 
 TIMED_REQUESTS = 1000
 """The newest ones, a few milliseconds' reading: what is slow now is not hidden behind a good year."""
-
-_SUMS = (
-    *("requests", "failures", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
-    "nano_usd",
-)
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +64,17 @@ async def add_provider_sums(
 ) -> None:
     """`rows`: of `requests`. What was refused before an account was looked for says nothing of a provider."""
     asked = {attempt["request_id"] for attempt in attempts}
-    found: dict[tuple[str, int, int], dict[str, int]] = {}
-    for row in rows:
-        if row["id"] not in asked and row["skipped"] is None:
-            continue
-        at = (row["provider"], row["key_id"] or 0, row["status"])
-        sums = found.setdefault(at, dict.fromkeys(_SUMS, 0))
-        for name, amount in _amounts(row).items():
-            sums[name] = min(MOST, sums[name] + amount)
-    if not found:
-        return
-    values = [
-        {"provider": provider, "key_id": key_id, "status": status, **sums}
-        for (provider, key_id, status), sums in sorted(found.items())  # every recorder in one order
-    ]
-    adding = insert(connection, provider_sums)
-    adding = adding.on_conflict_do_update(
-        index_elements=["provider", "key_id", "status"],
-        set_={name: bounded_sum(provider_sums.c[name], adding.excluded[name]) for name in _SUMS},
-    )
-    await connection.execute(adding, values)
+    told = (row for row in rows if row["id"] in asked or row["skipped"] is not None)
+    await add_up(connection, provider_sums, map(_amounts, told))
 
 
-def _amounts(row: Row) -> dict[str, int]:
+def _amounts(row: Row) -> Row:
     usage = usage_of(row)
     written = (usage.cache_write_5m_tokens or 0) + (usage.cache_write_1h_tokens or 0)
     return {
+        "provider": row["provider"],
+        "key_id": row["key_id"] or 0,
+        "status": row["status"],
         "requests": 1,
         "failures": int(row["status"] >= 400 or row["error"] is not None),
         "input_tokens": usage.input_tokens or 0,

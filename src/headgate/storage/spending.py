@@ -1,8 +1,7 @@
 """What client keys have used: added up with the records of their requests, in one transaction with them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,12 +13,10 @@ from headgate.pricing.prices import cost_of
 from headgate.storage.database import Database, insert
 from headgate.storage.news import tell
 from headgate.storage.schema import key_days, key_windows
+from headgate.storage.sums import MOST, Row, add_up, bounded_sum, usage_of
 
 _MEAN_DAYS = 7
 """Of them a key's next request is guessed after a start."""
-_SUMS = ("requests", "tokens", "nano_usd")
-MOST = 2**61
-"""A provider's nonsense must not keep a batch from being written."""
 
 
 class SpendingStore:
@@ -71,38 +68,28 @@ def _spending(now: float, of_day: int, of_week: int, total: int) -> Spending:
     return spending
 
 
-async def add_spending(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+async def add_spending(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     """`rows`: of `requests`, in the order of their records."""
     used = [(row, usage_of(row)) for row in rows if row["key_id"] is not None]
     if not used:
         return
-    days: dict[tuple[int, int], dict[str, int]] = {}
-    for row, usage in used:
-        at = (row["key_id"], day_of(row["timestamp"] / 1000))
-        sums = days.setdefault(at, {"requests": 0, "tokens": 0, "nano_usd": 0})
-        # One that was refused says nothing of what a request costs.
-        sums["requests"] += usage.input_tokens is not None or usage.output_tokens is not None
-        sums["tokens"] = min(MOST, sums["tokens"] + tokens_of(usage))
-        sums["nano_usd"] = min(MOST, sums["nano_usd"] + cost_of(row["model"] or "", usage))
-    values = [{"key_id": key_id, "day": day, **sums} for (key_id, day), sums in sorted(days.items())]
-    adding = insert(connection, key_days)
-    adding = adding.on_conflict_do_update(
-        index_elements=["key_id", "day"],
-        set_={name: bounded_sum(key_days.c[name], adding.excluded[name]) for name in _SUMS},
-    )
-    await connection.execute(adding, values)
+    await add_up(connection, key_days, (_use_of(row, usage) for row, usage in used))
     await _add_to_windows(connection, used)
     await tell(connection, "spending", sorted({row["key_id"] for row, _ in used}))
 
 
-def bounded_sum(one: Any, other: Any) -> Any:
-    """Of two counts that are not beyond `MOST`, one that is not either."""
-    return sa.case((one > MOST - other, MOST), else_=one + other)
+def _use_of(row: Row, usage: Usage) -> Row:
+    return {
+        "key_id": row["key_id"],
+        "day": day_of(row["timestamp"] / 1000),
+        # One that was refused says nothing of what a request costs.
+        "requests": int(usage.input_tokens is not None or usage.output_tokens is not None),
+        "tokens": tokens_of(usage),
+        "nano_usd": cost_of(row["model"] or "", usage),
+    }
 
 
-async def _add_to_windows(
-    connection: AsyncConnection, used: Sequence[tuple[Mapping[str, Any], Usage]]
-) -> None:
+async def _add_to_windows(connection: AsyncConnection, used: Sequence[tuple[Row, Usage]]) -> None:
     """Request by request: one that began after the five hours begins others."""
     values = [
         {"key_id": row["key_id"], "began_at": row["timestamp"], "tokens": min(MOST, tokens_of(usage))}
@@ -119,13 +106,3 @@ async def _add_to_windows(
         },
     )
     await connection.execute(adding, values)
-
-
-def usage_of(row: Mapping[str, Any]) -> Usage:
-    return Usage(
-        row["input_tokens"],
-        row["output_tokens"],
-        row["cache_read_tokens"],
-        row["cache_write_5m_tokens"],
-        row["cache_write_1h_tokens"],
-    )

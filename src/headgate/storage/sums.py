@@ -1,0 +1,52 @@
+"""Counts that recorders add up beside each other, and that no nonsense of a provider makes overflow."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.dialects.usage import Usage
+from headgate.storage.database import insert
+
+MOST = 2**61
+"""Of anything: a provider's nonsense must not keep a batch from being written."""
+
+Row = Mapping[str, Any]
+
+
+async def add_up(connection: AsyncConnection, table: sa.Table, rows: Iterable[Row]) -> None:
+    """Add each row to the one of its primary key; every other column of the table is a count."""
+    at = [column.name for column in table.c if column.primary_key]
+    counts = [column.name for column in table.c if not column.primary_key]
+    found: dict[tuple[Any, ...], dict[str, int]] = {}
+    for row in rows:
+        sums = found.setdefault(tuple(row[name] for name in at), dict.fromkeys(counts, 0))
+        for name in counts:
+            sums[name] = min(MOST, sums[name] + row[name])
+    if not found:
+        return
+    # Every recorder in one order, or two would wait for each other.
+    values = [{**dict(zip(at, key, strict=True)), **sums} for key, sums in sorted(found.items())]
+    adding = insert(connection, table)
+    adding = adding.on_conflict_do_update(
+        index_elements=at,
+        set_={name: bounded_sum(table.c[name], adding.excluded[name]) for name in counts},
+    )
+    await connection.execute(adding, values)
+
+
+def bounded_sum(one: Any, other: Any) -> Any:
+    """Of two counts that are not beyond `MOST`, one that is not either."""
+    return sa.case((one > MOST - other, MOST), else_=one + other)
+
+
+def usage_of(row: Row) -> Usage:
+    """Of a row of `requests`."""
+    return Usage(
+        row["input_tokens"],
+        row["output_tokens"],
+        row["cache_read_tokens"],
+        row["cache_write_5m_tokens"],
+        row["cache_write_1h_tokens"],
+    )
