@@ -1,9 +1,12 @@
 """What the gateway does right now."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 
 from headgate.admin.owner import Owner
+from headgate.config.loading import load_settings
 from headgate.pool.faults import Fault
 from headgate.pool.wanted import Wanted
 from headgate.record.replay import Counts
@@ -41,6 +44,18 @@ async def test_switches_are_counted(client: httpx.AsyncClient, owner: Owner) -> 
     assert first is not None
     assert owner.pool.pick(Wanted("anthropic"), (first.id,)) is not None
     assert (await client.get("/status")).json()["rotation"]["switches"] == 1
+
+
+async def test_what_is_weak_beyond_this_machine_is_told_to_the_owner_alone(
+    client: httpx.AsyncClient, owner: Owner, tmp_path: Path
+) -> None:
+    owner.configuration.loaded = load_settings(
+        {"server.host": "::"}, {"HEADGATE_ACCESS__API_KEYS": "tiny"}, tmp_path / "config.yaml"
+    )
+    told = (await client.get("/status")).json()["troubles"]
+    assert [one["code"] for one in told][-2:] == ["exposed", "exposed"]
+    assert told[-1]["hint"].startswith("`headgate key create NAME` makes a long one")
+    assert "exposed" not in (await client.get("/health")).text
 
 
 async def test_load_and_record_are_shown(client: httpx.AsyncClient, relaying: Relaying) -> None:

@@ -8,7 +8,7 @@ import httpx
 
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway
-from tests.guides.asking import message, run
+from tests.guides.asking import logged, message, run
 
 
 def test_p8_wide_without_keys_is_refused_with_the_two_commands(
@@ -43,4 +43,7 @@ def test_p8_wide_without_keys_is_refused_with_the_two_commands(
             gateway.url = f"http://127.0.0.1:{gateway.address[1]}"
             assert message(gateway, key=key).status_code == 200
             assert message(gateway, key=None).status_code == 401
+            clear = "keys and conversations travel in clear"
+            logged(gateway, clear)
+            assert clear in " ".join(run(gateway, "status").split())
             assert httpx.get(f"{gateway.url}/api/accounts").status_code == 401

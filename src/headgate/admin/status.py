@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from headgate.admin.accounts import views
-from headgate.admin.health import HealthView, health_of
+from headgate.admin.health import HealthView, Trouble, health_of
 from headgate.admin.limit_views import RestView, SessionsView, WindowView
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.pool.wanted import Switch
@@ -101,6 +101,7 @@ class StatusView(HealthView):
 async def status(owner: ItsOwner) -> StatusView:
     """From memory but for one constant asked of the database: fast under any load."""
     health = await health_of(owner)
+    health.troubles += _exposure_notices(owner)
     process = owner.process
     return StatusView(
         **health.model_dump(),
@@ -113,6 +114,14 @@ async def status(owner: ItsOwner) -> StatusView:
         recorder=_recorder_view(process.recorder) if process else None,
         journal=JournalView(dropped=process.journal_dropped if process else 0),
     )
+
+
+def _exposure_notices(owner: Owner) -> list[Trouble]:
+    """Here alone: `/health` is open to those whom this would help to come in."""
+    return [
+        Trouble(code="exposed", reason=reason, hint=f"{mend[0].upper()}{mend[1:]}.")
+        for reason, mend in owner.configuration.loaded.exposed
+    ]
 
 
 def rotation_of(owner: Owner) -> Rotation:

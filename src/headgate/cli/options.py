@@ -73,7 +73,7 @@ def _say_what_is_odd(loaded: "Loaded") -> None:
     if loaded.is_named and not loaded.has_file:
         warn(f"There is no settings file at {loaded.path}: the defaults are in force")
     for warning in loaded.warnings:
-        if warning not in loaded.not_yet:  # the start, `config set`, `check` and `show` say those
+        if warning not in loaded.lasting:  # the start, `config set`, `check` and `show` say those
             warn(warning)
 
 

@@ -83,7 +83,7 @@ def replace_file(origin: Origin, path: Path, text: str, *, has_stored_keys: bool
     put_back = before.put_back if before is not None and is_saved else _nothing_to_put_back
     try:
         if is_saved:
-            loaded, warnings = bare.load(), wanted.not_yet
+            loaded, warnings = bare.load(), wanted.lasting
         else:
             kept = _differences(bare.load().settings, wanted.settings)
             loaded, warnings = bare.overridden(kept).load(), (_NOT_SAVED,)
@@ -121,7 +121,7 @@ def _loaded_anew(origin: Origin, changes: Mapping[str, Any], wanted: Loaded, *, 
     loaded = from_file if from_file and not hidden else origin.overridden({**others, **hidden}).load()
     needs_restart = tuple(key for key in changes if key in restart.KEPT)
     warnings = [_words_of_hidden(from_file, key) for key in hidden] if from_file else [_NOT_SAVED]
-    warnings += [one.partition(" (")[0] for one in wanted.not_yet if one.partition(" ")[0] in changes]
+    warnings += [one.partition(" (")[0] for one in wanted.lasting if one.partition(" ")[0] in changes]
     return Changed(loaded, from_file is not None, needs_restart, tuple(warnings))
 
 

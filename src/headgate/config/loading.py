@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from headgate.config import env_file, environment, files, fingerprints, other_names, places
 from headgate.config.complaints import Complaint, path_of, words_of
 from headgate.config.env_file import EnvFile
+from headgate.config.exposure import exposed
 from headgate.config.fingerprints import Fingerprint
 from headgate.config.merging import SET_WHILE_RUNNING, Merged, Source, source_of
 from headgate.config.notices import (
@@ -95,12 +96,14 @@ class Origin:
             merged.put(name, value, Source(SET_WHILE_RUNNING))
         settings, complaints = _validated(merged)
         not_yet = tuple(later_warnings(settings, merged)) if settings is not None else ()
+        weak = tuple(exposed(settings, merged)) if settings is not None else ()
+        lasting = (*not_yet, *(f"{reason}: {mend}" for reason, mend in weak))
         warnings = (
             *environment.warnings(variables),
             *below.warnings,
             *translated,
             *(mode_warnings(file, merged.parsed) if text is None else ()),
-            *not_yet,
+            *lasting,
             *(key_warnings(settings, merged) if settings is not None else ()),
             *(account_warnings(settings, merged) if settings is not None else ()),
             *(tls_warnings(settings) if settings is not None else ()),
@@ -114,7 +117,8 @@ class Origin:
                 path=file,
                 data_folder=data_folder,
                 warnings=warnings,
-                not_yet=not_yet,
+                lasting=lasting,
+                exposed=weak,
                 sources=merged.sources,
                 secret_key=variables.get(places.SECRET_KEY_VARIABLE),
                 has_file=found is not None,
@@ -148,8 +152,11 @@ class Loaded:
     sources: Mapping[str, Source]
     """By dotted path; what is missing here has its default."""
     origin: Origin
-    not_yet: tuple[str, ...] = ()
-    """Those of the warnings that are about settings without effect: nothing for every command to repeat."""
+    lasting: tuple[str, ...] = ()
+    """Those of the warnings that an owner may live with for long (a setting without effect, a gateway that
+    stands open): nothing for every command to repeat."""
+    exposed: tuple[tuple[str, str], ...] = ()
+    """What is weak about a gateway that listens wide, each with its mend."""
     secret_key: str | None = field(default=None, repr=False)
     """The encryption key, where a variable holds it."""
     has_file: bool = True
