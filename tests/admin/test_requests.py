@@ -89,6 +89,7 @@ async def test_requests_come_newest_first_page_by_page(client: httpx.AsyncClient
         ({"model": "claude-haiku-4-5"}, ["req-000"]),
         ({"since": START_MS + 2}, ["req-003", "req-002"]),
         ({"status": "error", "account": "spare"}, []),
+        ({"key": "laptop"}, ["req-003"]),
     ],
 )
 async def test_filters_hold_together_on_pages_and_on_the_live_view(
@@ -99,7 +100,7 @@ async def test_filters_hold_together_on_pages_and_on_the_live_view(
         record(0, model="claude-haiku-4-5"),
         record(1, status=429),
         record(2, error="overloaded_error"),
-        record(3, account="spare"),
+        record(3, account="spare", caller="laptop"),
     )
     await history.write(*records)
     page = (await client.get("/api/requests", params=params)).json()

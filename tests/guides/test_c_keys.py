@@ -218,6 +218,14 @@ def test_c1_a_key_opens_what_it_is_for(tmp_path: Path, provider: SimulatedProvid
             )
             assert model in error["message"]
             assert answer.headers["x-should-retry"] == "false"
+        record_of(gateway, answer)
+        gateway.environment["COLUMNS"] = "200"
+        # What was refused is listed with the model that was asked for, and whose key it was.
+        listed = run(gateway, "requests", "--key", "laptop")
+        assert (
+            f"- claude-sonnet-5-1 403 {answer.headers['x-headgate-request-id']} laptop key_may_not" in listed
+        )
+        assert "no client key named lapto; did you mean laptop?" in run(gateway, "requests", "--key", "lapto")
         assert len(provider.books()["requests"]) == before
         run(gateway, "key", "set", "laptop", "--models", "none", "--refused-models", "none")
         assert status(gateway, key, model="claude-opus-4-6") == 200

@@ -36,6 +36,7 @@ OfAccount = Annotated[str | None, Query(description="The account that answered."
 AskedAccount = Annotated[
     str | None, Query(description="The account that answered, or failed an attempt (`failed_account`).")
 ]
+OfKey = Annotated[str | None, Query(description="The client key, by the name that the requests show.")]
 OfModel = Annotated[str | None, Query(description="The model asked for.")]
 Since = Annotated[int | None, Query(ge=0, le=10**15, description="Unix milliseconds.")]
 Cursor = Annotated[str | None, Query(max_length=256)]
@@ -50,12 +51,13 @@ async def list_requests(
     cursor: Cursor = None,
     status: Status = None,
     account: AskedAccount = None,
+    key: OfKey = None,
     model: OfModel = None,
     since: Since = None,
 ) -> RequestPage:
     """Newest first."""
     wanted = await of_account(
-        owner, RequestFilter(status=status, account=account, model=model, since_ms=since)
+        owner, RequestFilter(status=status, account=account, caller=key, model=model, since_ms=since)
     )
     rows, next_cursor = await owner.requests.page(wanted, limit=limit, cursor=cursor)
     return RequestPage(requests=[request_view(row) for row in rows], next_cursor=next_cursor)
@@ -67,6 +69,7 @@ async def stream_requests(
     backlog: Backlog = 0,
     status: Status = None,
     account: AskedAccount = None,
+    key: OfKey = None,
     model: OfModel = None,
     since: Since = None,
     last_event_id: LastSeen = None,
@@ -77,7 +80,7 @@ async def stream_requests(
     `Last-Event-ID` misses nothing.
     """
     wanted = await of_account(
-        owner, RequestFilter(status=status, account=account, model=model, since_ms=since)
+        owner, RequestFilter(status=status, account=account, caller=key, model=model, since_ms=since)
     )
     place = await owner.requests.last_seq() if last_event_id is None else last_event_id
     # Read before the stream begins, so that a wrong filter is still an answer with a status.
@@ -149,8 +152,10 @@ def _matches(row: dict[str, Any], wanted: RequestFilter) -> bool:
     is_from_account = wanted.account is None or (
         is_of(wanted, row["account"], row["account_id"]) or row["failed_account"] is not None
     )
+    is_callers = wanted.caller is None or row["caller"] == wanted.caller
     is_recent = wanted.since_ms is None or row["timestamp"] >= wanted.since_ms
-    return fits and is_from_account and is_recent and (wanted.model is None or row["model"] == wanted.model)
+    is_for_model = wanted.model is None or row["model"] == wanted.model
+    return fits and is_from_account and is_callers and is_recent and is_for_model
 
 
 @router.get("/{request_id}", operation_id="get_request")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from headgate.admin.owner import ItsOwner, Owner
-from headgate.admin.requests import OfAccount, OfModel, Since, Status, of_account
+from headgate.admin.requests import OfAccount, OfKey, OfModel, Since, Status, of_account
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.usage import COUNTS, Grouping, usage
 
@@ -40,7 +40,6 @@ class UsageReport(BaseModel):
 
 
 By = Annotated[Grouping, Query(description="What the sums are made by.")]
-OfKey = Annotated[str | None, Query(description="The client key, by the name that the requests show.")]
 
 
 @router.get("", operation_id="usage")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from headgate.cli import on_demand
 from headgate.cli.options import load, origin, warn, warn_beside_gateway
-from headgate.cli.reach import account_path
+from headgate.cli.reach import item_path
 from headgate.cli.terminal import (
     CommandFailed,
     clock_time,
@@ -29,6 +29,8 @@ _BETWEEN_LOOKS_SECONDS = 0.5
 """While the gateway is away."""
 _GAP = 2
 """Characters between two columns."""
+_NO_KEYS = ("anonymous", "own-credential")
+"""What requests without a key have in its place."""
 _WIDEST = 40
 """One long path must not push apart all that come after it."""
 
@@ -85,13 +87,14 @@ async def _wait_for_it(folder: Path) -> None:
 
 
 async def warn_of_unknown(control: "Control", filters: dict[str, Any]) -> None:
-    """An account that is not there may still have a history, so its name is no error."""
-    if (name := filters.get("account")) is None:
-        return
-    try:
-        await control.get(account_path(name), doing="Cannot look the account up")
-    except CommandFailed as unknown:
-        warn(unknown.why)
+    """An account or a key that is not there may still have a history, so its name is no error."""
+    for kind in ("account", "key"):
+        if (name := filters.get(kind)) is None or (kind == "key" and name in _NO_KEYS):
+            continue
+        try:
+            await control.get(item_path(f"{kind}s", name), doing=f"Cannot look the {kind} up")
+        except CommandFailed as unknown:
+            warn(unknown.why)
 
 
 class _Lines:
@@ -117,6 +120,7 @@ def _words(one: dict[str, Any]) -> Iterator[str]:
     yield str(one["status"])
     yield f"{span(one['duration_ms']):>6}"
     yield account_words(one)
+    yield key_words(one)
     yield printable(f"{one['method']} {one['path']}")
     yield printable(one["model"] or "")
     yield _usage(one["usage"] or {})
@@ -128,6 +132,11 @@ def account_words(one: dict[str, Any]) -> str:
     """Who served, and that the account asked for did not."""
     served = one["account"] or ""
     return f"{served or 'none'} ({one['failed_account']} failed)" if one["failed_account"] else served
+
+
+def key_words(one: dict[str, Any]) -> str:
+    """Whose key it was; nothing for who showed none."""
+    return "" if one["caller"] == _NO_KEYS[0] else str(one["caller"])
 
 
 def _usage(usage: dict[str, Any]) -> str:

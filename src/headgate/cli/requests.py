@@ -11,7 +11,13 @@ from rich.text import Text
 
 from headgate.cli import completion, on_demand
 from headgate.cli.fitting import print_fitting
-from headgate.cli.following import account_words, follow_requests, status_style, warn_of_unknown
+from headgate.cli.following import (
+    account_words,
+    follow_requests,
+    key_words,
+    status_style,
+    warn_of_unknown,
+)
 from headgate.cli.moments import SINCE_HELP, read_since
 from headgate.cli.options import AsJson, ConfigPath
 from headgate.cli.reach import look
@@ -28,7 +34,7 @@ from headgate.cli.terminal import (
     table,
 )
 
-COLUMNS = ("=time", "account", "model", "=status", "=id", "error", "#duration", "#in", "#out")
+COLUMNS = ("=time", "account", "model", "=status", "=id", "?key", "error", "#duration", "#in", "#out")
 """What says least comes last: a narrow terminal does not show it."""
 
 ATTEMPT_COLUMNS = ("account", "=status", "error", "reason", "#started", "#duration", "=rests_until")
@@ -52,6 +58,12 @@ def requests(
             autocompletion=completion.account_names,
         ),
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only those of one client key.", autocompletion=completion.key_names
+        ),
+    ] = None,
     model: Annotated[str | None, typer.Option(metavar="M", help="Only those for one model.")] = None,
     since: Annotated[str | None, typer.Option(metavar="T", help=SINCE_HELP)] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl+C.")] = False,
@@ -60,7 +72,7 @@ def requests(
 ) -> None:
     """Show the latest requests, with --follow those to come as well; with ID one and its attempts."""
     doing = "Cannot follow the requests" if follow else "Cannot list the requests"
-    named = {"status": status, "account": account, "model": model}
+    named = {"status": status, "account": account, "key": key, "model": model}
     filters: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     if since is not None and (since_at := read_since(since, doing=doing)) is not None:
         filters["since"] = since_at
@@ -143,6 +155,7 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
         one["model"] or one["path"],
         _status(one),
         one["id"],
+        key_words(one) or "-",
         one["error"] or "",
         span(one["duration_ms"]),
         _number(usage.get("input_tokens")),

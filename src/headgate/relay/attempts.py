@@ -80,8 +80,7 @@ class Relay:
         """The whole way of one request whose body is here, or is streamed. Never raises but to cancel."""
         trail = Trail(exchange, self._clock.monotonic)
         try:
-            plan = self._planner.plan(exchange)
-            trail.facts, trail.session = plan.facts, plan.wanted.session
+            plan = self._planner.plan(exchange, trail)
             room = self._room
             if plan.key is not None:
                 if room is None:

@@ -22,6 +22,7 @@ from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
 from headgate.relay.loops import refuse_own_request
 from headgate.relay.pins import deals_in_objects, ids_in, ids_in_request
+from headgate.relay.trail import Trail
 from headgate.sources.hosts import Hosts
 
 
@@ -71,10 +72,10 @@ class Planner:
         """From the next request on the host that a client calls picks its account; None: it does not."""
         self._hosts = hosts
 
-    def plan(self, exchange: Exchange) -> Plan:
+    def plan(self, exchange: Exchange, trail: Trail) -> Plan:
         """Raises InvalidRequest for a body that cannot be routed, UnknownAccount for a wrong wish,
         UnknownHost for a host without an account, LoopDetected for a request of our own, InvalidClientKey and
-        KeyMayNot for what the caller's key does not open."""
+        KeyMayNot for what the caller's key does not open; the trail has what was read by then."""
         client, endpoint = exchange.head.client, exchange.head.endpoint
         key = self.key_of(exchange)
         if key is not None:
@@ -87,6 +88,7 @@ class Planner:
         if endpoint.reads_body and isinstance(exchange.body, BodyBuffer):
             facts = read_request(exchange.body.whole(), with_session=session is None)
             session = session or facts.session
+        trail.facts, trail.session = facts, session
         deals = deals_in_objects(exchange, facts)
         provider = self._providers[endpoint.provider]
         model = facts.model if facts is not None else None
