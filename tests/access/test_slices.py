@@ -51,6 +51,13 @@ class Table:
         self.rows |= settled.rows
         return bool(settled.rows)
 
+    def lets_in(self, holder: str, wanted: int, in_use: int) -> int:
+        """The same question; how many may run there from now on."""
+        settled = settle(Demand(self.limit, wanted, in_use), holder, self.holders, self.rows)
+        self.rows |= settled.rows
+        assert settled.lets_in is not None
+        return settled.lets_in.of(self.limit)
+
     def held(self, holder: str) -> int:
         if (claim := self.rows.get(holder)) is not None:
             return claim.of(self.limit)
@@ -124,6 +131,20 @@ def test_what_runs_is_given_away_when_it_ends() -> None:
     table.ask(one, 0, in_use=2)
     table.ask(other, 4)
     assert table.held(other) >= 4
+
+
+def test_who_is_never_idle_gives_away_what_others_want() -> None:
+    """Hundreds may wait there for a place that is free, and fill each one as soon as it is."""
+    table = Table(8, 2)
+    one, other = table.holders
+    running = 4
+    for _ in range(2):
+        running = max(running, table.lets_in(one, 8, running))
+        table.ask(other, 0)
+    assert running == 7
+    table.ask(other, 8)
+    assert (table.lets_in(one, 8, running), table.held(one)) == (4, 7)  # what runs is nobody else's yet
+    assert (table.lets_in(one, 8, 4), table.lets_in(other, 8, 1)) == (4, 4)
 
 
 # ---- at the gate -----------------------------------------------------------------------------------

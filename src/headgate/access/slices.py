@@ -114,6 +114,9 @@ class Settled:
     """Those that change, by holder."""
     is_news: bool
     """Whether the others should look: more is free or wanted. Another limit they know by themselves."""
+    lets_in: Claim | None = None
+    """By what we let in from now on: less than our row says while more than our part still runs, or who comes
+    next would keep it from the others for ever. None: an equal part, of which no row says anything."""
 
 
 def settle(demand: Demand, own: str, holders: Sequence[str], claims: Claims) -> Settled:
@@ -141,4 +144,8 @@ def settle(demand: Demand, own: str, holders: Sequence[str], claims: Claims) -> 
         part = min(target, held[own] + max(0, limit - sum(held.values())))
     after = {**before, own: Claim(part, limit, demand.wanted)}
     rows = {one: claim for one, claim in after.items() if claim != claims.get(one)}
-    return Settled(rows, is_news=part != held[own] or demand.wanted != before[own].wanted)
+    return Settled(
+        rows,
+        is_news=part != held[own] or demand.wanted != before[own].wanted,
+        lets_in=Claim(min(part, target), limit, demand.wanted),
+    )

@@ -39,14 +39,11 @@ class SliceStore:
         async with self._database.write() as connection:
             holders, is_other = await self._renew(connection)
             claims = await _read(connection, holders)
-            changed = _changes(demands, self._holder, holders, claims) if len(holders) > 1 else {}
-            await _write(connection, changed)
-            if is_other or any(settled.is_news for settled in changed.values()):
+            settled = _settled(demands, self._holder, holders, claims) if len(holders) > 1 else {}
+            await _write(connection, settled)
+            if is_other or any(one.is_news for one in settled.values()):
                 await tell(connection, "slices", [])
-        for pot, settled in changed.items():
-            claims[pot] |= settled.rows
-        none = Claim(0, 1, 0)
-        held = {pot: rows.get(self._holder, none) for pot, rows in claims.items()}
+        held = {pot: one.lets_in for pot, one in settled.items() if one.lets_in is not None}
         return Slices(holders.index(self._holder), len(holders), held)
 
     async def leave(self) -> None:
@@ -83,24 +80,23 @@ async def _read(connection: AsyncConnection, holders: Sequence[str]) -> _Held:
     return found
 
 
-def _changes(
+def _settled(
     demands: Mapping[Pot, Demand], own: str, holders: Sequence[str], claims: _Held
 ) -> dict[Pot, Settled]:
-    changed = {}
+    """Of every pot that has rows here or is asked for."""
+    found = {}
     for pot in {**claims, **demands}:
         rows = claims.get(pot, {})
         # Nobody has asked here since the start: what we hold is there for who would like to have it.
         demand = demands.get(pot) or Demand(next(iter(rows.values())).whole, 0)
-        settled = settle(demand, own, holders, rows)
-        if settled.rows:
-            changed[pot] = settled
-    return changed
+        found[pot] = settle(demand, own, holders, rows)
+    return found
 
 
-async def _write(connection: AsyncConnection, changed: Mapping[Pot, Settled]) -> None:
+async def _write(connection: AsyncConnection, found: Mapping[Pot, Settled]) -> None:
     values: list[dict[str, Any]] = [
         {"key_id": key_id, "what": what, "holder": holder, **asdict(claim)}
-        for (key_id, what), settled in changed.items()
+        for (key_id, what), settled in found.items()
         for holder, claim in settled.rows.items()
     ]
     if not values:
