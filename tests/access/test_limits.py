@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.access.client_keys import ClientKey
-from headgate.access.gate import Gate, Reservation
+from headgate.access.gate import Gate
 from headgate.access.limits import Limits, Rate, Spending, day_of, week_begin
+from headgate.access.meter import Reservation
 from headgate.access.slices import Slices
 from headgate.dialects.usage import Usage
 from headgate.errors import BudgetExceeded, RateLimited
@@ -23,9 +24,11 @@ HAIKU = "claude-haiku-4-5"
 class HandClock:
     def __init__(self) -> None:
         self.at = START
+        self.set_by = 0.0
+        """Seconds by which the wall clock alone was set."""
 
     def now(self) -> float:
-        return self.at
+        return self.at + self.set_by
 
     def monotonic(self) -> float:
         return self.at
@@ -253,6 +256,36 @@ def test_weeks_begin_on_monday() -> None:
 def test_a_week_has_seven_days(day: int) -> None:
     assert 0 <= day - week_begin(day) < 7
     assert (week_begin(day) + 3) % 7 == 0
+
+
+@pytest.mark.parametrize("seconds", [-40 * 86_400, -3600, -1, 3600])
+def test_a_minute_is_one_however_the_clock_is_set(seconds: float) -> None:
+    """Set back by an hour, it must not take an hour until a key may ask again."""
+    gate, clock, key = gate_with(rpm=60, tpm=6000)
+    for _ in range(60):
+        gate.enter(key, 400)
+    clock.set_by = seconds
+    clock.at += 2
+    assert [_enters(gate, key) is not None for _ in range(3)] == [True, True, False]
+    with pytest.raises(RateLimited) as refusal:
+        gate.enter(key, 0)
+    assert refusal.value.wait_seconds == pytest.approx(1)
+    assert refusal.value.full_at == pytest.approx(clock.now() + 60)
+
+
+@pytest.mark.parametrize("seconds", [40 * 86_400, 86_400, 3600])
+def test_budgets_hold_under_a_clock_that_was_ahead(seconds: float) -> None:
+    """Until its day has come nothing would count in that of the clock that is right again."""
+    limits = {"daily_usd": 0.1}, {"weekly_usd": 0.1}, {"window_tokens": 100_000}
+    for gate, clock, key in (gate_with(**one) for one in limits):
+        clock.set_by = seconds
+        gate.enter(key, 0).settle(HAIKU, Usage(50_000, 0))
+        clock.set_by = 0.0
+        gate.enter(key, 0).settle(HAIKU, Usage(50_000, 0))
+        with pytest.raises((BudgetExceeded, RateLimited)):
+            gate.enter(key, 0)
+        clock.at += 7 * 86_400
+        gate.enter(key, 0)
 
 
 def test_five_hours_begin_with_a_first_request() -> None:

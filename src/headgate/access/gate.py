@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from headgate.access.client_keys import ClientKey
-from headgate.access.demand import Appetite
 from headgate.access.limits import (
     DAY_SECONDS,
     MINUTE_SECONDS,
@@ -22,96 +21,19 @@ from headgate.access.limits import (
     Rate,
     Spending,
 )
+from headgate.access.meter import KeyMeter, Reservation
 from headgate.access.slices import Demand, Pot, Slices, What
 from headgate.clock import Clock
-from headgate.dialects.usage import Usage
 from headgate.errors import BudgetExceeded, RateLimited
-from headgate.pricing.prices import NANO, cost_of, nano_of
+from headgate.pricing.prices import NANO, nano_of
 
 _BYTES_PER_TOKEN = 4
-_OLDER_COUNT = 2
-"""The guess for the next request is a quarter of the last one and three of those before."""
 _MINUTE = MINUTE_SECONDS + ROUNDING_SECONDS
 _NO_END = math.inf
 _NEWS_SECONDS = 2.0
 """By then every gateway knows of another limit."""
 _MOMENT_SECONDS = 1.0
 """After which one asks again where only the end of another request helps."""
-
-
-def tokens_of(usage: Usage) -> int:
-    """What counts against a limit of tokens: as with the provider, not what the prompt cache gave."""
-    return (
-        (usage.input_tokens or 0)
-        + (usage.output_tokens or 0)
-        + (usage.cache_write_5m_tokens or 0)
-        + (usage.cache_write_1h_tokens or 0)
-    )
-
-
-class KeyMeter:
-    """What one key uses."""
-
-    __slots__ = (
-        *("appetites", "for_requests", "for_tokens", "mean_nano", "mean_tokens", "requests", "reserved"),
-        *("reserved_tokens", "running", "spending", "tokens", "tpm"),
-    )
-
-    def __init__(self) -> None:
-        self.spending = Spending()
-        self.requests = Rate()
-        self.tokens = Rate()
-        self.running = 0
-        self.reserved = 0
-        """Nano-USD that the running requests may cost."""
-        self.reserved_tokens = 0
-        self.mean_tokens = -1
-        """Of the requests so far; negative: there was none."""
-        self.mean_nano = 0
-        self.tpm: int | None = None
-        """What is let in of tokens a minute: the limit, or this process's part of it."""
-        self.for_requests, self.for_tokens = Appetite(), Appetite()
-        self.appetites: dict[What, Appetite] = {
-            "requests": self.for_requests,
-            "tokens": self.for_tokens,
-            "running": Appetite(),
-        }
-
-    def settle(self, model: str | None, usage: Usage, began: float) -> int:
-        """Tokens that were used."""
-        tokens, nano = tokens_of(usage), cost_of(model or "", usage)
-        self.spending.add(nano, tokens, began)
-        if self.mean_tokens < 0:
-            self.mean_tokens, self.mean_nano = tokens, nano
-        else:
-            self.mean_tokens += (tokens - self.mean_tokens) >> _OLDER_COUNT
-            self.mean_nano += (nano - self.mean_nano) >> _OLDER_COUNT
-        return tokens
-
-
-class Reservation:
-    """One request that was let in."""
-
-    __slots__ = ("_began", "_meter", "_nano", "_tokens", "_tpm")
-
-    def __init__(self, meter: KeyMeter, tokens: int, nano: int, tpm: int | None, began: float) -> None:
-        self._meter: KeyMeter | None = meter
-        self._tokens = tokens
-        self._nano = nano
-        self._tpm = tpm
-        self._began = began
-
-    def settle(self, model: str | None, usage: Usage | None) -> None:
-        """What it used takes the place of what was guessed. A second time changes nothing."""
-        meter, self._meter = self._meter, None
-        if meter is None:
-            return
-        meter.running -= 1
-        meter.reserved -= self._nano
-        meter.reserved_tokens -= self._tokens
-        tokens = 0 if usage is None else meter.settle(model, usage, self._began)
-        if self._tpm is not None and meter.tpm:
-            meter.tokens.give_back(self._tokens - tokens, meter.tpm)
 
 
 class _Limited:
@@ -125,7 +47,7 @@ class _Limited:
     def __init__(
         self, key: ClientKey, defaults: Limits, meter: KeyMeter, slices: Slices, since: float
     ) -> None:
-        """`since`: when its limits became these."""
+        """`since`: when its limits became these, monotonic."""
         self.since = since
         limits = key.limits.or_else(defaults)
         parts = self.parts = _parts(key.id, limits, slices)
@@ -157,13 +79,15 @@ class _Limited:
             if whole is not None and part is not None and self.key.id:
                 yield what, whole, part
 
-    def refuses(self, tokens: int, now: float) -> bool:
-        """Whether any limit is reached; `_Check` then says which. Each request pays for this."""
+    def refuses(self, tokens: int, now: float, steady: float) -> bool:
+        """Whether any limit is reached; `_Check` then says which. Each request pays for this.
+
+        Days and five hours are of the wall clock, `now`; a minute is one however that is set."""
         meter = self.meter
         spending = meter.spending
         if self.has_budget:
-            if now >= spending.day_ends_at:
-                spending.roll(now)
+            if not spending.day_at <= now < spending.day_ends_at:
+                spending.set_to(now)
             reserved = meter.reserved
             if (
                 spending.day_nano + reserved >= self.daily
@@ -178,8 +102,8 @@ class _Limited:
                 self.window is not None
                 and spending.tokens_of_window(now) + meter.reserved_tokens >= self.window
             )
-            or meter.requests.full_at + self.per_request - now > _MINUTE
-            or meter.tokens.full_at + tokens * self.per_token - now > _MINUTE
+            or meter.requests.full_at + self.per_request - steady > _MINUTE
+            or meter.tokens.full_at + tokens * self.per_token - steady > _MINUTE
         )
 
 
@@ -187,7 +111,7 @@ class Gate:
     """One for the gateway. `defaults` are the limits of keys that have none of their own."""
 
     def __init__(self, clock: Clock) -> None:
-        self._now = clock.now
+        self._now, self._steady = clock.now, clock.monotonic
         self.defaults = NO_LIMITS
         self.slices = Slices()
         """What this process holds of each limit: all, where it is alone."""
@@ -195,7 +119,7 @@ class Gate:
         """Called when something was refused that the whole limit might have let in."""
         self._meters: dict[int, KeyMeter] = {}
         self._limited: dict[int, _Limited] = {}
-        self._looked_at = clock.now()
+        self._looked_at = clock.monotonic()
 
     def restore(self, spent: Mapping[int, Spending]) -> None:
         """By the key's id, what is in the database: of an earlier life, or of other gateways as well."""
@@ -231,13 +155,14 @@ class Gate:
             tokens = body_bytes // _BYTES_PER_TOKEN
         if tpm is not None and tokens > tpm:
             tokens = tpm
-        if limited.refuses(tokens, now):
-            _Check(limited, now, self.on_lack).all(tokens)
+        steady = self._steady()
+        if limited.refuses(tokens, now, steady):
+            _Check(limited, now, steady, self.on_lack).all(tokens)
         if limited.per_request:
-            meter.requests.use_seconds(limited.per_request, now)
+            meter.requests.use_seconds(limited.per_request, steady)
             meter.for_requests.asked += 1
         if tpm is not None:
-            meter.tokens.use_seconds(tokens * limited.per_token, now)
+            meter.tokens.use_seconds(tokens * limited.per_token, steady)
             meter.for_tokens.asked += tokens
         meter.running += 1
         meter.reserved += nano
@@ -254,7 +179,7 @@ class Gate:
         limited = self._limited.get(key.id)
         if limited is None or limited.key is not key or limited.defaults is not self.defaults:
             meter = self.meter_of(key.id)
-            earlier, now = limited, self._now()
+            earlier, now = limited, self._steady()
             limited = self._limited[key.id] = _Limited(key, self.defaults, meter, self.slices, now)
             if earlier is not None and earlier.limits == limited.limits:
                 limited.since = earlier.since
@@ -266,7 +191,7 @@ class Gate:
         """From the next request on. What comes on top of what was held is used up: somebody else may have."""
         if slices == self.slices:
             return
-        self.slices, now = slices, self._now()
+        self.slices, now = slices, self._steady()
         for key_id, limited in self._limited.items():
             before, parts = limited.parts, _parts(key_id, limited.limits, slices)
             if before == parts:
@@ -279,8 +204,8 @@ class Gate:
 
     def demands(self, current: Callable[[int], ClientKey | None]) -> dict[Pot, Demand]:
         """What keys would like to use here, of those that asked lately. `current`: the key as it is now."""
-        now = self._now()
-        passed, self._looked_at = max(0.0, now - self._looked_at), now
+        now = self._steady()
+        passed, self._looked_at = now - self._looked_at, now
         found: dict[Pot, Demand] = {}
         for key_id, known in self._limited.items():
             limited = self._limited_of(current(key_id) or known.key)
@@ -309,18 +234,18 @@ def _parts(key_id: int, limits: Limits, slices: Slices) -> Limits:
 class _Check:
     """Which limit it is that refuses, in words: the way that costs more than a comparison."""
 
-    def __init__(self, limited: _Limited, now: float, on_lack: Callable[[], None]) -> None:
+    def __init__(self, limited: _Limited, now: float, steady: float, on_lack: Callable[[], None]) -> None:
         self._name = limited.key.name
         self._limits = limited.limits
         self._parts = limited.parts
         self._meter = limited.meter
-        self._now = now
+        self._now, self._steady = now, steady
         self._on_lack = on_lack
 
     def all(self, tokens: int) -> None:
         """Raises RateLimited or BudgetExceeded."""
         limits, spending = self._limits, self._meter.spending
-        spending.roll(self._now)
+        spending.set_to(self._now)
         self._budget("in all", limits.total_usd, spending.total, None)
         self._budget("a week", limits.weekly_usd, spending.week_nano, spending.week_at + 7 * DAY_SECONDS)
         self._budget("a day", limits.daily_usd, spending.day_nano, spending.day_ends_at)
@@ -344,7 +269,7 @@ class _Check:
     ) -> None:
         if limit is None or part is None:
             return
-        wait = rate.wait(amount, part, self._now) if part else _MOMENT_SECONDS
+        wait = rate.wait(amount, part, self._steady) if part else _MOMENT_SECONDS
         if wait <= 0:
             return
         self._lacks(what, limit, part)
@@ -353,8 +278,8 @@ class _Check:
             wait_seconds=wait,
             what=what,
             limit=limit,
-            left=rate.left(part, self._now),
-            full_at=max(rate.full_at, self._now),
+            left=rate.left(part, self._steady),
+            full_at=self._now + max(0.0, rate.full_at - self._steady),
         )
 
     def _lacks(self, what: What, limit: int, part: int | None) -> None:

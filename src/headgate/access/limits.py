@@ -74,7 +74,7 @@ def week_begin(day: int) -> int:
 
 @dataclass(slots=True)
 class Rate:
-    """So many a minute. `full_at`: the moment at which all that was used has come back."""
+    """So many a minute, by a clock that nobody sets. `full_at`: when all that was used has come back."""
 
     full_at: float = 0.0
 
@@ -148,8 +148,19 @@ class Spending:
         if week_at > self.week_at:
             self.week_at, self.week_nano = week_at, 0
 
+    def set_to(self, now: float) -> None:
+        """It is this moment, maybe by a clock that was set back: what was used in a day to come counts in
+        the one that runs, or the budgets of days would be none until then."""
+        self.roll(now)
+        if now < self.day_at:
+            day = day_of(now)
+            self.day_at, self.day_ends_at = float(day * DAY_SECONDS), float((day + 1) * DAY_SECONDS)
+            self.week_at = min(self.week_at, float(week_begin(day) * DAY_SECONDS))
+
     def tokens_of_window(self, now: float) -> int:
-        """Of the five hours that run; those that are over count no more."""
+        """Of the five hours that run; those that are over count no more. Five hours that begin later begin
+        now: the clock was set back."""
+        self.window_at = min(self.window_at, now)
         return self.window_tokens if now < self.window_at + WINDOW_SECONDS else 0
 
     def join(self, other: "Spending") -> None:

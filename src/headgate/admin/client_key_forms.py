@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field
 
 from headgate.access.client_keys import ClientKey
-from headgate.access.gate import KeyMeter
 from headgate.access.limits import Limits
+from headgate.access.meter import KeyMeter
 from headgate.admin.account_forms import ApiKey, Form, Label, Name
 from headgate.config.fields import LAST_MOMENT, MOST_THINGS
 from headgate.config.limits import MOST_QUEUE_WEIGHT, MOST_TOKENS, MOST_USD
@@ -169,7 +169,7 @@ def key_view(key: ClientKey, limits: Limits, meter: KeyMeter, *, now: float) -> 
 
 def _use_of(meter: KeyMeter, now: float) -> KeyUse:
     spending = meter.spending
-    spending.roll(now)
+    spending.set_to(now)
     return KeyUse(
         running=meter.running,
         day_usd=spending.day_nano / NANO,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from headgate.access.callers import Caller
-from headgate.access.gate import Reservation
+from headgate.access.meter import Reservation
 from headgate.dialects.anthropic import RequestFacts
 from headgate.dialects.anthropic_meter import Meter
 from headgate.errors import UpstreamError

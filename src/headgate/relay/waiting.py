@@ -5,7 +5,8 @@ that has as many requests as it may, or for one whose own limit is over in a mom
 from typing import Any
 
 from headgate.access.client_keys import ClientKey
-from headgate.access.gate import Gate, Reservation
+from headgate.access.gate import Gate
+from headgate.access.meter import Reservation
 from headgate.access.queue import FairQueue, Ticket
 from headgate.clock import Clock
 from headgate.errors import RateLimited

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.access.gate import tokens_of
 from headgate.access.limits import WINDOW_SECONDS, Spending, day_of, week_begin
+from headgate.access.meter import tokens_of
 from headgate.dialects.usage import Usage
 from headgate.pricing.prices import cost_of
 from headgate.storage.database import Database, insert

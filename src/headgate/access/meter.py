@@ -1,0 +1,85 @@
+"""What one key uses: reserved when a request is let in, settled when its record is written."""
+
+from headgate.access.demand import Appetite
+from headgate.access.limits import Rate, Spending
+from headgate.access.slices import What
+from headgate.dialects.usage import Usage
+from headgate.pricing.prices import cost_of
+
+_OLDER_COUNT = 2
+"""The guess for the next request is a quarter of the last one and three of those before."""
+
+
+def tokens_of(usage: Usage) -> int:
+    """What counts against a limit of tokens: as with the provider, not what the prompt cache gave."""
+    return (
+        (usage.input_tokens or 0)
+        + (usage.output_tokens or 0)
+        + (usage.cache_write_5m_tokens or 0)
+        + (usage.cache_write_1h_tokens or 0)
+    )
+
+
+class KeyMeter:
+    """What one key uses."""
+
+    __slots__ = (
+        *("appetites", "for_requests", "for_tokens", "mean_nano", "mean_tokens", "requests", "reserved"),
+        *("reserved_tokens", "running", "spending", "tokens", "tpm"),
+    )
+
+    def __init__(self) -> None:
+        self.spending = Spending()
+        self.requests = Rate()
+        self.tokens = Rate()
+        self.running = 0
+        self.reserved = 0
+        """Nano-USD that the running requests may cost."""
+        self.reserved_tokens = 0
+        self.mean_tokens = -1
+        """Of the requests so far; negative: there was none."""
+        self.mean_nano = 0
+        self.tpm: int | None = None
+        """What is let in of tokens a minute: the limit, or this process's part of it."""
+        self.for_requests, self.for_tokens = Appetite(), Appetite()
+        self.appetites: dict[What, Appetite] = {
+            "requests": self.for_requests,
+            "tokens": self.for_tokens,
+            "running": Appetite(),
+        }
+
+    def settle(self, model: str | None, usage: Usage, began: float) -> int:
+        """Tokens that were used."""
+        tokens, nano = tokens_of(usage), cost_of(model or "", usage)
+        self.spending.add(nano, tokens, began)
+        if self.mean_tokens < 0:
+            self.mean_tokens, self.mean_nano = tokens, nano
+        else:
+            self.mean_tokens += (tokens - self.mean_tokens) >> _OLDER_COUNT
+            self.mean_nano += (nano - self.mean_nano) >> _OLDER_COUNT
+        return tokens
+
+
+class Reservation:
+    """One request that was let in."""
+
+    __slots__ = ("_began", "_meter", "_nano", "_tokens", "_tpm")
+
+    def __init__(self, meter: KeyMeter, tokens: int, nano: int, tpm: int | None, began: float) -> None:
+        self._meter: KeyMeter | None = meter
+        self._tokens = tokens
+        self._nano = nano
+        self._tpm = tpm
+        self._began = began
+
+    def settle(self, model: str | None, usage: Usage | None) -> None:
+        """What it used takes the place of what was guessed. A second time changes nothing."""
+        meter, self._meter = self._meter, None
+        if meter is None:
+            return
+        meter.running -= 1
+        meter.reserved -= self._nano
+        meter.reserved_tokens -= self._tokens
+        tokens = 0 if usage is None else meter.settle(model, usage, self._began)
+        if self._tpm is not None and meter.tpm:
+            meter.tokens.give_back(self._tokens - tokens, meter.tpm)
