@@ -91,6 +91,9 @@ def test_c3_keys_last_over_a_restart_and_change_beside_a_stopped_gateway(
         first = made(gateway, "first")
     second = made(gateway, "second")
     run(gateway, "key", "revoke", "first", "--yes")
+    short = run(gateway, "key", "create", "tiny", "--key-stdin", "--daily-usd", "5", stdin="tiny")
+    assert "can be guessed. headgate key rotate tiny" in short
+    assert "$0.00 of $5.00 a day" in run(gateway, "key", "list")
     with gateway:
         assert [status(gateway, key) for key in (first, second, None)] == [401, 200, 401]
         assert "was revoked" in error_of(message(gateway, key=first))["hint"]

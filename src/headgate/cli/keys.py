@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import typer
 from rich.text import Text
 
+from headgate.cli import on_demand
 from headgate.cli.account_changes import NONE
 from headgate.cli.accounts import read_key
 from headgate.cli.fitting import print_fitting
@@ -33,18 +34,14 @@ from headgate.cli.key_options import (
     WindowTokens,
     read_fields,
 )
+from headgate.cli.key_rows import COLUMNS, row
 from headgate.cli.moments import read_span
-from headgate.cli.options import AsJson, ConfigPath
+from headgate.cli.options import AsJson, ConfigPath, warn
 from headgate.cli.reach import change, item_path, look
-from headgate.cli.terminal import CommandFailed, clock_time, confirm, out, print_json, state, table
+from headgate.cli.terminal import CommandFailed, clock_time, confirm, out, print_json, table
 
 app = typer.Typer(
     no_args_is_help=True, epilog="Example: headgate key list", help="The keys that clients show to come in."
-)
-
-_COLUMNS = (
-    *("name", "=status", "beginning|begins", "owner", "=expires_at|expires", "models", "accounts"),
-    *("?domain", "?origin", "?note"),
 )
 
 
@@ -102,6 +99,7 @@ def create(
     )
     if key_stdin:
         body["key"] = read_key(f"headgate key create {name}", from_stdin=True, option="--key-stdin")
+        _warn_of_short(body["key"], name)
     made = change(config, "POST", "/api/keys", doing=doing, body={**body, "name": name})
     _print_secret(made, f"Client key {name} created. It is shown this once:", as_json=as_json)
 
@@ -112,7 +110,10 @@ def list_keys(
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the client keys: what they are for and until when. The keys themselves nobody can show."""
+    """Show the client keys: until when they open, what they may use and have used, what they are for.
+
+    The keys themselves nobody can show.
+    """
     keys: list[Any] = []
     cursor: str | None = "0"
     while cursor is not None:
@@ -130,7 +131,7 @@ def list_keys(
         )
         out.print(nothing, markup=False)
     else:
-        print_fitting(_COLUMNS, [_row(key) for key in keys], more="A wider terminal or --json")
+        print_fitting(COLUMNS, [row(key) for key in keys], more="A wider terminal or --json")
 
 
 @app.command("show", epilog="Example: headgate key show laptop")
@@ -225,6 +226,7 @@ def rotate(
     body: dict[str, Any] = {"overlap_seconds": read_span(overlap, doing=doing, option="--overlap")}
     if key_stdin:
         body["key"] = read_key(f"headgate key rotate {name}", from_stdin=True, option="--key-stdin")
+        _warn_of_short(body["key"], name)
     made = change(config, "POST", item_path("keys", name, "/rotate"), doing=doing, body=body)
     until = made["replaced_until_at"]
     old = f"the old one opens until {clock_time(until / 1000)}" if until else "the old one opens no more"
@@ -250,6 +252,15 @@ def revoke(
     _print_change(key, f"Client key {name} revoked", as_json=as_json)
 
 
+def _warn_of_short(key: str, name: str) -> None:
+    """Only now is it seen: what is kept is a digest."""
+    if on_demand.is_short(key):
+        warn(
+            "This key is short: beyond this machine it can be guessed. "
+            f"headgate key rotate {name} makes a long one"
+        )
+
+
 def _print_secret(made: Any, sentence: str, *, as_json: bool) -> None:
     if as_json:
         print_json(made)
@@ -269,21 +280,6 @@ def _print_change(key: Any, sentence: str, *, as_json: bool) -> None:
         print_json(key)
     else:
         out.print(sentence, markup=False)
-
-
-def _row(key: dict[str, Any]) -> tuple[Any, ...]:
-    return (
-        key["name"],
-        state(key["status"]),
-        key["beginning"] or "-",
-        key["owner"] or "-",
-        clock_time(None if key["expires_at"] is None else key["expires_at"] / 1000),
-        ", ".join(key["models"]) or "all",
-        ", ".join(key["accounts"]) or "all",
-        key["domain"] or ", ".join(key["hosts"]) or "-",
-        "-" if key["origin"] == "owner" else key["origin"],
-        key["note"] or "-",
-    )
 
 
 def _value(field: str, value: Any) -> str:

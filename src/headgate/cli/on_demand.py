@@ -154,6 +154,13 @@ def strategies() -> tuple[str, ...]:
     return STRATEGIES
 
 
+def is_short(key: str) -> bool:
+    """See `config.exposure.is_short`."""
+    from headgate.config import exposure
+
+    return exposure.is_short(key)
+
+
 def openapi_document() -> dict[str, Any]:
     """See `admin.app.openapi_document`."""
     from importlib.metadata import version
