@@ -60,6 +60,7 @@ def test_many_keys_come_in_pages(tmp_path: Path) -> None:
         {"name": "a", "models": [""]},
         {"name": "a", "models": "claude"},
         {"name": "a", "expires_at": -1},
+        {"name": "a", "expires_at": 1_700_000_000_000},
         {"name": "a", "expires_at": 10**30},
         {"name": "a", "days_from_first_use": 0},
         {"name": "a", "key": "with space"},

@@ -197,6 +197,11 @@ def test_c1_a_key_ends(tmp_path: Path, provider: SimulatedProvider, clock: Share
         assert status(gateway, counted) == 200
         clock.advance(DAY_SECONDS + 1)
         assert status(gateway, counted) == 401
+        over = run(gateway, "key", "set", "dated", "--expires", "2020-01-01T00:00Z", code=2)
+        assert "expires_at: 2020-01-01T00:00:00Z is over mend: Name a moment to come" in over
+        as_read = {**gateway.admin("/api/keys/dated"), "note": "ended"}
+        again = {field: as_read[field] for field in ("note", "expires_at")}
+        assert gateway.admin("/api/keys/dated", method="PATCH", body=again)["status"] == "expired"
         run(gateway, "key", "set", "counted", "--days-from-first-use", "30")
         run(gateway, "key", "set", "dated", "--expires", "none")
         assert (status(gateway, counted), status(gateway, dated)) == (200, 200)

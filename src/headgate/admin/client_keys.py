@@ -7,6 +7,7 @@ database hear of it at once.
 import logging
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -73,6 +74,7 @@ async def create_key(owner: ItsOwner, wanted: NewKey, response: Response) -> Cre
     secret = new_secret() if wanted.key is None else wanted.key.get_secret_value()
     async with owner.changing:
         _check(owner, fields)
+        _refuse_past(owner, fields)
         _refuse_taken(owner, wanted.name)
         stored = _stored(fields)
         kept = _kept(owner, "key.create", wanted.name, after=stored, line=f"Client key {wanted.name} created")
@@ -98,6 +100,7 @@ async def change_key(
         if "limits" in fields:  # those that are sent; the others stay
             fields["limits"] = replace(key.limits, **fields["limits"])
         _check(owner, fields)
+        _refuse_past(owner, fields, key)
         if fields.get("name", name) != name:
             _refuse_taken(owner, fields["name"])
         stored = _stored(fields)
@@ -222,6 +225,21 @@ def _check(owner: Owner, fields: dict[str, Any]) -> None:
                 f"accounts: there is no {named_in_vain('account', name, owner.pool.living)}",
                 hint="headgate account list shows all; a pattern such as team-* may match none yet.",
             )
+
+
+def _refuse_past(owner: Owner, fields: dict[str, Any], key: ClientKey | None = None) -> None:
+    """Raises InvalidRequest for an end that is over. Who sends back what was read of an expired key may."""
+    if (ends_at := fields.get("expires_at")) is None or ends_at > owner.clock.now() * 1000:
+        return
+    if key is None or ends_at != _view(owner, key).expires_at:
+        raise InvalidRequest(
+            f"expires_at: {_iso(ends_at / 1000)} is over",
+            hint="Name a moment to come; `headgate key set NAME --disabled` closes a key at once.",
+        )
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _stored(fields: dict[str, Any]) -> dict[str, Any]:
