@@ -99,8 +99,14 @@ def test_when_a_key_is_asked_for(
     callers = _callers(*keys, client_auth=client_auth, listens_wide=listens_wide)
     assert callers.is_key_required is is_required
     if is_required:
-        with pytest.raises(InvalidClientKey):
-            callers.identify([(b"x-api-key", b"hg_wrong")], b"")
+        for headers, hint in (
+            ([], "None was sent. Send a client key"),
+            ([(b"authorization", b"Bearer ")], "None was sent. Send a client key"),
+            ([(b"x-api-key", b"hg_wrong")], "What was sent is no key of this gateway"),
+        ):
+            with pytest.raises(InvalidClientKey) as refused:
+                callers.identify(headers, b"")
+            assert refused.value.hint.startswith(hint)
     else:
         assert callers.identify([(b"x-api-key", b"hg_wrong")], b"").name == "anonymous"
 

@@ -87,9 +87,11 @@ class Callers:
         now = self._now()
         known: ClientKey | None = None
         own: OwnCredential | None = None
-        digest, closed = b"", ""
+        digest, closed = b"", "none"
         for secret in secrets_shown(headers, query):
             key = self._ring.find(shown := digest_of(secret), now)
+            if secret and closed == "none":
+                closed = ""
             if key is not None:
                 status = key.status(now) if self._ring.opens(key, headers) else "elsewhere"
                 if status != "active":
@@ -153,7 +155,7 @@ def _query_pairs(query: bytes) -> list[tuple[bytes, bytes]]:
 def _secret_in(name: bytes, value: bytes) -> bytes:
     """The key in a header value; spaces round it are forgiven, as is the scheme's spelling."""
     value = value.strip()
-    if name == b"authorization" and value[:7].lower() == b"bearer ":
+    if name == b"authorization" and (value + b" ")[:7].lower() == b"bearer ":
         return value[7:].strip()
     return value
 

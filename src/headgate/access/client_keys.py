@@ -20,7 +20,9 @@ _SHOWN_CHARACTERS = 7
 _DAY_SECONDS = 86_400.0
 
 _WHO_CHANGES_IT = "The gateway's owner changes that: `headgate key set NAME --help`."
+_SEND_ONE = "Send a client key of this gateway as `Authorization: Bearer` or `x-api-key`"
 _WAYS_OUT = {
+    "none": f"None was sent. {_SEND_ONE}; its owner makes one: `headgate key create NAME`.",
     "disabled": "It is disabled: the gateway's owner may enable it (`headgate key set NAME --enabled`).",
     "expired": "It has expired: the gateway's owner may prolong it (`headgate key set NAME --expires …`).",
     "revoked": "It was revoked: ask the gateway's owner for another one.",
@@ -28,7 +30,7 @@ _WAYS_OUT = {
     "guarded": "That account serves a host with a client key of its own: call that host, with its key.",
     "elsewhere": "It opens another host than the one that was called: call the gateway by that one.",
 }
-"""Said to who shows the key itself, and to nobody else."""
+"""But for the first said to who shows the key itself, and to nobody else."""
 
 
 def new_secret() -> str:
@@ -160,10 +162,10 @@ class ClientKey:
 
 
 def invalid_key(status: str = "") -> InvalidClientKey:
-    """`status`: of the key that was shown, where one of ours was."""
+    """`status`: of the key that was shown, where one of ours was; `none`: nothing was shown."""
     return InvalidClientKey(
         "Invalid client API key",
         hint=_WAYS_OUT.get(status)
-        or "Send a client key of this gateway as `Authorization: Bearer` or `x-api-key`; "
-        "its owner makes one: `headgate key create NAME`.",
+        or "What was sent is no key of this gateway: see that it is whole, and that it is not another"
+        " gateway's or a provider's. `headgate key create NAME` makes one.",
     )

@@ -52,7 +52,7 @@ class Problem(BaseModel):
 _EXAMPLES: dict[int, tuple[str, str, str]] = {
     400: (
         "invalid_request",
-        "limit: Input should be greater than or equal to 1",
+        "limit: must be at least 1",
         "Correct the fields named.",
     ),
     401: ("admin_key_required", "The request carries no valid admin key", "Send the value of admin.key."),
@@ -70,6 +70,22 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
 
 STATUSES = tuple(_EXAMPLES)
 """Those of failures in the OpenAPI document."""
+
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "there is no such field",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "string_type": "must be a text",
+    "list_type": "must be a list",
+}
+"""What the validating library says in its own words."""
 
 _HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": "How one may ask."},
@@ -191,7 +207,8 @@ def _is_json(content_type: str | None) -> bool:
 def _message(error: dict[str, Any]) -> str:
     if error["type"] == "json_invalid":
         return f"is no JSON: {error['ctx']['error']} at character {error['loc'][-1]}"
-    return str(error["msg"]).removeprefix("Value error, ")
+    words = _WORDS.get(error["type"], "").format(**error.get("ctx", {}))
+    return words or str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
 
 
 def _field_name(error: dict[str, Any]) -> str:

@@ -105,9 +105,13 @@ def _limit(typed: str, name: str, doing: str) -> float | None:
     if word == NONE:
         return None
     is_money = name.endswith("usd")
+    option = "--" + name.replace("_", "-")
     try:
-        return float(word) if is_money else int(word.replace("_", ""))
+        number = float(word) if is_money else int(word.replace("_", ""))
     except ValueError as error:
-        option = "--" + name.replace("_", "-")
         mend = f"Such as {option} {'5.50' if is_money else '60'}, or {option} {NONE}."
         raise CommandFailed(doing, f"{option}: {typed!r} is no number", mend, exit_code=2) from error
+    if number < (least := 0 if is_money else 1):
+        mend = f"{option} {NONE} takes the limit away; headgate key set NAME --disabled closes the key."
+        raise CommandFailed(doing, f"{option}: {typed!r} is less than {least}", mend, exit_code=2)
+    return number
