@@ -5,13 +5,14 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from ruamel.yaml import YAML
 from starlette.routing import Route
 
 from headgate.admin.app import ROUTES
+from headgate.admin.audit import Action
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, wait_until
 from tests.guides.signing_in import code_shown, gateway_with
@@ -134,6 +135,8 @@ def test_every_changing_route_is_in_the_list() -> None:
         for method in (route.methods or set()) - LOOKS
     }
     assert changing == {*CHANGES, *MANAGEMENT, *LEAVES_NONE} - {"GET /oauth/callback"}
+    actions = {action for _, _, action, _ in [*CHANGES.values(), *MANAGEMENT.values()]}
+    assert actions | {"auth_file.enable"} == set(get_args(Action))
 
 
 @pytest.mark.parametrize("locked", [False, True])
@@ -244,3 +247,14 @@ def test_the_same_record_on_a_running_and_a_stopped_gateway(
         assert (row["action"], row["who"], row["after"]) == ("account.remove", "local", None)
         assert row["before"]["name"] == "second"
         assert gateway.command("audit", "--object", "nobody").stdout == "No changes that match\n"
+        unknown = gateway.command("audit", "--action", "nosuch")
+        assert unknown.returncode == 2
+        assert "action: must be 'account.add', 'account.change'" in unknown.stderr
+        # A key's fields as /api/keys has them, and a moment that can be read.
+        gateway.command("key", "create", "laptop", "--expires", "2099-01-01T00:00Z")
+        gateway.command("key", "set", "laptop", "--disabled", "--expires", "2098-01-01T00:00Z")
+        (row,) = json.loads(gateway.command("audit", "--limit", "1", "--json").stdout)["changes"]
+        assert row["before"] == {"enabled": True, "expires_at": 4_070_908_800_000}
+        assert row["after"] == {"enabled": False, "expires_at": 4_039_372_800_000}
+        shown = " ".join(gateway.command("audit", "--limit", "1").stdout.split())
+        assert "expires_at: 2099-01-01T00:00:00Z" in shown and "enabled: false" in shown

@@ -1,6 +1,6 @@
 """What the owner changed: `GET /api/audit`. There is no way to clear it: what is old goes by itself."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -8,6 +8,33 @@ from pydantic import BaseModel, Field
 from headgate.admin.owner import ItsOwner
 
 router = APIRouter(prefix="/api/audit", tags=["audit"])
+
+Action = Literal[
+    "account.add",
+    "account.change",
+    "account.import",
+    "account.pause",
+    "account.reauth",
+    "account.remove",
+    "account.rename",
+    "account.resume",
+    "auth_file.disable",
+    "auth_file.enable",
+    "auth_file.put",
+    "auth_file.remove",
+    "config.change",
+    "config.reload",
+    "config.replace",
+    "db.rotate_key",
+    "history.clear",
+    "key.change",
+    "key.create",
+    "key.import",
+    "key.revoke",
+    "key.rotate",
+    "stats.reset",
+    "strategy.set",
+]
 
 
 class AuditEntry(BaseModel):
@@ -38,9 +65,7 @@ async def list_changes(
     owner: ItsOwner,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 50,
     cursor: Annotated[str | None, Query(max_length=256)] = None,
-    action: Annotated[
-        str | None, Query(max_length=256, description="Only those, such as config.change.")
-    ] = None,
+    action: Annotated[Action | None, Query(description="Only those.")] = None,
     of: Annotated[str | None, Query(alias="object", max_length=256, description="Only those of one.")] = None,
 ) -> AuditPage:
     """Newest first."""

@@ -162,8 +162,18 @@ def _kept(
 def _plain(fields: dict[str, Any] | None) -> dict[str, Any] | None:
     if fields is None:
         return None
-    plain = {name: value.to_json() if isinstance(value, Limits) else value for name, value in fields.items()}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+    return dict(_as_said(name, value) for name, value in fields.items())
+
+
+def _as_said(name: str, value: Any) -> tuple[str, Any]:
+    """A stored field under the name, and in the unit, that the owner knows it by: see `_stored`."""
+    if name == "is_enabled":
+        return "enabled", value
+    if name == "expires_at" and value is not None:
+        return name, round(value * 1000)
+    if isinstance(value, Limits):
+        return name, value.to_json()
+    return name, list(value) if isinstance(value, tuple) else value
 
 
 def _put_in_force(owner: Owner, key: ClientKey) -> None:

@@ -1,6 +1,7 @@
 """`headgate audit`: who changed what, when."""
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +17,8 @@ COLUMNS = ("=time", "=action", "object", "=who", "?address", "?failed", "before"
 def audit(
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="How many, newest first.")] = 20,
     action: Annotated[
-        str | None, typer.Option(metavar="A", help="Only one kind, such as config.change.")
+        str | None,
+        typer.Option(metavar="A", help="Only one kind, such as config.change; a wrong one names all."),
     ] = None,
     of: Annotated[
         str | None, typer.Option("--object", metavar="O", help="Only those of one account, setting, ….")
@@ -56,7 +58,16 @@ def _words(value: Any) -> str:
     if not isinstance(value, dict):
         return _word(value)
     said = {name: one for name, one in value.items() if one not in (None, [], {})}
-    return ", ".join(f"{name}: {_word(one)}" for name, one in said.items()) or "-"
+    words = (f"{name}: {_time(one) if _is_time(name, one) else _word(one)}" for name, one in said.items())
+    return ", ".join(words) or "-"
+
+
+def _is_time(name: str, value: Any) -> bool:
+    return name.endswith("_at") and isinstance(value, int)
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _word(value: Any) -> str:
