@@ -97,7 +97,7 @@ IN_FULL = [
             2,
             "base_url: must be",
         ),
-        (("account", "list"), "", 1, "Cannot list the accounts\n  why: Database file not found"),
+        (("account", "show", "a"), "", 1, "Cannot show the account a\n  why: Database file not found"),
     ],
 )
 async def test_a_command_that_cannot_work_says_what_why_and_mend(
@@ -109,7 +109,7 @@ async def test_a_command_that_cannot_work_says_what_why_and_mend(
     assert outcome.out == ""
     assert why in outcome.err
     assert "Traceback" not in outcome.err
-    if arguments[1] == "list":
+    if arguments[1] == "show":
         assert not headgate.data.exists()
 
 

@@ -186,11 +186,11 @@ def test_d4_the_database_is_looked_at_and_checked(
 
 
 def test_d15_a_reading_command_makes_no_database(tmp_path: Path) -> None:
-    """`Database file not found: [path]`, exit code 1, and none is made."""
-    gateway = Gateway(tmp_path, accounts=())
+    """`Database file not found: [path]`, and none is made; exit code 1 where no first step can be named."""
+    gateway = Gateway(tmp_path, accounts=(), settings={"access": {"api_keys": []}})
     file = gateway.data / "headgate.db"
     for command in (
-        "account list",
+        "account show work",
         "requests",
         "db info",
         "db check",
@@ -200,6 +200,18 @@ def test_d15_a_reading_command_makes_no_database(tmp_path: Path) -> None:
         refused = gateway.command(*command.split())
         assert refused.returncode == 1
         assert f"Database file not found: {file}" in refused.stderr
+    for kind, words in (
+        ("account", "No accounts yet. Put one in:"),
+        ("key", "No client keys yet. Make one:"),
+    ):
+        empty = gateway.command(kind, "list")
+        assert (empty.returncode, empty.stdout.startswith(words)) == (0, True)
+        assert f"Database file not found: {file};" in empty.stderr
+        assert json.loads(gateway.command(kind, "list", "--json").stdout) == {f"{kind}s": []}
+        # What is asked for by name, or comes with the settings, is not said to be nothing.
+        elsewhere = gateway.command(kind, "list", HEADGATE_STORAGE__URL=str(tmp_path / "other.db"))
+        assert elsewhere.returncode == 1
+    assert gateway.command("key", "list", HEADGATE_ACCESS__API_KEYS="a-client-key").returncode == 1
     assert not gateway.data.exists()
 
 

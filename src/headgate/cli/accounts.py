@@ -22,7 +22,7 @@ from headgate.cli.account_sign_in import sign_in
 from headgate.cli.fitting import print_fitting
 from headgate.cli.options import AccountName, AsJson, ConfigPath, NewAccountName
 from headgate.cli.passed_by import print_passed_by
-from headgate.cli.reach import account_path, change, look
+from headgate.cli.reach import account_path, change, is_new, look
 from headgate.cli.terminal import (
     CommandFailed,
     asking,
@@ -118,7 +118,9 @@ def list_accounts(
     """Show all accounts: state, limits, what they were used for."""
     wanted = {"model": model, "session": session}
     asked = urlencode({name: value for name, value in wanted.items() if value})
-    answer = look(config, f"/api/accounts?{asked}", doing="Cannot list the accounts")
+    doing = "Cannot list the accounts"
+    is_empty = is_new(config, "accounts")
+    answer = {"accounts": []} if is_empty else look(config, f"/api/accounts?{asked}", doing=doing)
     if as_json:
         print_json(answer)
     elif not answer["accounts"]:

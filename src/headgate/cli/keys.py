@@ -37,7 +37,7 @@ from headgate.cli.key_options import (
 from headgate.cli.key_rows import COLUMNS, row
 from headgate.cli.moments import read_span
 from headgate.cli.options import AsJson, ConfigPath, warn
-from headgate.cli.reach import change, item_path, look
+from headgate.cli.reach import change, is_new, item_path, look
 from headgate.cli.terminal import CommandFailed, clock_time, confirm, out, print_json, table
 
 app = typer.Typer(
@@ -115,7 +115,7 @@ def list_keys(
     The keys themselves nobody can show.
     """
     keys: list[Any] = []
-    cursor: str | None = "0"
+    cursor = None if is_new(config, "access.api_keys") else "0"
     while cursor is not None:
         asked = urlencode({"limit": 1000, "cursor": cursor, "revoked": str(revoked).lower()})
         page = look(config, f"/api/keys?{asked}", doing="Cannot list the client keys")

@@ -154,6 +154,28 @@ def strategies() -> tuple[str, ...]:
     return STRATEGIES
 
 
+def database_to_come(start: "Origin", setting: str) -> Path | None:
+    """Where the first start will make a database, of a gateway that has nothing yet: none was ever made, no
+    setting names another one, and `setting` brings nothing in. None: ask it."""
+    from headgate.config import places
+
+    folder = start.data_folder()
+    file = folder / "headgate.db"
+    if file.exists() or (folder / places.CONTROL_SOCKET).exists():
+        return None  # as it is nearly always: without a look at the settings
+
+    from headgate.config import table
+    from headgate.config.sources import SourceSettings
+    from headgate.errors import SettingsError
+
+    try:
+        settings = start.load().settings
+    except SettingsError:
+        return None  # whoever asks next says what is wrong
+    brings_some = table.value_at(settings, setting) or settings.sources != SourceSettings()
+    return None if settings.storage.url is not None or brings_some else file
+
+
 def is_short(key: str) -> bool:
     """See `config.exposure.is_short`."""
     from headgate.config import exposure

@@ -6,12 +6,22 @@ from typing import Any
 from urllib.parse import quote
 
 from headgate.cli import on_demand
+from headgate.cli.options import origin, warn
 from headgate.cli.terminal import failing_as
 
 
 def look(config: Path | None, path: str, *, doing: str, params: dict[str, Any] | None = None) -> Any:
     """The JSON answer. A missing database stays missing."""
     return asyncio.run(_ask(config, "GET", path, doing=doing, params=params, writes=False))
+
+
+def is_new(config: Path | None, setting: str) -> bool:
+    """Whether nothing was ever put in here, by `setting` neither, for commands that then name the first step.
+    Where was looked is said on standard error: it may be the wrong folder."""
+    file = on_demand.database_to_come(origin(config), setting)
+    if file is not None:
+        warn(f"Database file not found: {file}; the first account, key or `headgate serve` makes it")
+    return file is not None
 
 
 def change(
