@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
 from functools import partial
+from http.client import HTTPResponse
 from pathlib import Path
 
 import psutil
@@ -288,3 +289,27 @@ async def test_large_bodies_to_the_owner(gateway: Gateway) -> None:
     for chunks in (0, 100):
         answer = await fetch(gateway.url, request("/api/accounts", b" " * 2_000_000, chunks=chunks))
         assert (answer.status, answer.json()["code"]) == (413, "request_too_large")
+
+
+@pytest.mark.parametrize("path", ["/health", "/api/accounts"])
+def test_bodies_behind_the_owners_answer(gateway: Gateway, path: str) -> None:
+    """A body that comes behind the answer, of who said that he asks no more → taken and thrown away"""
+    head = f"POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 3000000\r\n\r\n"
+    with socket.create_connection(gateway.address, 10) as client:
+        client.sendall(head.encode())
+        answer = HTTPResponse(client)
+        answer.begin()
+        assert answer.status in (405, 413)
+        assert answer.headers["connection"] == "close"
+        assert answer.read()
+        client.sendall(b" " * 3_000_000)  # fails where the connection is reset
+        assert client.recv(1) == b""
+
+
+async def test_answered_and_still_owing(gateway: Gateway) -> None:
+    """A body that stays away behind the answer → closed, without an answer to nothing"""
+    async with connect(gateway.url) as connection:
+        connection.send(request("/health", b" " * 9, method="GET").rstrip(b" "))
+        assert (await connection.answer()).status == 200
+        await asyncio.wait_for(connection.is_closed.wait(), 10)
+        assert connection.received.count(b"HTTP/1.1 ") == 1

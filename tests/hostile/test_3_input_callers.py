@@ -38,10 +38,9 @@ async def test_strangers_are_refused_by_their_head(
     provider: SimulatedProvider, gateway: Gateway, path: str, key: str
 ) -> None:
     """A stranger's body → 401 before a byte of it is read, and no 100-continue"""
-    headers = {"expect": "100-continue", "content-length": "30000000"}
-    wire = request(path, b"", key=key, headers=headers)
+    wire = request(path, b" " * 300_000, key=key, headers={"expect": "100-continue"})
     async with connect(gateway.url) as connection:
-        connection.send(wire)
+        connection.send(wire.rstrip(b" "))
         answer = await connection.answer()
         assert (answer.status, code_of(answer)) == (401, "invalid_client_key")
         assert b"100 Continue" not in connection.received
@@ -52,13 +51,19 @@ async def test_strangers_are_refused_by_their_head(
 async def test_the_owners_routes_are_refused_by_their_head(
     provider: SimulatedProvider, gateway: Gateway
 ) -> None:
-    """A stranger's body to an owner's route → 401 before a byte of it is read, and no 100-continue"""
-    headers = {"expect": "100-continue", "content-length": "300000", "host": "headgate.evil.example"}
-    async with connect(gateway.url) as connection:
-        connection.send(request("/api/accounts", b"", headers=headers))
+    """A stranger's body to an owner's route → 401 at once, no 100-continue; closed when none comes"""
+    wire = request("/api/accounts", b" " * 300_000, headers={"host": "headgate.evil.example"}).rstrip(b" ")
+    async with connect(gateway.url) as connection, connect(gateway.url) as silent:
+        silent.send(wire)
+        connection.send(wire.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n"))
         answer = await connection.answer()
         assert (answer.status, answer.json()["code"]) == (401, "admin_key_required")
         assert b"100 Continue" not in connection.received
+        assert answer.headers["connection"] == "close"
+        await closes(connection)
+        assert (await silent.answer()).status == 401
+        await asyncio.wait_for(silent.is_closed.wait(), 10)
+        assert silent.received.count(b"HTTP/1.1 ") == 1
 
 
 async def test_guesses_at_the_admin_key(tmp_path: Path) -> None:

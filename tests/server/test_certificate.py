@@ -12,6 +12,9 @@ from headgate.errors import SettingsError
 from headgate.server.certificate import Certificate
 from tests.upstream.authority import Authority
 
+_EC_KEY = bytes.fromhex("06072a8648ce3d0201")
+"""The object identifier of the algorithm (RFC 5480, section 2.1.1)."""
+
 
 @pytest.fixture(scope="module")
 def authority() -> Authority:
@@ -76,6 +79,30 @@ def test_what_is_no_pair_is_refused(tmp_path: Path, authority: Authority) -> Non
     assert "holds no certificate" in refused(*write(tmp_path, key, cert)).message
     assert "holds no private key" in refused(*write(tmp_path, cert, cert)).message
     assert "holds no certificate" in refused(*write(tmp_path, b"", b"")).message
+
+
+@pytest.mark.parametrize(
+    ("place", "other", "words"),
+    [
+        pytest.param(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", "no certificate", id="version"),
+        pytest.param(_EC_KEY, _EC_KEY[:-1] + b"\x09", "a kind that is not known", id="algorithm of the key"),
+    ],
+)
+async def test_odd_certificates_are_refused(
+    files: tuple[Path, Path], place: bytes, other: bytes, words: str
+) -> None:
+    """One that nobody here can read is said so; the watch goes on, and takes the next good one."""
+    cert, key = files
+    kept = cert.read_bytes()
+    certificate = Certificate(cert, key)
+    plain = ssl.PEM_cert_to_DER_cert(kept.decode().partition("-----END")[0] + "-----END CERTIFICATE-----\n")
+    assert plain.count(place) == 1
+    cert.write_text(ssl.DER_cert_to_PEM_cert(plain.replace(place, other)))
+    await certificate.look()
+    assert certificate.failure is not None and words in certificate.failure.message
+    cert.write_bytes(kept)
+    await certificate.look()
+    assert certificate.failure is None
 
 
 def test_a_locked_key_is_refused(tmp_path: Path, authority: Authority) -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 import ssl
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,7 +134,7 @@ def _chain_in(cert: Path) -> list[x509.Certificate]:
     content = _content("cert", cert)
     try:
         return x509.load_pem_x509_certificates(content)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise SettingsError(
             f"server.tls.cert: {cert} holds no certificate.",
             hint="Name the chain as PEM (-----BEGIN CERTIFICATE-----), the server's own first.",
@@ -155,9 +156,16 @@ def _refuse_other_key(cert: Path, chain: list[x509.Certificate], key: Path) -> N
             hint="Name the key as PEM (-----BEGIN PRIVATE KEY-----).",
         ) from error
     wanted = _spki(private.public_key())
-    if _spki(chain[0].public_key()) == wanted:
-        return
-    if any(_spki(other.public_key()) == wanted for other in chain[1:]):
+    try:
+        if _spki(chain[0].public_key()) == wanted:
+            return
+        is_behind = any(_spki(other.public_key()) == wanted for other in chain[1:])
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise SettingsError(
+            f"server.tls.cert: {cert} holds a public key of a kind that is not known here.",
+            hint="Let your authority make a certificate for an EC or RSA key.",
+        ) from error
+    if is_behind:
         raise SettingsError(
             f"server.tls.cert: {cert} does not begin with the server's own certificate.",
             hint="Put that first, then those of its authorities.",
@@ -183,6 +191,7 @@ def _content(setting: str, path: Path) -> bytes:
 
 
 def _mode_warnings(key: Path) -> list[str]:
-    if os.name == "posix" and (mode := stat.S_IMODE(key.stat().st_mode)) & _OPEN_TO_OTHERS:
-        return [f"The key {key} is open to others (mode {mode:04o}). Mend: chmod 600 {key}"]
+    with suppress(OSError):  # it was read a moment ago; what has gone since is told by the next look
+        if os.name == "posix" and (mode := stat.S_IMODE(key.stat().st_mode)) & _OPEN_TO_OTHERS:
+            return [f"The key {key} is open to others (mode {mode:04o}). Mend: chmod 600 {key}"]
     return []

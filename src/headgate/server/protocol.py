@@ -60,9 +60,6 @@ class GatewayProtocol(TurnsProtocol):
         "_known_head",
         "_reading",
         "_repeat",
-        "head_is_complete",
-        "heads_seen",
-        "is_between_requests",
         "wire_bytes",
     )
 
@@ -80,11 +77,8 @@ class GatewayProtocol(TurnsProtocol):
         self._known_head: ClientHead | None = None
         """What the last request's header lines said: the next one's are most often the same."""
         self._repeat: Repeat | None = None
-        self.is_between_requests = True
-        self.heads_seen = 0
         self.wire_bytes = 0
         # Per request
-        self.head_is_complete = False
         self._head_bytes = 0
         self._framing_bytes = 0
         """Of a body that comes in several reads, what is not the body itself."""

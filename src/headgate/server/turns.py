@@ -8,6 +8,7 @@ import asyncio
 import logging
 from typing import Any
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -26,7 +27,8 @@ MAX_WAITING = 16
 learns that the client has gone. Their bodies count in the budget of all buffers."""
 
 _LINGER_SECONDS = 2.0
-"""How long a refused upload may go on before the connection is cut: time to read the answer."""
+"""How long a refused upload may go on before the connection is cut: time to read the answer. So long we wait
+for the rest of what the ASGI app has answered, too: then another request may follow it."""
 
 
 _TLS_BUFFER_BYTES = 65_536
@@ -49,7 +51,11 @@ class TurnsProtocol(HttpToolsProtocol):
         "_watch",
         "answered_at",
         "client_side",
+        "head_is_complete",
+        "heads_seen",
+        "is_between_requests",
         "is_discarding",
+        "is_ending",
         "lane",
         "resumes",
         "turns",
@@ -72,6 +78,11 @@ class TurnsProtocol(HttpToolsProtocol):
         self.client_side: ClientSide
         self.is_discarding = False
         """What still comes is thrown away."""
+        self.is_ending = False
+        """The answer of the ASGI app that goes out is the last one, and its request has not come whole."""
+        self.head_is_complete = False
+        self.is_between_requests = True
+        self.heads_seen = 0
         self.answered_at = 0.0
         self.resumes = 0
         self._address: str | None = None
@@ -203,10 +214,41 @@ class TurnsProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer of the ASGI app is out. Uvicorn's own would start the next ASGI request at once."""
-        del self.turns[0]
+        turn = self.turns.pop(0)
         self.server_state.total_requests += 1
-        if not self.transport.is_closing():
-            self._next_turn()
+        if self.transport.is_closing():
+            return
+        if self.is_ending:
+            self.is_discarding = True
+            self.flow.resume_reading()
+            self.close_gently()
+            return
+        if isinstance(turn, RequestResponseCycle) and turn.more_body:
+            self.loop.call_later(_LINGER_SECONDS, self._end_without_body, self.heads_seen)
+        self._next_turn()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Uvicorn would close behind the last answer at once: who still sends would lose it."""
+
+        async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+            async def watched_send(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    # A body that was not asked for may never come: what comes is one, or another request.
+                    cycle.keep_alive = cycle.keep_alive and not cycle.waiting_for_100_continue
+                elif cycle.more_body and not cycle.keep_alive and not message.get("more_body"):
+                    cycle.keep_alive = self.is_ending = True
+                await send(message)
+
+            await app(scope, receive, watched_send)
+
+        asgi_app: ASGIApp = answered
+        super()._start_asgi_task(cycle, asgi_app)  # type: ignore[arg-type]  # the same, in other words
+
+    def _end_without_body(self, heads_seen: int) -> None:
+        """Who was answered long ago still owes a body."""
+        if heads_seen == self.heads_seen and not self.is_between_requests:
+            self.is_discarding = True
+            self.transport.close()
 
     def _next_turn(self) -> None:
         self.answered_at = self.loop.time()
@@ -238,7 +280,9 @@ class TurnsProtocol(HttpToolsProtocol):
         self.is_discarding = True
         self.lane.outbox.flush()
         last = self.turns[-1] if self.turns else None
-        if last is None:
+        if last is None and self._was_answered:
+            self.close_gently()
+        elif last is None:
             self.answer_rawly(error)
         elif not isinstance(last, Exchange):
             last.keep_alive = False
@@ -252,6 +296,14 @@ class TurnsProtocol(HttpToolsProtocol):
             self.transport.close()
         elif isinstance(last.body, BodyStream):
             last.body.fail(error)  # the relay answers
+
+    @property
+    def _was_answered(self) -> bool:
+        """The request that is being read: a second answer to it would be taken for another's."""
+        is_within_body = self.head_is_complete and not self.is_between_requests
+        return (
+            is_within_body and isinstance(self.cycle, RequestResponseCycle) and self.cycle.response_complete
+        )
 
     def answer_rawly(self, error: HeadgateError) -> None:
         """Answer what never became a request, and end."""
