@@ -89,4 +89,5 @@ async def test_a_database_that_is_gone_keeps_no_accounts_out(tmp_path: Path) -> 
     assert [one.name for one in found.accounts] == ["a.example.com"]
     (gone,) = [one for one in found.left_out if one.kind == HISTORY]
     assert gone.is_failure and gone.why.startswith("Cannot read the PostgreSQL database: ")
+    assert gone.why.endswith("See that the server runs, and that its host and port can be reached from here.")
     assert "very-secret" not in gone.why

@@ -1,5 +1,7 @@
 """The requests in a database of claude-nexus-proxy."""
 
+from urllib.parse import urlsplit
+
 import asyncpg
 import pytest
 
@@ -44,6 +46,10 @@ async def test_a_database_of_older_migrations_is_read_too(postgres_url: str) -> 
 
 
 async def test_another_database_is_refused(postgres_url: str) -> None:
-    """It has no such table."""
+    """It has no such table, or there is none of that name: each with its mend."""
     with pytest.raises(ForeignDataUnreadable, match="api_requests"):
         await PastOfNexus.of(postgres_url)
+    name = urlsplit(postgres_url).path
+    with pytest.raises(ForeignDataUnreadable, match="does not exist") as refused:
+        await PastOfNexus.of(postgres_url.replace(name, f"{name}_no"))
+    assert refused.value.hint.startswith("See how the database is called in DATABASE_URL")

@@ -64,7 +64,7 @@ async def read(sources: Sequence[str], credentials: Path | None = None) -> Found
         except ForeignDataUnreadable as error:
             if not folders:  # then the database was all that was asked for
                 raise
-            unread = error.message
+            unread = f"{error.message.rstrip('.')}. {error.hint}"
     if unread:  # accounts and keys come along without it
         found.could_not_read(HISTORY, "requests", unread)
     elif found.history is None:

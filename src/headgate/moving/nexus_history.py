@@ -17,6 +17,19 @@ _MEND = (
     "Give the address as DATABASE_URL of the other program has it: postgresql://user:password@host/database."
 )
 
+_NO_ANSWER = "nobody answers there in time"
+_MENDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (
+        (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError),
+        "Take user and password from DATABASE_URL of the other program; the server's pg_hba.conf may also"
+        " keep this machine out.",
+    ),
+    (asyncpg.InvalidCatalogNameError, "See how the database is called in DATABASE_URL of the other program."),
+    (asyncpg.InsufficientPrivilegeError, "Give a user who may read the tables, as the other program has it."),
+    (OSError, "See that the server runs, and that its host and port can be reached from here."),
+)
+"""The first that fits, before `_MEND`."""
+
 # What is read, and what stands for it in a database that was made by older migrations.
 _COLUMNS = {
     "request_id": "request_id::text",
@@ -94,9 +107,14 @@ def _failing_as_foreign() -> Iterator[None]:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
         why = " ".join(str(error).split())[:300] if isinstance(error, asyncpg.PostgresError | OSError) else ""
+        otherwise = _NO_ANSWER if isinstance(error, TimeoutError) else "its address cannot be used"
         raise ForeignDataUnreadable(
-            f"Cannot read the PostgreSQL database: {why or 'its address cannot be used'}", hint=_MEND
+            f"Cannot read the PostgreSQL database: {why or otherwise}", hint=_mend(error)
         ) from error
+
+
+def _mend(error: Exception) -> str:
+    return next((mend for kinds, mend in _MENDS if isinstance(error, kinds)), _MEND)
 
 
 async def _columns_there(connection: Any) -> frozenset[str]:
