@@ -262,12 +262,14 @@ def test_f7_a_wrong_file_changes_nothing(tmp_path: Path, provider: SimulatedProv
     """The old settings stay in force; log and `/health` say where the new ones are wrong until mended."""
     with Gateway(tmp_path, provider=provider.url) as gateway:
         good = gateway.config.read_text()
-        gateway.config.write_text(good.replace('"retry": {', '"retry": {\n "attempts": "s3cret",'))
+        gateway.config.write_text(
+            good.replace('"retry": {', '"retry": {\n "attempts": "s3cret", "backoff": "x",')
+        )
         wait_until(lambda: gateway.admin("/health").get("troubles"), what="the trouble")
         health = gateway.admin("/health")
         (trouble,) = health["troubles"]
         assert (health["status"], trouble["code"]) == ("ok", "settings_invalid")
-        assert re.search(r"line \d+, column \d+: retry.attempts", trouble["reason"])
+        assert re.search(r"\(line \d+, column \d+: retry.attempts and 1 more\)", trouble["reason"])
         said = logged(
             gateway, "Settings not reloaded, the old ones stay in force: Failed to parse config file"
         )

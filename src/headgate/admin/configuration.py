@@ -59,7 +59,7 @@ class Configuration:
         self._had_words = loaded.has_file
         self._apply = apply
         self._place = ""
-        """Of the first thing that the last reload found wrong."""
+        """Of the first thing that the last reload found wrong, and how many there are besides."""
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -141,7 +141,8 @@ class Configuration:
         self._refuse_a_loss(examined)
         if examined.complaints:
             first = examined.complaints[0]
-            self._place = f"{first.position}: {first.path}" if first.position else first.path
+            more = f" and {others} more" if (others := len(examined.complaints) - 1) else ""
+            self._place = (f"{first.position}: {first.path}" if first.position else first.path) + more
         return await self._swap(examined.or_raise())
 
     def _refuse_a_loss(self, examined: Examined) -> None:
