@@ -104,6 +104,7 @@ def test_an_account_never_has_more_than_it_may(tmp_path: Path, provider: Simulat
         assert gateway.account("a")["in_flight"] == 2
         assert provider.open_connections() == 2
         assert gateway.account("a")["skipped_because"].startswith("busy: 2 requests run")
+        assert "0 of 1 accounts can serve now; 1 is busy: a: busy" in run(gateway, "status")
         assert [one.result().status_code for one in answers] == [200] * 6
 
 

@@ -96,12 +96,21 @@ def _print_gateway(view: dict[str, Any]) -> None:
 def _print_who_serves(accounts: list[dict[str, Any]], *, rotates: bool) -> None:
     """How many can, and of each that is passed by why, and what mends it."""
     others = [one for one in accounts if one["skipped_because"] is not None]
-    # An active one is passed by for its priority alone: it takes over when the better ones cannot.
-    reserve = sum(one["is_active"] for one in others) if rotates else 0
+    busy = sum(one["is_active"] and _is_full(one) for one in others)
+    # Any other active one is passed by for its priority alone: it takes over when the better ones cannot.
+    reserve = sum(one["is_active"] for one in others) - busy if rotates else 0
     serving = len(accounts) - len(others) + reserve
     count = f"{serving} of {len(accounts)} accounts can serve now"
     if reserve:
         count += f", {reserve} of them in reserve"
-    out.print(count + (":" if others else ""), style="green" if not others else "red" if not serving else "")
+    if busy:
+        count += f"; {busy} {'is' if busy == 1 else 'are'} busy"
+    lacks_all = not serving and not busy
+    out.print(count + (":" if others else ""), style="green" if not others else "red" if lacks_all else "")
     for one in others:
         print_passed_by(one, indent=2)
+
+
+def _is_full(one: dict[str, Any]) -> bool:
+    """It is back as soon as one of its requests ends."""
+    return one["concurrency"] is not None and one["in_flight"] >= one["concurrency"]

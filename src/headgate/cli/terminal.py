@@ -1,6 +1,7 @@
 """What a command prints: tables, JSON, and failures as what, why and mend.
 
-Answers go to standard output, everything else to standard error. Rich honours `NO_COLOR`.
+Answers go to standard output, everything else to standard error. Rich honours `NO_COLOR`,
+which is about colours: bold and dim stay.
 """
 
 import json
