@@ -257,6 +257,61 @@ async def test_a_look_ends_where_nobody_can_be_served_any_more() -> None:
     await ended(tasks, queue)
 
 
+async def test_who_comes_looks_at_no_other() -> None:
+    """Or five thousand that come would look at one another; what each has to say is known."""
+    queue = queue_of()
+    asked = 0
+
+    def attempt() -> None:
+        nonlocal asked
+        asked += 1
+
+    slots = Slots(queue)
+    tasks = []
+    for number in range(300):
+        tasks += await begun(queue, slots.ticket(number % 5, attempt=attempt, barrier=number % 100))
+    assert asked == 100
+    await ended(tasks, queue)
+
+
+async def test_where_all_is_taken_one_attempt_says_so() -> None:
+    """A client may name another model in each of its requests."""
+    queue = queue_of()
+    slots = Slots(queue)
+    asked, is_taken = 0, True
+
+    def attempt() -> str | None:
+        nonlocal asked
+        asked += 1
+        return None if is_taken else "slot"
+
+    tickets = [
+        slots.ticket(n % 3, attempt=attempt, barrier=n, wide="accounts", is_wide_closed=lambda: is_taken)
+        for n in range(100)
+    ]
+    tasks = await begun(queue, *tickets)
+    asked = 0
+    queue._look()
+    assert asked == 1
+    is_taken = False
+    queue._look()
+    assert await asyncio.gather(*tasks) == ["slot"] * 100
+
+
+async def test_a_lower_weight_is_in_force_with_the_next_that_comes() -> None:
+    """A line that is never empty would keep what is left of its turn for ever."""
+    queue = queue_of()
+    slots = Slots(queue)
+    tasks = await begun(queue, *(slots.ticket(1, weight=1000) for _ in range(3)), slots.ticket(2))
+    await slots.release()
+    tasks += await begun(queue, slots.ticket(1, weight=1))
+    assert [one.line for one in queue.shown(9)] == [1, 2, 1, 1]
+    for _ in range(3):
+        await slots.release()
+    assert slots.order == [1, 1, 2, 1]
+    await ended(tasks, queue)
+
+
 async def test_nobody_waits_where_the_queue_is_off() -> None:
     queue = queue_of(most=0)
     assert await queue.wait(Slots(queue).ticket(1), 5) is None

@@ -9,7 +9,7 @@ from headgate.pool.accounts import Account
 from headgate.pool.groups import Group
 from headgate.pool.living import LivingAccount
 from headgate.pool.rests import utc
-from headgate.pool.returns import earliest_return, is_busy, limited, opens_at
+from headgate.pool.returns import earliest_return, is_busy, is_taken, limited, opens_at
 from headgate.pool.selection import POLICIES, policy_named
 from headgate.pool.sessions import Running
 from headgate.pool.wanted import Switch, Wanted
@@ -23,9 +23,8 @@ def _ignore(*_: object) -> None:
 class Pool:
     """Lives in the event loop's thread; nothing here waits.
 
-    `on_health` is called after every change of an account's health: what it then writes down brings
-    the health back at the next start (`restore`). `on_soft_limit` is called once when a provider
-    begins to warn, `on_switch` for every switch.
+    `on_health` is called after every change of an account's health: what it then writes down brings the
+    health back at the next start (`restore`). `on_soft_limit`: a provider begins to warn; `on_switch`: each.
     """
 
     def __init__(
@@ -308,8 +307,7 @@ class Pool:
         if not self._policy.keeps_sessions:
             return {}
         now = self._clock.now()
-        groups = self._groups.values()
-        return {id: one for group in groups for id, one in group.sessions.running(now).items()}
+        return {id: one for group in self._groups.values() for id, one in group.sessions.running(now).items()}
 
     def explain(
         self,
@@ -379,10 +377,14 @@ class Pool:
         """Whether an account that was not tried could serve, had it not all the requests it may have."""
         return is_busy(self._able(wanted, tried), wanted.model, self._clock.now())
 
+    def is_taken(self, provider: str) -> bool:
+        """Whether none of its accounts can serve anybody just now, whatever the model."""
+        group = self._groups.get(provider)
+        return group is None or is_taken(group.accounts, self._clock.now())
+
     def limited(self, tried: Collection[int], model: str | None) -> set[int]:
         """Of those that were tried the ones that rest for a limit: to try them again then makes sense."""
-        known = [living for account_id in tried if (living := self._by_id.get(account_id)) is not None]
-        return limited(known, model, self._clock.now())
+        return limited(filter(None, map(self._by_id.get, tried)), model, self._clock.now())
 
     def _able(self, wanted: Wanted, tried: Collection[int]) -> list[LivingAccount]:
         """Those that may serve such a request and were not tried, whatever they rest for."""

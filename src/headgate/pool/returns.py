@@ -37,6 +37,17 @@ def is_busy(accounts: Iterable[LivingAccount], model: str | None, now: float) ->
     )
 
 
+def is_taken(accounts: Iterable[LivingAccount], now: float) -> bool:
+    """Whether none of them can serve any request now."""
+    for one in accounts:
+        if not one.is_open or one.is_full:
+            continue
+        rest = one.health.open_rest(None, now)
+        if rest is None or rest.fault in PASSING:
+            return False
+    return True
+
+
 def is_last_resort(one: LivingAccount, model: str | None, now: float) -> bool:
     """Whether it rests for the provider's trouble alone: with nobody else left it is asked all the same."""
     rest = one.health.open_rest(model, now)

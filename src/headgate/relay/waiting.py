@@ -128,6 +128,8 @@ class WaitingRoom:
             attempt=attempt,
             give_back=_Grant.end,
             barrier=("account", wanted.provider, wanted.model, wanted.pinned_id, wanted.among, *tried),
+            wide=wanted.provider,  # a client may ask for as many models as it likes to name
+            is_wide_closed=lambda: self._pool.is_taken(wanted.provider),
             request_id=exchange.id,
             why="an account",
         )
