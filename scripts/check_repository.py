@@ -106,9 +106,10 @@ def check_constraints(root: Path) -> Iterator[str]:
 
 def check_generated_pages(root: Path) -> Iterator[str]:
     for path, text in generate_docs.pages().items():
-        page = root / "docs" / path.name
+        name = path.relative_to(generate_docs.DOCS.parent)
+        page = root / name
         if not page.exists() or page.read_text(encoding="utf-8") != text:
-            yield f"docs/{path.name}: not what the code says; run make docs"
+            yield f"{name}: not what the code says; run make docs"
 
 
 CHECKS: tuple[Callable[[Path], Iterator[str]], ...] = (

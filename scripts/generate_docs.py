@@ -1,6 +1,6 @@
-"""Writes the pages that come from the code: `python -m scripts.generate_docs`.
+"""Writes the files that come from the code: `python -m scripts.generate_docs`.
 
-`make lint` fails while a page differs from what this would write.
+`make lint` fails while one differs from what this would write.
 """
 
 import json
@@ -11,7 +11,8 @@ from typing import Any
 from headgate import errors
 from headgate.config import environment, table
 from headgate.errors import HeadgateError
-from scripts import write_commands, write_guides, write_security
+from headgate.storage.migrations.revision import NEWEST_SCHEMA
+from scripts import write_commands, write_guides, write_schema, write_security
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -88,13 +89,14 @@ tried again, `stop` is final.
 
 
 def pages() -> dict[Path, str]:
-    """Each generated page with its text."""
+    """Each generated file with its text."""
     return {
         DOCS / "settings.md": settings_page(),
         DOCS / "errors.md": errors_page(),
         DOCS / "commands.md": write_commands.page(),
         DOCS / "guides.md": write_guides.page(),
         DOCS / "security.md": write_security.page(),
+        NEWEST_SCHEMA: write_schema.newest(),
     }
 
 

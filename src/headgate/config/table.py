@@ -89,7 +89,20 @@ def types_within(annotation: Any) -> list[Any]:
 @lru_cache(maxsize=1024)
 def row_of(path: str) -> Row | None:
     """The setting that a concrete path names: `providers.anthropic.base_url`, `accounts.0.name`."""
-    return next((row for row in rows() if matches(row.path, path)), None)
+    steps = path.split(".")
+    # Every start looks up every setting: only what can be meant is compared.
+    candidates = _rows_by_beginning().get((len(steps), steps[0]), ())
+    return next((row for row in candidates if matches(row.path, path)), None)
+
+
+@cache
+def _rows_by_beginning() -> dict[tuple[int, str], list[Row]]:
+    """By the number of steps and the first of them, which is never the owner's own name."""
+    found: dict[tuple[int, str], list[Row]] = {}
+    for row in rows():
+        steps = row.path.split(".")
+        found.setdefault((len(steps), steps[0]), []).append(row)
+    return found
 
 
 def matches(wanted: str, path: str) -> bool:

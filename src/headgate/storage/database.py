@@ -24,7 +24,7 @@ from headgate.storage.changes import Change, keep
 from headgate.storage.copies import copy_before
 from headgate.storage.damage import explain, refuse_broken
 from headgate.storage.location import Location, locate, prepare_file
-from headgate.storage.migrations.revision import revisions
+from headgate.storage.migrations.revision import make_new, revisions
 from headgate.storage.statements import log_statements
 
 BUSY_TIMEOUT_MS = 10_000
@@ -123,10 +123,14 @@ class Database:
             current, newest = await connection.run_sync(revisions)
         if current == newest:
             return []
+        now_ms = int(SystemClock().now() * 1000)
+        if current is None and self.path is not None:
+            async with self.write(durable=True) as connection:
+                if made := await connection.run_sync(make_new, now_ms=now_ms):
+                    return made
         # Not at the top: see `migrations/revision.py`. It hides no circle.
         from headgate.storage.migrations.upgrade import upgrade
 
-        now_ms = int(SystemClock().now() * 1000)
         async with self.write(durable=True) as connection:
             return await connection.run_sync(upgrade, now_ms=now_ms, before_change=before_change)
 

@@ -42,9 +42,34 @@ async def test_migrations_lead_to_the_schema(database: Database) -> None:
         assert await connection.run_sync(differences) == []
 
 
+async def test_a_new_file_is_what_the_migrations_make(tmp_path: Path) -> None:
+    """Made in one step: tables, indexes and views to the word, and the same story of how they came to be."""
+
+    def content(path: Path) -> tuple[set[tuple[str, ...]], list[object]]:
+        with closing(sqlite3.connect(path)) as file:
+            parts = file.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+            told = [
+                file.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
+                for table in ("alembic_version", "schema_history")
+            ]
+            return {(*names, " ".join((sql or "").split())) for *names, sql in parts}, told
+
+    made = await open_database(f"sqlite:///{tmp_path / 'new.db'}")
+    walked = await open_database(f"sqlite:///{tmp_path / 'walked.db'}")
+    async with made.write() as connection:
+        assert await connection.run_sync(revision.make_new, now_ms=7) == ALL
+        assert await connection.run_sync(revision.make_new, now_ms=7) == []
+    async with walked.write() as connection:
+        assert await connection.run_sync(migrations.upgrade, now_ms=7) == ALL
+    assert content(tmp_path / "new.db") == content(tmp_path / "walked.db")
+    await made.close()
+    await walked.close()
+
+
 def test_the_newest_revision_is_told_by_the_files_names() -> None:
     """What is asked at every start, and what Alembic would say."""
-    assert revision.newest() == ScriptDirectory(str(migrations.FOLDER)).get_current_head()
+    walked = [script.revision for script in ScriptDirectory(str(migrations.FOLDER)).walk_revisions()]
+    assert revision.all_revisions() == walked[::-1]
 
 
 async def test_d3_a_second_upgrade_does_nothing(database_url: str) -> None:

@@ -15,15 +15,12 @@ from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import ResolutionError
 
 from headgate.errors import StorageError
+from headgate.storage.migrations.revision import LEDGER, write_down
 
 FOLDER = Path(__file__).parent
 
 # Any number, the same for all: two gateways that start at once on one PostgreSQL take turns.
 _ADVISORY_LOCK = 0x48454144
-
-_LEDGER = sa.table(
-    "schema_history", sa.column("revision"), sa.column("headgate_version"), sa.column("applied_at")
-)
 
 
 def upgrade(
@@ -51,23 +48,15 @@ def upgrade(
         _run(step, scripts, context)
         done.append(step.revision)
     if done:
-        _write_down(connection, done, now_ms)
+        write_down(connection, done, now_ms)
     return done
-
-
-def _write_down(connection: sa.Connection, revisions: list[str], now_ms: int) -> None:
-    """Revisions of the time before this ledger are not in it."""
-    number = version("headgate")
-    connection.execute(sa.delete(_LEDGER).where(_LEDGER.c.revision.in_(revisions)))
-    rows = [{"revision": one, "headgate_version": number, "applied_at": now_ms} for one in revisions]
-    connection.execute(sa.insert(_LEDGER), rows)
 
 
 def _maker_of(connection: sa.Connection, revision: str | None) -> str | None:
     """The version of Headgate that made this revision, where a ledger says so."""
-    if not sa.inspect(connection).has_table(_LEDGER.name):
+    if not sa.inspect(connection).has_table(LEDGER.name):
         return None
-    query = sa.select(_LEDGER.c.headgate_version).where(_LEDGER.c.revision == revision)
+    query = sa.select(LEDGER.c.headgate_version).where(LEDGER.c.revision == revision)
     maker: str | None = connection.execute(query).scalar()
     return maker
 

@@ -1,0 +1,228 @@
+CREATE TABLE accounts (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	name TEXT NOT NULL,
+	provider TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	secret TEXT NOT NULL,
+	secret_digest TEXT NOT NULL,
+	priority INTEGER NOT NULL,
+	weight INTEGER NOT NULL,
+	account_tier INTEGER NOT NULL,
+	base_url TEXT,
+	proxy TEXT,
+	email TEXT,
+	domain TEXT,
+	models TEXT NOT NULL,
+	paused BOOLEAN NOT NULL,
+	origin TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	updated_at BIGINT NOT NULL, request_count BIGINT DEFAULT 0 NOT NULL, error_count BIGINT DEFAULT 0 NOT NULL, last_used_at BIGINT, signed_in_at BIGINT, expires_at BIGINT, token_version INTEGER DEFAULT 0 NOT NULL, source_digest TEXT, concurrency INTEGER,
+	CONSTRAINT accounts_name UNIQUE (name),
+	CONSTRAINT accounts_secret UNIQUE (provider, secret_digest)
+)
+
+CREATE TABLE account_health (
+	account_id BIGINT NOT NULL,
+	at_ms BIGINT NOT NULL,
+	state TEXT NOT NULL,
+	PRIMARY KEY (account_id)
+)
+
+CREATE TABLE objects (
+	object_id TEXT NOT NULL,
+	account_id BIGINT NOT NULL,
+	at_ms BIGINT NOT NULL,
+	PRIMARY KEY (object_id)
+)
+
+CREATE TABLE requests (
+	seq INTEGER NOT NULL,
+	id TEXT NOT NULL,
+	timestamp BIGINT NOT NULL,
+	dialect TEXT NOT NULL,
+	provider TEXT NOT NULL,
+	method TEXT NOT NULL,
+	path TEXT NOT NULL,
+	caller TEXT NOT NULL,
+	client_address TEXT NOT NULL,
+	user_agent TEXT NOT NULL,
+	session TEXT,
+	model TEXT,
+	stream BOOLEAN NOT NULL,
+	account_id BIGINT,
+	account TEXT,
+	status INTEGER NOT NULL,
+	error TEXT,
+	first_byte_ms DOUBLE,
+	duration_ms DOUBLE NOT NULL,
+	overhead_ms DOUBLE NOT NULL,
+	request_bytes BIGINT NOT NULL,
+	response_bytes BIGINT NOT NULL,
+	input_tokens BIGINT,
+	output_tokens BIGINT,
+	cache_read_tokens BIGINT,
+	cache_write_5m_tokens BIGINT,
+	cache_write_1h_tokens BIGINT,
+	provider_request_id TEXT, skipped TEXT, key_id BIGINT,
+	PRIMARY KEY (seq),
+	CONSTRAINT requests_id UNIQUE (id)
+)
+
+CREATE TABLE attempts (
+	request_id TEXT NOT NULL,
+	position INTEGER NOT NULL,
+	account_id BIGINT NOT NULL,
+	account TEXT NOT NULL,
+	started_ms DOUBLE NOT NULL,
+	duration_ms DOUBLE NOT NULL,
+	status INTEGER,
+	error TEXT,
+	reason TEXT,
+	until_at DOUBLE, request_at BIGINT, request_failed BOOLEAN,
+	PRIMARY KEY (request_id, position),
+	CONSTRAINT attempts_request FOREIGN KEY(request_id) REFERENCES requests (id) ON DELETE CASCADE
+)
+
+CREATE TABLE journal_positions (
+	journal TEXT NOT NULL,
+	segment TEXT NOT NULL,
+	byte_offset BIGINT NOT NULL,
+	PRIMARY KEY (journal, segment)
+)
+
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL,
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+
+CREATE TABLE schema_history (
+	revision TEXT NOT NULL,
+	headgate_version TEXT NOT NULL,
+	applied_at BIGINT NOT NULL,
+	PRIMARY KEY (revision)
+)
+
+CREATE TABLE refreshes (
+	account_id BIGINT NOT NULL,
+	holder TEXT,
+	held_until BIGINT,
+	began_at BIGINT,
+	failed_at BIGINT,
+	failure TEXT,
+	retry_at BIGINT,
+	PRIMARY KEY (account_id)
+)
+
+CREATE TABLE audit (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	at_ms BIGINT NOT NULL,
+	who TEXT NOT NULL,
+	address TEXT,
+	action TEXT NOT NULL,
+	object TEXT NOT NULL,
+	"before" TEXT,
+	"after" TEXT,
+	error TEXT
+)
+
+CREATE TABLE client_keys (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	name TEXT NOT NULL,
+	digest TEXT NOT NULL,
+	beginning TEXT NOT NULL,
+	previous_digest TEXT,
+	previous_until BIGINT,
+	note TEXT NOT NULL,
+	owner TEXT NOT NULL,
+	tags TEXT NOT NULL,
+	enabled BOOLEAN NOT NULL,
+	expires_at BIGINT,
+	days_from_first_use INTEGER,
+	first_used_at BIGINT,
+	models TEXT NOT NULL,
+	refused_models TEXT NOT NULL,
+	providers TEXT NOT NULL,
+	accounts TEXT NOT NULL,
+	domain TEXT,
+	may_choose_account BOOLEAN NOT NULL,
+	limits TEXT NOT NULL,
+	declared BOOLEAN NOT NULL,
+	version INTEGER NOT NULL,
+	created_at BIGINT NOT NULL,
+	updated_at BIGINT NOT NULL,
+	revoked_at BIGINT,
+	CONSTRAINT client_keys_digest UNIQUE (digest)
+)
+
+CREATE TABLE key_days (
+	key_id BIGINT NOT NULL,
+	day INTEGER NOT NULL,
+	requests BIGINT NOT NULL,
+	tokens BIGINT NOT NULL,
+	nano_usd BIGINT NOT NULL,
+	PRIMARY KEY (key_id, day)
+)
+
+CREATE TABLE key_windows (
+	key_id BIGINT NOT NULL,
+	began_at BIGINT NOT NULL,
+	tokens BIGINT NOT NULL,
+	PRIMARY KEY (key_id)
+)
+
+CREATE TABLE provider_sums (
+	provider TEXT NOT NULL,
+	key_id BIGINT NOT NULL,
+	status INTEGER NOT NULL,
+	requests BIGINT NOT NULL,
+	failures BIGINT NOT NULL,
+	input_tokens BIGINT NOT NULL,
+	output_tokens BIGINT NOT NULL,
+	cache_read_tokens BIGINT NOT NULL,
+	cache_write_tokens BIGINT NOT NULL,
+	nano_usd BIGINT NOT NULL,
+	PRIMARY KEY (provider, key_id, status)
+)
+
+CREATE TABLE gateways (
+	holder TEXT NOT NULL,
+	ends_at BIGINT NOT NULL,
+	PRIMARY KEY (holder)
+)
+
+CREATE TABLE key_slices (
+	key_id BIGINT NOT NULL,
+	what TEXT NOT NULL,
+	holder TEXT NOT NULL,
+	granted BIGINT NOT NULL,
+	whole BIGINT NOT NULL,
+	wanted BIGINT NOT NULL,
+	PRIMARY KEY (key_id, what, holder)
+)
+
+CREATE INDEX objects_newest ON objects (at_ms)
+
+CREATE INDEX objects_account ON objects (account_id)
+
+CREATE INDEX requests_newest ON requests (timestamp, id)
+
+CREATE INDEX requests_status ON requests (status, timestamp)
+
+CREATE INDEX requests_account ON requests (account, timestamp)
+
+CREATE INDEX requests_failed ON requests (timestamp, id) WHERE status >= 400 OR error IS NOT NULL
+
+CREATE INDEX attempts_left ON attempts (account, request_failed, request_at, request_id) WHERE request_at IS NOT NULL
+
+CREATE INDEX requests_account_failed ON requests (account, timestamp, id) WHERE (status >= 400 OR error IS NOT NULL) AND account IS NOT NULL
+
+CREATE INDEX audit_at ON audit (at_ms)
+
+CREATE UNIQUE INDEX client_keys_name ON client_keys (name) WHERE revoked_at IS NULL
+
+CREATE VIEW api_requests AS
+SELECT id AS request_id, datetime(timestamp / 1000, 'unixepoch') AS created_at, duration_ms AS response_time_ms,
+       first_byte_ms, method, path, caller, account_id, account, provider, model, stream,
+       status AS response_status, error, input_tokens, output_tokens,
+       cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens
+FROM requests
