@@ -59,7 +59,7 @@ class RealProxy:
 
     def _arguments(self) -> list[str]:
         if self._kind == "socks":
-            self.port = _free_port()
+            self.port = free_port()
             users = f"#{self._credentials}" if self._credentials else ""
             return ["-v", "-l", f"socks5+socks4://127.0.0.1:{self.port}/{users}"]
         arguments = ["--hostname", "127.0.0.1", "--port", "0", "--port-file", str(self._port_file)]
@@ -96,7 +96,7 @@ class RealProxy:
         self.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
 

@@ -51,7 +51,7 @@ def exposed(settings: Settings, merged: Merged) -> Iterator[tuple[str, str]]:
         yield (
             f"server.host is {host} and server.tls.cert is not set: keys and conversations travel in clear",
             "set server.tls.cert and server.tls.key, or let a reverse proxy speak HTTPS and name it in"
-            " server.trusted_proxies",
+            " server.trusted_proxies (docs/https.md)",
         )
     if settings.admin.key is not None and is_short(settings.admin.key.get_secret_value()):
         yield (
