@@ -10,7 +10,8 @@ from typing import Any
 from headgate.testing.clock import SharedClock
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, wait_until
-from tests.guides.asking import error_of, message
+from tests.guides.asking import error_of, message, run
+from tests.guides.test_c_keys import made
 from tests.journeys.test_queue import begun, slow, waiting
 
 _TROUBLE = {"fault": "status", "status": 500, "times": 1}
@@ -44,6 +45,27 @@ def test_a_full_queue_refuses_nobody_whose_account_is_idle(
         assert message(gateway, model="model-b").status_code == 200
         assert message(gateway, model="model-a").status_code == 503
         assert [one.result().status_code for one in answers] == [200, 200]
+
+
+def test_a_key_that_is_changed_waits_for_what_it_opens_now(
+    tmp_path: Path, provider: SimulatedProvider
+) -> None:
+    """Bound to another account, it goes to that; by limits of before nobody gets in."""
+    slow(provider, 60_000)
+    accounts = {"name": "a"}, {"name": "b"}
+    with _gateway(tmp_path, *accounts, provider=provider, waiting=9) as gateway:
+        key = made(gateway, "light", "--accounts", "a", "--concurrency", "3")
+        with begun(gateway, 5, key=key) as answers:
+            wait_until(lambda: waiting(gateway) == 4)
+            whys = {one["why"] for one in gateway.admin("/status")["queue"]["requests"]}
+            assert whys == {"a limit of its key", "an account"}
+            run(gateway, "key", "set", "light", "--accounts", "b", "--concurrency", "4")
+            wait_until(lambda: sum(one.done() for one in answers) == 4)
+            assert gateway.account("a")["in_flight"] == 1
+            run(gateway, "key", "set", "light", "--models", "other-*")
+            assert error_of(message(gateway, key=key))["code"] == "key_may_not"
+            gateway.kill()
+        assert [one.result().status_code for one in answers if not one.exception()] == [200] * 4
 
 
 def test_one_of_those_that_wait_finds_out_whether_a_limit_is_over(

@@ -190,6 +190,7 @@ def relay_of(
         ending=ending,
         tokens=tokens,
         gate=gate,
+        queue=queue,
         room=room,
         clock=clock,
     )

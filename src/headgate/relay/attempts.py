@@ -9,6 +9,7 @@ import logging
 from contextlib import suppress
 
 from headgate.access.gate import Gate
+from headgate.access.queue import FairQueue
 from headgate.clock import Clock
 from headgate.config.settings import LONGEST_DELAY_MS, RetrySettings
 from headgate.errors import (
@@ -57,12 +58,14 @@ class Relay:
         ending: Ending,
         tokens: Refresher,
         gate: Gate,
+        queue: FairQueue,
         room: WaitingRoom | None,
         clock: Clock,
     ) -> None:
-        """`room`: None where nobody waits."""
+        """`room`: None where nobody joins the queue."""
         self._pool = pool
         self._gate = gate
+        self._queue = queue
         self._room = room
         self._planner = planner
         self._targets = targets
@@ -82,20 +85,19 @@ class Relay:
         try:
             plan = self._planner.plan(exchange, trail)
             room = self._room
-            if plan.key is not None:
-                if room is None:
-                    trail.reservation = self._gate.enter(plan.key, exchange.body.received)
-                else:
-                    await room.enter(exchange, trail, plan.key)
+            if room is not None:
+                plan = await room.enter(exchange, trail, plan)
+            elif plan.key is not None:
+                trail.reservation = self._gate.enter(plan.key, exchange.body.received)
             while plan.uses_pool and not exchange.body.is_spent:
                 if room is not None and room.has_precedence(trail):
                     living = None
                 else:
                     living = self._pool.pick(plan.wanted, trail.tried) or await self._again(exchange, trail)
-                if living is None and (
-                    room is None or (living := await room.account(exchange, trail, plan)) is None
-                ):
-                    break
+                if living is None:
+                    if room is None or (turn := await room.account(exchange, trail, plan)) is None:
+                        break
+                    plan, living = turn
                 if await self._attempt(exchange, trail, plan, living):
                     return
                 if trail.refused is not None and await self._attempt_anew(exchange, trail, plan, living):
@@ -115,8 +117,8 @@ class Relay:
             _log.exception("Unexpected error", extra={"request_id": exchange.id})
             self._answers.fail(exchange, trail, _fault(exchange.id))
         finally:
-            if self._room is not None:
-                self._room.wake()
+            if self._queue.waiting:  # also where new ones do not wait any more
+                self._queue.wake()
 
     def refuse(self, exchange: Exchange, error: HeadgateError, *, is_recorded: bool = True) -> None:
         """Answer a request that was not admitted."""

@@ -117,6 +117,10 @@ class Planner:
             key,
         )
 
+    def renewed(self, plan: Plan, exchange: Exchange, trail: Trail) -> Plan:
+        """After a wait: another one where its owner changed the key. Raises what `plan` raises."""
+        return plan if self.key_of(exchange) is plan.key else self.plan(exchange, trail)
+
     def key_of(self, exchange: Exchange) -> ClientKey | None:
         """The caller's key as it is now. Raises InvalidClientKey when it does not open any more."""
         client = exchange.head.client

@@ -36,31 +36,28 @@ class WaitingRoom:
         self._patience = patience
         self._clock = clock
 
-    def wake(self) -> None:
-        """A request has ended: what it held is free."""
-        self._queue.wake()
-
     def has_precedence(self, trail: Trail) -> bool:
         """Whether others were there before: what is free is theirs. Who tries a second one had its turn."""
         return self._queue.contested > 0 and not trail.tried
 
     # ---- its key's limits -----------------------------------------------------------------------
 
-    async def enter(self, exchange: Exchange, trail: Trail, key: ClientKey) -> None:
-        """Reserve what the request will use. Raises RateLimited, at once where waiting is in vain, and
-        BudgetExceeded."""
-        size = exchange.body.received
+    async def enter(self, exchange: Exchange, trail: Trail, plan: Plan) -> Plan:
+        """Reserve what the request will use; the plan by its key as that is then. Raises RateLimited, at once
+        where waiting is in vain, BudgetExceeded, and what `Planner.plan` raises."""
+        key, size = plan.key, exchange.body.received
+        if key is None:
+            return plan
         if not self._queue.has_line(key.id):
             try:
                 trail.reservation = self._gate.enter(key, size)
-                return
+                return plan
             except RateLimited as error:
                 if not self._is_in_time(trail, error):
                     raise
 
         def attempt() -> Reservation | None:
-            key = self._planner.key_of(exchange)
-            assert key is not None
+            key = self._key_of(exchange)
             if self._gate.is_full(key):
                 ticket.opens_at = None
                 return None
@@ -84,7 +81,14 @@ class WaitingRoom:
         )
         trail.reservation = await self._wait(exchange, trail, ticket)
         if trail.reservation is None:
-            trail.reservation = self._last_try(key, size)
+            trail.reservation = self._last_try(self._key_of(exchange), size)
+        return self._planner.renewed(plan, exchange, trail)
+
+    def _key_of(self, exchange: Exchange) -> ClientKey:
+        """Of one that came with a key: as it is now. While it waited it may have been revoked."""
+        key = self._planner.key_of(exchange)
+        assert key is not None
+        return key
 
     def _last_try(self, key: ClientKey, size: int) -> Reservation:
         try:
@@ -98,10 +102,21 @@ class WaitingRoom:
 
     # ---- an account ------------------------------------------------------------------------------
 
-    async def account(self, exchange: Exchange, trail: Trail, plan: Plan) -> LivingAccount | None:
-        """The next account that can serve; None: none will in time. Who brought a credential of his own gets
-        what is free for him, and waits for nothing. Who was refused for a limit may be asked again when that
-        is over."""
+    async def account(
+        self, exchange: Exchange, trail: Trail, plan: Plan
+    ) -> tuple[Plan, LivingAccount] | None:
+        """The next account that can serve, and the plan by which it may; None: none will in time. Who brought
+        a credential of his own gets what is free for him, and waits for nothing. Who was refused for a limit
+        may be asked again when that is over."""
+        while True:
+            try:
+                living = await self._account(exchange, trail, plan)
+                return None if living is None else (plan, living)
+            except _Changed:
+                plan = self._planner.renewed(plan, exchange, trail)
+
+    async def _account(self, exchange: Exchange, trail: Trail, plan: Plan) -> LivingAccount | None:
+        """Raises _Changed where it waits for what its key does not open any more."""
         may_wait = exchange.head.client.caller.own_credential is None
         wanted = plan.wanted
         again = self._pool.limited(trail.tried, wanted.model)
@@ -112,7 +127,8 @@ class WaitingRoom:
             return None
 
         def attempt() -> _Grant | None:
-            self._planner.key_of(exchange)  # while it waited it may have been revoked
+            if self._planner.key_of(exchange) is not plan.key:
+                raise _Changed
             living = self._pool.pick(wanted, tried)
             if living is None:
                 opens_at, now = self._pool.opens_at(wanted, tried), self._clock.now()
@@ -162,6 +178,10 @@ class WaitingRoom:
         if trail.may_wait_until is None:
             return self._queue.seconds
         return trail.may_wait_until - self._clock.monotonic()
+
+
+class _Changed(Exception):
+    """The owner changed the key of a request that waits: it waits for something else now."""
 
 
 class _Grant:
