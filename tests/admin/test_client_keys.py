@@ -5,6 +5,9 @@ from typing import Any
 
 import httpx
 
+from headgate.access.client_keys import new_secret
+from headgate.access.limits import Limits
+from headgate.admin.owner import Owner
 from tests.gateway import Gateway
 
 OPEN: dict[str, Any] = {"access": {"api_keys": []}}
@@ -36,6 +39,20 @@ def test_a_change_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
         )
 
 
+async def test_a_change_by_another_gateway_is_not_overwritten(
+    client: httpx.AsyncClient, owner: Owner
+) -> None:
+    """On one database with it, before its news are here: what is not sent stays."""
+    await client.post("/api/keys", json={"name": "laptop"})
+    await owner.client_keys.change("laptop", {"limits": Limits(rpm=5)})
+    changed = (await client.patch("/api/keys/laptop", json={"limits": {"tpm": 7}})).json()
+    assert (changed["limits"]["rpm"], changed["limits"]["tpm"], changed["version"]) == (5, 7, 3)
+    row = (await client.get("/api/audit", params={"action": "key.change"})).json()["changes"][0]
+    assert (row["before"], row["after"]) == ({"limits": {"rpm": 5}}, {"limits": {"rpm": 5, "tpm": 7}})
+    await owner.client_keys.create("fresh", new_secret(), {})
+    assert (await client.delete("/api/keys/fresh")).json()["status"] == "revoked"
+
+
 def test_many_keys_come_in_pages(tmp_path: Path) -> None:
     with Gateway(tmp_path, accounts=(), settings=OPEN) as gateway:
         for number in range(7):
@@ -45,8 +62,15 @@ def test_many_keys_come_in_pages(tmp_path: Path) -> None:
             page = gateway.admin(f"/api/keys?limit=3&cursor={cursor}")
             names += [key["name"] for key in page["keys"]]
             cursor = page["next_cursor"]
+            gateway.admin(f"/api/keys/{names[-1]}", method="DELETE")  # whoever does so passes over none
         assert names == [f"key{number}" for number in range(7)]
         assert gateway.ask("GET", "/api/keys?cursor=abc")[0] == 400
+        page = gateway.admin("/api/keys?revoked=true&limit=2")
+        rest = gateway.admin(f"/api/keys?revoked=true&limit=2&cursor={page['next_cursor']}")
+        assert [key["name"] for key in page["keys"] + rest["keys"]] == ["key2", "key5", "key6"]
+        assert rest["next_cursor"] is None
+        status, answer = gateway.ask("GET", "/api/keys/key5")
+        assert status == 404 and b"key5 was revoked at 2" in answer
 
 
 def test_what_is_wrong_is_refused_and_makes_no_key(tmp_path: Path) -> None:
@@ -81,6 +105,7 @@ def test_what_is_wrong_is_refused_and_makes_no_key(tmp_path: Path) -> None:
             answer = owner.post("/api/keys", json=body)
             assert answer.status_code == 400, answer.text
             assert answer.headers["content-type"].startswith("application/problem+json")
+            assert answer.json()["code"] == "invalid_request"
             detail = answer.json()["detail"]
             assert detail.startswith(words) and "nput should" not in detail, (body, detail)
         assert gateway.admin("/api/keys")["keys"] == []

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import sqlalchemy as sa
 
 from headgate.access.client_keys import digest_of, name_of, new_secret
 from headgate.access.limits import Limits
@@ -83,3 +84,21 @@ async def test_keys_of_the_settings_are_taken_in_once(store: KeyStore) -> None:
     again = await store.adopt_all(digests)
     assert {one.id for one in again} == {one.id for one in first}
     assert again[0].limits.rpm == 1
+
+
+async def test_thousands_are_taken_in_at_once(store: KeyStore, database: Database) -> None:
+    """While they are, nobody else writes: not a statement for each. All of them or none."""
+    statements: list[str] = []
+    engine = database.engine.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    wanted = {digest_of(f"s{one}"): (f"k{one}", {"accounts": ["a"]}) for one in range(3000)}
+    taken = await store.take(wanted)
+    assert {(one.digest, one.name) for one in taken} == {(one, name) for one, (name, _) in wanted.items()}
+    assert taken[0].accounts == ("a",) and len(statements) < 100
+    for digest, name, words in (
+        (digest_of("new"), "k7", "already called k7"),
+        (digest_of("s7"), "other", "already there, as k7"),
+    ):
+        with pytest.raises(Conflict, match=words):
+            await store.take({digest_of("good"): ("good", {}), digest: (name, {})})
+    assert len(await store.list()) == 3000

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, BaseModel, Field
 from headgate.access.client_keys import ClientKey
 from headgate.access.limits import Limits
 from headgate.access.meter import KeyMeter
-from headgate.admin.account_forms import ApiKey, Form, Label, Name
-from headgate.config.fields import LAST_MOMENT, MOST_THINGS
+from headgate.admin.account_forms import ApiKey, Form, Label
+from headgate.config.fields import ACCOUNT_NAME_PATTERN, LAST_MOMENT, MOST_THINGS, AccountName
 from headgate.config.limits import MOST_QUEUE_WEIGHT, MOST_TOKENS, MOST_USD
 from headgate.pricing.prices import NANO
 
@@ -24,6 +24,8 @@ def _without_empty(values: list[str]) -> list[str]:
     return list(dict.fromkeys(stripped))
 
 
+KeyName = Annotated[AccountName, Field(json_schema_extra={"pattern": ACCOUNT_NAME_PATTERN})]
+"""By the rule of accounts' names."""
 Labels = Annotated[list[Label], AfterValidator(_without_empty), Field(max_length=_MOST)]
 Moment = Annotated[int, Field(ge=0, le=LAST_MOMENT * 1000)]
 Count = Annotated[int, Field(ge=1, le=MOST_THINGS)]
@@ -73,14 +75,14 @@ class KeyOptions(Form):
 class NewKey(KeyOptions):
     """A key to be made."""
 
-    name: Name
+    name: KeyName
     key: ApiKey | None = Field(default=None, description="One that was given out elsewhere; null: a new one.")
 
 
 class KeyChange(KeyOptions):
     """Only the fields that are sent change; `null` empties one that may be empty."""
 
-    name: Name = ""
+    name: KeyName = ""
 
 
 class RotationForm(Form):

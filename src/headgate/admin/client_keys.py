@@ -6,6 +6,7 @@ database hear of it at once.
 
 import logging
 import re
+from bisect import bisect_right
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -25,7 +26,7 @@ from headgate.admin.client_key_forms import (
     key_view,
 )
 from headgate.admin.owner import ItsOwner, Owner
-from headgate.errors import Conflict, InvalidRequest, NotFound
+from headgate.errors import ChangedMeanwhile, Conflict, InvalidRequest, NotFound
 from headgate.storage.changes import Change
 
 log = logging.getLogger("headgate.keys")
@@ -33,6 +34,10 @@ log = logging.getLogger("headgate.keys")
 router = APIRouter(prefix="/api/keys", tags=["keys"])
 
 _PATTERN = re.compile(r"[*?\\[]")
+_BEHIND_ALL = 2**63 - 1
+"""Ids end before; those without one come last."""
+_MOST_TRIES = 5
+"""Of a change that another gateway forestalls."""
 _ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
 
 
@@ -51,19 +56,37 @@ Seen = Annotated[
 async def list_keys(
     owner: ItsOwner,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(pattern=r"^\d{1,9}$")] = None,
+    cursor: Annotated[str | None, Query(pattern=r"^(\d{1,18}|d[0-9a-f]{64})$")] = None,
     revoked: Annotated[bool, Query(description="Revoked ones instead.")] = False,
 ) -> KeyList:
     """In the order in which they were made; those of settings and files that have no row yet last."""
     if revoked:
-        keys = [key for key in await owner.client_keys.list() if key.revoked_at is not None]
+        after = _place_behind(cursor or "0")[0]
+        keys = [*await owner.client_keys.revoked(after=after, limit=limit + 1)]
     else:
-        keys = owner.ring.keys
-    start = int(cursor or 0)
-    end = start + limit
+        keys = sorted(owner.ring.keys, key=_place)
+        start = bisect_right(keys, _place_behind(cursor or "0"), key=_place)
+        keys = keys[start : start + limit + 1]
+    page = keys[:limit]
     return KeyList(
-        keys=[_view(owner, key) for key in keys[start:end]], next_cursor=str(end) if end < len(keys) else None
+        keys=[_view(owner, key) for key in page],
+        next_cursor=_cursor_of(page[-1]) if len(keys) > limit else None,
     )
+
+
+# A cursor names the last key of a page: whoever revokes while he reads on passes over none.
+
+
+def _place(key: ClientKey) -> tuple[int, bytes]:
+    return (key.id, b"") if key.id else (_BEHIND_ALL, key.digest)
+
+
+def _cursor_of(key: ClientKey) -> str:
+    return str(key.id) if key.id else f"d{key.digest.hex()}"
+
+
+def _place_behind(cursor: str) -> tuple[int, bytes]:
+    return (int(cursor), b"") if cursor.isdecimal() else (_BEHIND_ALL, bytes.fromhex(cursor[1:]))
 
 
 @router.post("", operation_id="create_client_key", status_code=201)
@@ -86,7 +109,7 @@ async def create_key(owner: ItsOwner, wanted: NewKey, response: Response) -> Cre
 
 @router.get("/{name}", operation_id="get_client_key")
 async def get_key(owner: ItsOwner, name: ItsName, response: Response) -> KeyView:
-    return _answer(owner, _find(owner, name), response)
+    return _answer(owner, await _find(owner, name), response)
 
 
 @router.patch("/{name}", operation_id="change_client_key")
@@ -94,26 +117,38 @@ async def change_key(
     owner: ItsOwner, name: ItsName, change: KeyChange, response: Response, seen: Seen = None
 ) -> KeyView:
     """In force for the next request, also on connections that are open."""
-    fields = change.model_dump(exclude_unset=True)
+    version = _version(seen)
     async with owner.changing:
-        key = _find(owner, name)
-        if "limits" in fields:  # those that are sent; the others stay
-            fields["limits"] = replace(key.limits, **fields["limits"])
-        _check(owner, fields)
-        _refuse_past(owner, fields, key)
-        if fields.get("name", name) != name:
-            _refuse_taken(owner, fields["name"])
-        stored = _stored(fields)
-        before = {field: getattr(key, field) for field in stored}
-        line = f"Client key {name} changed: {', '.join(sorted(fields)) or 'nothing'}"
-        kept = _kept(owner, "key.change", name, before=before, after=stored, line=line)
-        if key.id == 0:
-            changed = await owner.client_keys.adopt(key, stored, change=kept)
-        else:
-            version = _version(seen)
-            changed = await owner.client_keys.change(name, stored, version=version, change=kept)
+        for tries_left in reversed(range(_MOST_TRIES)):
+            key = await _find(owner, name)
+            try:
+                changed = await _change(owner, key, change, key.version if version is None else version)
+                break
+            except ChangedMeanwhile:
+                if version is not None or not tries_left:
+                    raise
+                # Another gateway was first: what was not sent stays as it is by now.
+                _put_in_force(owner, *await owner.client_keys.list([key.id]))
         _put_in_force(owner, changed)
     return _answer(owner, changed, response)
+
+
+async def _change(owner: Owner, key: ClientKey, change: KeyChange, version: int) -> ClientKey:
+    """Raises ChangedMeanwhile where the database has another version."""
+    fields = change.model_dump(exclude_unset=True)
+    if "limits" in fields:  # those that are sent; the others stay
+        fields["limits"] = replace(key.limits, **fields["limits"])
+    _check(owner, fields)
+    _refuse_past(owner, fields, key)
+    if fields.get("name", key.name) != key.name:
+        _refuse_taken(owner, fields["name"])
+    stored = _stored(fields)
+    before = {field: getattr(key, field) for field in stored}
+    line = f"Client key {key.name} changed: {', '.join(sorted(fields)) or 'nothing'}"
+    kept = _kept(owner, "key.change", key.name, before=before, after=stored, line=line)
+    if key.id == 0:
+        return await owner.client_keys.adopt(key, stored, change=kept)
+    return await owner.client_keys.change(key.name, stored, version=version, change=kept)
 
 
 @router.post("/{name}/rotate", operation_id="rotate_client_key")
@@ -123,7 +158,7 @@ async def rotate_key(
     """A new key under the same name, with all that was said of the old one."""
     secret = new_secret() if wanted.key is None else wanted.key.get_secret_value()
     async with owner.changing:
-        _refuse_declared(owner, _find(owner, name))
+        _refuse_declared(owner, await _find(owner, name))
         overlap = wanted.overlap_seconds
         line = f"Client key {name} rotated; the old one opens for {overlap} s more"
         kept = _kept(owner, "key.rotate", name, after={"overlap_seconds": overlap}, line=line)
@@ -139,7 +174,7 @@ async def rotate_key(
 async def revoke_key(owner: ItsOwner, name: ItsName, seen: Seen = None) -> KeyView:
     """For ever and at once. What runs with it ends in peace, and history keeps its name."""
     async with owner.changing:
-        _refuse_declared(owner, _find(owner, name))
+        _refuse_declared(owner, await _find(owner, name))
         kept = _kept(owner, "key.revoke", name, line=f"Client key {name} revoked")
         key = await owner.client_keys.revoke(name, version=_version(seen), change=kept)
         _put_in_force(owner, key)
@@ -176,8 +211,8 @@ def _as_said(name: str, value: Any) -> tuple[str, Any]:
     return name, list(value) if isinstance(value, tuple) else value
 
 
-def _put_in_force(owner: Owner, key: ClientKey) -> None:
-    owner.ring.put({key.id: key})
+def _put_in_force(owner: Owner, *keys: ClientKey) -> None:
+    owner.ring.put({key.id: key for key in keys})
     owner.forget_heads()
 
 
@@ -195,10 +230,19 @@ def _created(owner: Owner, key: ClientKey, secret: str) -> CreatedKey:
     return CreatedKey(**_view(owner, key).model_dump(), key=secret)
 
 
-def _find(owner: Owner, name: str) -> ClientKey:
-    """Raises NotFound naming near matches."""
+async def _find(owner: Owner, name: str) -> ClientKey:
+    """Raises NotFound, naming near matches, or when the key was revoked."""
     if (key := owner.ring.by_name(name)) is not None:
         return key
+    if (stored := await owner.client_keys.named(name)) is not None and stored.revoked_at is not None:
+        raise NotFound(
+            f"The client key {name} was revoked at {_iso(stored.revoked_at)} and stays closed",
+            hint=f"headgate key list --revoked shows it; headgate key create {name} makes another one.",
+        )
+    if stored is not None:  # another gateway has made it, and the news of it are on their way
+        _put_in_force(owner, stored)
+        if (key := owner.ring.by_name(name)) is not None:
+            return key
     names = [key.name for key in owner.ring.keys]
     raise NotFound(
         f"There is no {named_in_vain('client key', name, names)}",

@@ -38,6 +38,19 @@ class KeyStore:
             query = query.where(client_keys.c.id.in_([*ids]))
         return tuple(map(_key_of, await self._read(query)))
 
+    async def revoked(self, *, after: int, limit: int) -> tuple[ClientKey, ...]:
+        """So many, in order of id, behind that one."""
+        gone = client_keys.c.revoked_at.is_not(None) & (client_keys.c.id > after)
+        query = sa.select(client_keys).where(gone).order_by(client_keys.c.id).limit(limit)
+        return tuple(map(_key_of, await self._read(query)))
+
+    async def named(self, name: str) -> ClientKey | None:
+        """The one that goes by this name, else the last that did and was revoked."""
+        is_revoked = client_keys.c.revoked_at.is_not(None)
+        query = sa.select(client_keys).where(client_keys.c.name == name)
+        rows = await self._read(query.order_by(is_revoked, client_keys.c.id.desc()).limit(1))
+        return _key_of(rows[0]) if rows else None
+
     async def create(
         self, name: str, secret: str, fields: Mapping[str, Any], *, change: Change | None = None
     ) -> ClientKey:
@@ -107,24 +120,31 @@ class KeyStore:
         stood in the settings and does no more opens by itself from now on. Raises Conflict for a taken name
         or key."""
         texts = {digest.hex(): digest for digest in keys}
+        names = [name for name, _ in keys.values()]
         these = sa.select(client_keys).where(client_keys.c.digest.in_([*texts])).order_by(client_keys.c.id)
+        taken = _NAMES_IN_USE.where(client_keys.c.name.in_(names))
         async with self._changing(change) as connection:
             rows = {row["digest"]: row for row in (await connection.execute(these)).mappings()}
+            in_use = set((await connection.execute(taken)).scalars())
+            new = []
             for text, digest in texts.items():
                 name, fields = keys[digest]
                 row = rows.get(text)
-                if row is None or row["name"] != name:
-                    await _refuse_taken_name(connection, name)
-                if row is not None and row["declared"]:
+                if (row is None or row["name"] != name) and name in in_use:
+                    raise _taken_name(name)
+                if row is not None and not row["declared"]:
+                    raise _known(row)
+                if row is not None:
                     values = _values({**fields, "is_declared": False, "name": name})
                     await self._update(connection, row["id"], values)
                 else:
-                    await _refuse_known(connection, digest)
-                    row_of_it = self._row_of(name, digest, fields)
-                    await connection.execute(sa.insert(client_keys).values(row_of_it))
+                    new.append(self._row_of(name, digest, fields))
+                in_use.add(name)
+            if new:  # thousands, and everybody else who writes waits
+                await connection.execute(sa.insert(client_keys), new)
             await tell(connection, "keys", [])
-            taken = (await connection.execute(these)).mappings().all()
-        return tuple(map(_key_of, taken))
+            kept = (await connection.execute(these)).mappings().all()
+        return tuple(map(_key_of, kept))
 
     async def _read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
         async with self._database.read() as connection:
@@ -294,16 +314,23 @@ async def _row(connection: AsyncConnection, name: str, version: int | None) -> s
 async def _refuse_taken_name(connection: AsyncConnection, name: str) -> None:
     taken = sa.select(client_keys.c.id).where(client_keys.c.name == name, client_keys.c.revoked_at.is_(None))
     if (await connection.execute(taken)).first() is not None:
-        raise Conflict(f"A client key is already called {name}.", hint="Choose another name.")
+        raise _taken_name(name)
+
+
+def _taken_name(name: str) -> Conflict:
+    return Conflict(f"A client key is already called {name}.", hint="Choose another name.")
 
 
 async def _refuse_known(connection: AsyncConnection, digest: bytes) -> None:
     same = sa.select(client_keys.c.name, client_keys.c.revoked_at).where(client_keys.c.digest == digest.hex())
-    if (row := (await connection.execute(same)).first()) is None:
-        return
-    if row.revoked_at is not None:
-        raise Conflict(
-            f"The same key was there, as {row.name}, and was revoked.",
-            hint="Make a new one; it stays closed.",
+    if (row := (await connection.execute(same)).mappings().first()) is not None:
+        raise _known(row)
+
+
+def _known(row: sa.RowMapping) -> Conflict:
+    name = row["name"]
+    if row["revoked_at"] is not None:
+        return Conflict(
+            f"The same key was there, as {name}, and was revoked.", hint="Make a new one; it stays closed."
         )
-    raise Conflict(f"The same key is already there, as {row.name}.", hint=f"headgate key show {row.name}")
+    return Conflict(f"The same key is already there, as {name}.", hint=f"headgate key show {name}")
