@@ -18,9 +18,10 @@ run: $(VENV)/.run ## Set up and show the gateway at work: simulated provider, sa
 	@echo "Starting headgate demo"
 	@$(VENV)/bin/headgate demo $(ARGS)
 
+# What was compiled once is kept, whatever the environment says: each of the test processes loads all tests.
 test: $(VENV)/.dev ## Set up and run all tests (ARGS="tests/config -k NAME")
 	@echo "Running the tests"
-	@$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-all: $(VENV)/.dev ## The same with forty times as many fuzz cases, every start a fresh one: takes hours (FUZZ_CASES=N)
 	@echo "Running the tests, with $(FUZZ_CASES) cases of each fuzz test"

@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ tried again, `stop` is final.
 """
 
 
+@cache
 def pages() -> dict[Path, str]:
     """Each generated file with its text."""
     return {

@@ -14,8 +14,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol, Self
 
 PROGRAM = Path(sys.executable).with_name("headgate")
 IS_INSTALLED = os.environ.get("HEADGATE_TEST_STARTS") == "installed" or not hasattr(os, "pidfd_open")
@@ -140,6 +141,80 @@ def start(
         "open_files": open_files,
     }
     return Started(_starter, _starter.ask(order, streams), named)
+
+
+class Talking:
+    """A started process that is written to and read from while it runs, with what `subprocess.Popen` has."""
+
+    def __init__(
+        self, process: Running, streams: tuple[IO[Any] | None, IO[Any] | None, IO[Any] | None]
+    ) -> None:
+        self._process = process
+        self.stdin, self.stdout, self.stderr = streams
+        self.pid = process.pid
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        return self._process.wait(timeout)
+
+    def send_signal(self, sig: int) -> None:
+        self._process.send_signal(sig)
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in (self.stdout, self.stderr, self.stdin):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
+        self.wait()
+
+
+def talk(
+    command: Sequence[str],
+    *,
+    module: str = "",
+    folder: Path,
+    environment: Mapping[str, str],
+    stdin: int = subprocess.PIPE,
+    stdout: int | None = subprocess.PIPE,
+    text: bool = False,
+) -> Talking:
+    """Start it with pipes; `stdin` may be DEVNULL, `stdout` a descriptor, or None for the tests' own."""
+    ours: list[IO[Any] | None] = []
+    theirs: list[int] = []
+    with ExitStack() as given:
+        for number, wanted in enumerate((stdin, stdout, subprocess.PIPE if text else None)):
+            if wanted == subprocess.PIPE:
+                reading, writing = os.pipe()
+                keep, give = (writing, reading) if number == 0 else (reading, writing)
+                given.callback(os.close, give)
+                ours.append(os.fdopen(keep, ("w" if number == 0 else "r") + ("" if text else "b")))
+            else:
+                ours.append(None)
+                if wanted == subprocess.DEVNULL:
+                    give = os.open(os.devnull, os.O_RDWR)
+                    given.callback(os.close, give)
+                else:
+                    give = number if wanted is None else wanted
+            theirs.append(give)
+        process = start(
+            command,
+            module=module,
+            folder=folder,
+            environment=environment,
+            streams=(theirs[0], theirs[1], theirs[2]),
+        )
+    return Talking(process, (ours[0], ours[1], ours[2]))
 
 
 def run(

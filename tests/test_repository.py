@@ -25,7 +25,7 @@ def checkout(tmp_path: Path) -> Path:
         "tests/journeys/test_anything.py": "",
         "docs/rooms/pool.md": "# pool\n\n`health.py`\n",
         "constraints.txt": "anyio==4.1\nHttpx==0.28.1\n",
-        **{f"docs/{path.name}": text for path, text in generate_docs.pages().items()},
+        **{str(path.relative_to(ROOT)): text for path, text in generate_docs.pages().items()},
     }
     for name, text in files.items():
         write(tmp_path / name, text)

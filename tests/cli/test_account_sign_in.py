@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import PATIENCE_SECONDS, Gateway
 from tests.guides.signing_in import account_command, gateway_with, settings_of
+from tests.starts import Talking
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def provider() -> Iterator[SimulatedProvider]:
 
 
 @contextmanager
-def signing_in(gateway: Gateway) -> "Iterator[tuple[subprocess.Popen[str], str]]":
+def signing_in(gateway: Gateway) -> Iterator[tuple[Talking, str]]:
     """The command at its question, with the address it shows; its input stays open."""
     with account_command(gateway, "add", "team", "--oauth") as command:
         assert command.stderr is not None

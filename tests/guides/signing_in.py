@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import PROGRAM, Gateway
+from tests.gateway import Gateway
+from tests.starts import Talking, talk
 
 CLIENT_ID = "client-of-the-owner"
 
@@ -48,18 +49,10 @@ def code_shown(url: str) -> str:
     return unescape(found[1])
 
 
-def account_command(
-    gateway: Gateway, *arguments: str, stdin: int = subprocess.PIPE
-) -> "subprocess.Popen[str]":
+def account_command(gateway: Gateway, *arguments: str, stdin: int = subprocess.PIPE) -> Talking:
     """`headgate account …` as it runs, for a person who answers it."""
-    return subprocess.Popen(
-        [str(PROGRAM), "account", *arguments, "--config", str(gateway.config)],
-        env=gateway.environment,
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = ["account", *arguments, "--config", str(gateway.config)]
+    return talk(command, folder=gateway.folder, environment=gateway.environment, stdin=stdin, text=True)
 
 
 def sign_in_by_command(

@@ -4,7 +4,6 @@ import fcntl
 import os
 import re
 import struct
-import subprocess
 import termios
 from collections.abc import Iterator
 
@@ -12,8 +11,9 @@ import httpx
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import PROGRAM, Gateway, wait_until
+from tests.gateway import Gateway, wait_until
 from tests.guides.asking import message
+from tests.starts import start
 
 READING = ("status", "account list", "requests", "requests {id}", "usage --by hour", "account test work")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -69,13 +69,11 @@ def _on_terminal(gateway: Gateway, words: str, width: int, **environment: str) -
     ours, its = os.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     kept = {name: value for name, value in gateway.environment.items() if name != "COLUMNS"}
-    process = subprocess.Popen(
-        [str(PROGRAM), *words.split(), "--config", str(gateway.config)],
-        env={**kept, "TERM": "xterm-256color", **environment},
-        stdin=its,
-        stdout=its,
-        stderr=its,
-        start_new_session=True,
+    process = start(
+        [*words.split(), "--config", str(gateway.config)],
+        folder=gateway.folder,
+        environment={**kept, "TERM": "xterm-256color", **environment},
+        streams=(its, its, its),
     )
     os.close(its)
     printed = b""

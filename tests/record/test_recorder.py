@@ -4,8 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +18,7 @@ from headgate.record.recorder import Order
 from headgate.record.state import read_state
 from headgate.storage.database import Database, open_database
 from tests.record.samples import attempt, log_settings, logs, recorded, request, until
+from tests.starts import Talking, talk
 
 
 @pytest.fixture
@@ -27,19 +26,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "journal"
 
 
-Start = Callable[..., "subprocess.Popen[bytes]"]
+Start = Callable[..., Talking]
+MODULE = "headgate.record.__main__"
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(tmp_path: Path) -> Iterator[Start]:
     """What a test starts is gone at its end, however it ends."""
     with ExitStack() as started:
 
-        def start(
-            folder: Path, url: str, log_file: Path, stdout: int | None = None
-        ) -> "subprocess.Popen[bytes]":
-            command = [sys.executable, "-m", "headgate.record"]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout)
+        def start(folder: Path, url: str, log_file: Path, stdout: int | None = None) -> Talking:
+            environment = {"PATH": os.environ["PATH"]}
+            process = talk([], module=MODULE, folder=tmp_path, environment=environment, stdout=stdout)
             started.enter_context(process)
             started.callback(process.kill)
             assert process.stdin is not None
@@ -51,7 +49,7 @@ def start() -> Iterator[Start]:
         yield start
 
 
-def end(process: "subprocess.Popen[bytes]") -> int:
+def end(process: Talking) -> int:
     """As the gateway does, by its death or its stop: the input ends."""
     assert process.stdin is not None
     process.stdin.close()

@@ -50,10 +50,9 @@ async def store(database: Database) -> RequestStore:
 ALL_OF_A = RequestFilter(account="a", account_id=1, former_names=("old",))
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 50])
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [
+async def test_pages_hold_what_it_served_and_what_it_failed_in(store: RequestStore) -> None:
+    """Each once, newest first, however many attempts were made; on pages of any size."""
+    cases = (
         (RequestFilter(account="a"), "r7 r6 r5 r4 r3 r2"),
         (ALL_OF_A, "r7 r6 r5 r4 r3 r2 r1 r0"),
         (RequestFilter(account="b"), "r8 r6 r3 r0"),
@@ -66,13 +65,10 @@ ALL_OF_A = RequestFilter(account="a", account_id=1, former_names=("old",))
         (RequestFilter(account="a", model="big"), "r3 r2"),
         (RequestFilter(account="a", since_ms=1002), "r7 r6 r5 r4"),
         (RequestFilter(account="nobody"), ""),
-    ],
-)
-async def test_pages_hold_what_it_served_and_what_it_failed_in(
-    store: RequestStore, wanted: RequestFilter, expected: str, limit: int
-) -> None:
-    """Each once, newest first, however many attempts were made; on pages of any size."""
-    assert await every_page(store, wanted, limit) == expected.split()
+    )
+    for wanted, expected in cases:
+        for limit in (1, 2, 3, 50):
+            assert await every_page(store, wanted, limit) == expected.split(), (wanted, limit)
 
 
 async def test_a_row_says_that_the_account_only_failed(store: RequestStore) -> None:
