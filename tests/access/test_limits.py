@@ -111,9 +111,7 @@ def test_ten_thousand_keys_keep_to_their_own_limits() -> None:
     clock = HandClock()
     gate, random = Gate(clock), Random(5)
     keys = [
-        ClientKey(
-            id=n + 1, name=f"k{n}", digest=n.to_bytes(32), limits=Limits(rpm=1 + n % 13, total_usd=0.004)
-        )
+        ClientKey(id=n + 1, name=f"k{n}", digest=n.to_bytes(32), limits=Limits(rpm=1 + n % 13, total_usd=4.0))
         for n in range(10_000)
     ]
     asked, let_in = [0] * len(keys), [0] * len(keys)
@@ -205,6 +203,26 @@ def test_requests_at_once_are_let_in_by_what_they_may_cost() -> None:
     gate.enter(key, 0).settle(HAIKU, Usage(100_000, 0))  # ten cents
     running = [one for _ in range(100) if (one := _enters(gate, key)) is not None]
     assert len(running) == 9
+    with pytest.raises(RateLimited, match="Rate limit") as refusal:
+        gate.enter(key, 0)  # it may still be let in: what a client is told to be used up it does not repeat
+    assert (refusal.value.wait_seconds, refusal.value.is_by_time) == (1, False)
+    assert "$1.00 in all, and its running requests may need" in refusal.value.hint
+    for one in running:
+        one.settle(HAIKU, Usage(100_000, 0))
+    with pytest.raises(BudgetExceeded):
+        gate.enter(key, 0)
+
+
+def test_a_first_burst_is_let_in_by_what_it_sends() -> None:
+    """Nothing is known of a new key: thousands of requests at once must not pass a budget of a dollar."""
+    gate, _, key = gate_with(daily_usd=1.0)
+    running = []
+    with pytest.raises(RateLimited):
+        running += [gate.enter(key, 100_000, HAIKU) for _ in range(1000)]
+    cost = cost_of(HAIKU, Usage(25_000, 500))
+    meter = gate.meter_of(key.id)
+    assert 0 < meter.reserved - NANO <= cost
+    assert meter.running == meter.reserved // cost
 
 
 @pytest.mark.parametrize("cents", [107, 214, 428, 10, 1])

@@ -141,7 +141,7 @@ class Gate:
     def limits_of(self, key: ClientKey) -> Limits:
         return self._limited_of(key).limits
 
-    def enter(self, key: ClientKey, body_bytes: int) -> Reservation:
+    def enter(self, key: ClientKey, body_bytes: int, model: str | None = None) -> Reservation:
         """Raises RateLimited and BudgetExceeded; nothing is taken then."""
         limited = self._limited.get(key.id)
         if limited is None or limited.key is not key or limited.defaults is not self.defaults:
@@ -150,9 +150,10 @@ class Gate:
         if limited.is_free:
             meter.running += 1
             return Reservation(meter, 0, 0, None, now)
-        tokens, nano, tpm = meter.mean_tokens, meter.mean_nano, limited.tpm
+        tokens, tpm = meter.mean_tokens, limited.tpm
         if tokens < 0:
             tokens = body_bytes // _BYTES_PER_TOKEN
+        nano = meter.guess_nano(model, tokens) if limited.has_budget else 0
         if tpm is not None and tokens > tpm:
             tokens = tpm
         steady = self._steady()
@@ -246,9 +247,13 @@ class _Check:
         """Raises RateLimited or BudgetExceeded."""
         limits, spending = self._limits, self._meter.spending
         spending.set_to(self._now)
-        self._budget("in all", limits.total_usd, spending.total, None)
-        self._budget("a week", limits.weekly_usd, spending.week_nano, spending.week_at + 7 * DAY_SECONDS)
-        self._budget("a day", limits.daily_usd, spending.day_nano, spending.day_ends_at)
+        of_all = ("in all", limits.total_usd, spending.total, None)
+        of_week = ("a week", limits.weekly_usd, spending.week_nano, spending.week_at + 7 * DAY_SECONDS)
+        of_day = ("a day", limits.daily_usd, spending.day_nano, spending.day_ends_at)
+        for budget in (of_all, of_week, of_day):
+            self._budget(*budget)
+        for budget in (of_all, of_week, of_day):
+            self._what_runs(*budget)
         self._window()
         parts = self._parts
         if limits.concurrency is not None and self._meter.running >= (parts.concurrency or 0):
@@ -297,7 +302,7 @@ class _Check:
         raise RateLimited(self._hint(f"{limit} tokens in five hours", wait), wait_seconds=wait)
 
     def _budget(self, of: str, limit: float | None, used: int, returns_at: float | None) -> None:
-        if limit is None or used + self._meter.reserved < nano_of(limit):
+        if limit is None or used < nano_of(limit):
             return
         back = "It does not return by itself" if returns_at is None else f"It returns at {_utc(returns_at)}"
         raise BudgetExceeded(
@@ -305,6 +310,13 @@ class _Check:
             f" {_usd(limit)} {of}",
             hint=f"{back}; the gateway's owner may raise it: `headgate key set {self._name} --help`.",
         )
+
+    def _what_runs(self, of: str, limit: float | None, used: int, _: float | None) -> None:
+        """A budget that is not used up, but may be when what runs has ended: a 402 would be for good."""
+        if limit is not None and used + self._meter.reserved >= nano_of(limit):
+            words = f"{_usd(limit)} {of}, and its running requests may need what is left of that"
+            hint = self._hint(words, _MOMENT_SECONDS)
+            raise RateLimited(hint, wait_seconds=_MOMENT_SECONDS, is_by_time=False)
 
     def _hint(self, words: str, wait: float) -> str:
         return f"The client key {self._name} may have {words}. Try again in {max(1, round(wait + 0.5))} s."

@@ -8,6 +8,9 @@ from headgate.pricing.prices import cost_of
 
 _OLDER_COUNT = 2
 """The guess for the next request is a quarter of the last one and three of those before."""
+_USUAL_OUTPUT = 500
+"""Tokens of an answer, before there was one. What a client says is the most that it would take, and tools say
+some ten thousand: by that a small budget would let in one request at a time."""
 
 
 def tokens_of(usage: Usage) -> int:
@@ -38,7 +41,7 @@ class KeyMeter:
         self.reserved_tokens = 0
         self.mean_tokens = -1
         """Of the requests so far; negative: there was none."""
-        self.mean_nano = 0
+        self.mean_nano = -1
         self.tpm: int | None = None
         """What is let in of tokens a minute: the limit, or this process's part of it."""
         self.for_requests, self.for_tokens = Appetite(), Appetite()
@@ -47,6 +50,10 @@ class KeyMeter:
             "tokens": self.for_tokens,
             "running": Appetite(),
         }
+
+    def guess_nano(self, model: str | None, tokens: int) -> int:
+        """What a request may cost that sends so many tokens."""
+        return self.mean_nano if self.mean_nano >= 0 else cost_of(model or "", Usage(tokens, _USUAL_OUTPUT))
 
     def settle(self, model: str | None, usage: Usage, began: float) -> int:
         """Tokens that were used."""

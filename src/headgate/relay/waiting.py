@@ -45,12 +45,12 @@ class WaitingRoom:
     async def enter(self, exchange: Exchange, trail: Trail, plan: Plan) -> Plan:
         """Reserve what the request will use; the plan by its key as that is then. Raises RateLimited, at once
         where waiting is in vain, BudgetExceeded, and what `Planner.plan` raises."""
-        key, size = plan.key, exchange.body.received
+        key, size, model = plan.key, exchange.body.received, plan.model
         if key is None:
             return plan
         if not self._queue.has_line(key.id):
             try:
-                trail.reservation = self._gate.enter(key, size)
+                trail.reservation = self._gate.enter(key, size, model)
                 return plan
             except RateLimited as error:
                 if not self._is_in_time(trail, error):
@@ -62,7 +62,7 @@ class WaitingRoom:
                 ticket.opens_at = None
                 return None
             try:
-                return self._gate.enter(key, size)
+                return self._gate.enter(key, size, model)
             except RateLimited as error:
                 if not self._is_in_time(trail, error):
                     raise
@@ -81,7 +81,7 @@ class WaitingRoom:
         )
         trail.reservation = await self._wait(exchange, trail, ticket)
         if trail.reservation is None:
-            trail.reservation = self._last_try(self._key_of(exchange), size)
+            trail.reservation = self._last_try(exchange, plan)
         return self._planner.renewed(plan, exchange, trail)
 
     def _key_of(self, exchange: Exchange) -> ClientKey:
@@ -90,9 +90,9 @@ class WaitingRoom:
         assert key is not None
         return key
 
-    def _last_try(self, key: ClientKey, size: int) -> Reservation:
+    def _last_try(self, exchange: Exchange, plan: Plan) -> Reservation:
         try:
-            return self._gate.enter(key, size)
+            return self._gate.enter(self._key_of(exchange), exchange.body.received, plan.model)
         except RateLimited as error:
             error.hint += f" There was no turn for it in time ({_SETTING})."
             raise
