@@ -252,6 +252,8 @@ def test_the_same_record_on_a_running_and_a_stopped_gateway(
         assert "action: must be 'account.add', 'account.change'" in unknown.stderr
         # A key's fields as /api/keys has them, and a moment that can be read.
         gateway.command("key", "create", "laptop", "--expires", "2099-01-01T00:00Z")
+        created = " ".join(gateway.command("audit", "--limit", "1").stdout.split())
+        assert "laptop local - enabled: true, expires_at: 2099-01-01T00:00:00Z, may_choose" in created
         gateway.command("key", "set", "laptop", "--disabled", "--expires", "2098-01-01T00:00Z")
         (row,) = json.loads(gateway.command("audit", "--limit", "1", "--json").stdout)["changes"]
         assert row["before"] == {"enabled": True, "expires_at": 4_070_908_800_000}

@@ -57,7 +57,7 @@ def _words(value: Any) -> str:
         return "-"
     if not isinstance(value, dict):
         return _word(value)
-    said = {name: one for name, one in value.items() if one not in (None, [], {})}
+    said = {name: one for name, one in value.items() if one not in (None, "", [], {})}
     words = (f"{name}: {_time(one) if _is_time(name, one) else _word(one)}" for name, one in said.items())
     return ", ".join(words) or "-"
 
