@@ -84,7 +84,9 @@ async def test_a_wrong_method_names_all_that_the_path_takes(
     assert answer.json()["code"] == "method_not_allowed"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"strategy": 7}', b"\xff\xfe", b'"text"'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"strategy": 7}', b"\xff\xfe", b'"text"', b'{"strategy": \xff}', b"[" * 9000]
+)
 async def test_a_broken_body_is_a_problem_not_a_crash(client: httpx.AsyncClient, body: bytes) -> None:
     """Every failure is `application/problem+json` with status, title, detail and code."""
     answer = await client.put("/api/strategy", content=body, headers={"content-type": "application/json"})
@@ -92,7 +94,7 @@ async def test_a_broken_body_is_a_problem_not_a_crash(client: httpx.AsyncClient,
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert (problem["status"], problem["title"]) == (400, "Bad Request")
-    assert problem["detail"]
+    assert problem["detail"] and problem["hint"]
     assert answer.headers["x-headgate-error"] == problem["code"] == "invalid_request"
 
 
@@ -114,6 +116,15 @@ async def test_broken_json_is_told_its_place(client: httpx.AsyncClient) -> None:
         "/api/strategy", content=b'{"strategy": }', headers={"content-type": "application/json"}
     )
     assert answer.json()["detail"] == "body: is no JSON: Expecting value at character 13"
+    assert answer.json()["hint"] == "Send the body as JSON."
+
+
+async def test_of_many_wrong_values_some_are_named(client: httpx.AsyncClient) -> None:
+    """An answer is never larger than what it answers."""
+    answer = await client.post("/api/keys", json={"k" * 500 + str(one): 1 for one in range(1500)})
+    problem = answer.json()
+    assert answer.status_code == 400 and len(answer.content) < 20_000
+    assert problem["detail"].endswith("; and 1451 more") and len(problem["errors"]) == 50
 
 
 def _numbers(document: dict[str, Any], node: Any) -> Iterator[dict[str, Any]]:

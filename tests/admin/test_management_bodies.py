@@ -1,5 +1,7 @@
 """Forms with files, and names in several spellings."""
 
+import time
+
 import httpx
 import pytest
 
@@ -21,6 +23,54 @@ def test_files_come_out_to_the_letter() -> None:
     for field in ("file", "files[]", "x"):
         assert files_of_form(*form(*files, field=field), most=3) == files
     assert files_of_form("application/json", b"{}", most=1) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        (b'; name="a; filename=b.json"', None),
+        (b'; NAME=x; FILENAME="a;b.json"', "a;b.json"),
+        (b"; filename=a.json", "a.json"),
+        (rb'; filename="a\"b.json"', 'a"b.json'),
+        (b"; filename=x; filename*=UTF-8''%C3%A4%20b.json", "\xe4 b.json"),
+        (b'; filename=""', ""),
+    ],
+)
+def test_names_of_files(said: bytes, name: str | None) -> None:
+    body = b"--b\nContent-Type: text/plain\nContent-Disposition: form-data%b\n\n{}\n--b--" % said
+    if name is None:
+        with pytest.raises(InvalidRequest, match="has no file"):
+            files_of_form(FORM, body, most=1)
+    else:
+        assert files_of_form(FORM, body, most=1) == [(name, b"{}")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"--b\r\n\r\n" * 140_000 + b"--b--",
+        b"--b\r\n" * 200_000,
+        b"".join(
+            b"--b\r\nContent-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n)
+            for n in range(9999)
+        ),
+        b"--b\r\nContent-Disposition: form-data" + b"".join(b"; filename*%d=a" % n for n in range(60_000)),
+        b"--b\r\nContent-Disposition: form-data; filename="
+        + b"=?utf-8?q?a?= " * 60_000
+        + b"\r\n\r\n\r\n--b--",
+        b'--b\r\nContent-Disposition: form-data; filename="' + b'\\"' * 400_000 + b"\r\n\r\n\r\n--b--",
+        b"--b\r\n" + b"a:b\r\n" * 200_000,
+        b"\n" * 1_000_000,
+        b"\r" * 1_000_000,
+        b"\r\n--b " + b" " * 1_000_000,
+    ],
+)
+def test_odd_forms_are_refused_at_once(body: bytes) -> None:
+    """A megabyte of them takes no more than a good one: nobody else is served meanwhile."""
+    before = time.thread_time()
+    with pytest.raises(InvalidRequest):
+        files_of_form(FORM, body, most=1000)
+    assert time.thread_time() - before < 0.5
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,10 @@ class Problem(BaseModel):
     errors: list[FieldProblem] = Field(default_factory=list)
 
 
+_MOST_NAMED = 50
+"""Values that were wrong: of a megabyte of them nobody reads more, and the answer would be five."""
+_MOST_OF_A_NAME = 128
+
 _EXAMPLES: dict[int, tuple[str, str, str]] = {
     400: (
         "invalid_request",
@@ -192,11 +196,15 @@ async def _wrong_values(request: Request, error: Exception) -> JSONResponse:
             f"The body is wanted as JSON and was sent as {sent_as or 'nothing that is named'}",
             hint="Send the header content-type: application/json with it.",
         )
-    found = [FieldProblem(field=_field_name(one), message=_message(one)) for one in errors]
+    found = [FieldProblem(field=_field_name(one), message=_message(one)) for one in errors[:_MOST_NAMED]]
     detail = "; ".join(f"{one.field}: {one.message}" for one in found)
+    if len(errors) > len(found):
+        detail += f"; and {len(errors) - len(found)} more"
     is_name = {one["type"] for one in errors} == {"account_name"}
     code = InvalidAccountName.code if is_name else InvalidRequest.code
-    return problem(400, code, detail, hint="Correct the fields named.", errors=found)
+    is_broken = errors[0]["type"] == "json_invalid"
+    hint = "Send the body as JSON." if is_broken else "Correct the fields named."
+    return problem(400, code, detail, hint=hint, errors=found)
 
 
 def _is_json(content_type: str | None) -> bool:
@@ -216,7 +224,7 @@ def _field_name(error: dict[str, Any]) -> str:
     location = error["loc"]
     if error["type"] == "json_invalid":
         return str(location[0])
-    return ".".join(str(part) for part in location[1:]) or str(location[0])
+    return ".".join(str(part)[:_MOST_OF_A_NAME] for part in location[1:]) or str(location[0])
 
 
 def _router_refused(request: Request, error: HTTPException, allowed: set[str]) -> JSONResponse:
@@ -233,7 +241,11 @@ def _router_refused(request: Request, error: HTTPException, allowed: set[str]) -
             hint=f"It takes {methods}.",
             headers={"allow": methods},
         )
-    return problem(error.status_code, "invalid_request", str(error.detail), headers=dict(error.headers or {}))
+    hint = ""
+    if error.status_code == HTTPStatus.BAD_REQUEST and error.__cause__ is not None:  # FastAPI's, of the body
+        hint = "Send it as JSON in UTF-8, with less than a hundred brackets in each other."
+    detail, headers = str(error.detail), dict(error.headers or {})
+    return problem(error.status_code, InvalidRequest.code, detail, hint=hint, headers=headers)
 
 
 def allowed_methods(routes: Iterable[BaseRoute], scope: Scope) -> set[str]:
