@@ -76,7 +76,13 @@ _BY_FIELD: dict[str, Any] = {
         "remaining": 58_000,
     },
     **{"limit": 100_000, "status": 200, "duration_ms": 840.5, "first_byte_ms": 310.2, "overhead_ms": 0.4},
-    **{"started_ms": 0.3, "request_bytes": 512, "response_bytes": 2048, "input_tokens": 1200},
+    **{
+        "waited_ms": 0.0,
+        "started_ms": 0.3,
+        "request_bytes": 512,
+        "response_bytes": 2048,
+        "input_tokens": 1200,
+    },
     **{"output_tokens": 300, "cache_read_tokens": 800, "cache_write_tokens": 0, "cache_write_5m_tokens": 0},
     **{
         "cache_write_1h_tokens": 0,

@@ -109,6 +109,10 @@ class SkippedView(BaseModel):
 
 
 class RequestDetail(RequestView):
+    waited_ms: float = Field(
+        description="For its turn in the queue, and between attempts: neither their time nor our own. "
+        "Of one that was asked of nobody, with the time in which it came."
+    )
     attempts: list[AttemptView]
     skipped: list[SkippedView] | None = Field(
         description="Where nobody could be asked, or all that could be are limited: why, of the first few "
@@ -167,10 +171,21 @@ def request_detail(row: dict[str, Any]) -> RequestDetail:
     skipped = row["skipped"] or {"accounts": None, "more": 0}
     return RequestDetail(
         **_request_fields(row),
+        waited_ms=_waited_ms(row),
         attempts=attempts,
         skipped=skipped["accounts"],
         skipped_more=skipped["more"],
     )
+
+
+def _waited_ms(row: dict[str, Any]) -> float:
+    """Kept nowhere: attempts have their beginnings."""
+    ends: float = row["duration_ms"]
+    attempts = row["attempts"]
+    if attempts:
+        ends = attempts[-1]["started_ms"] - sum(one["duration_ms"] for one in attempts[:-1])
+    own: float = row["overhead_ms"]
+    return round(max(0.0, ends - own), 3)
 
 
 def _request_fields(row: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,8 @@ COLUMNS = ("=time", "account", "model", "=status", "=id", "?key", "error", "#dur
 ATTEMPT_COLUMNS = ("account", "=status", "error", "reason", "#started", "#duration", "=rests_until")
 
 _ID_PREFIX = "hgr_"
+_WORTH_SAYING_MS = 10
+"""Less than this nobody waited for."""
 
 
 def requests(
@@ -175,6 +177,8 @@ def _facts(one: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "duration", span(one["duration_ms"])
     if one["first_byte_ms"] is not None:
         yield "first_byte", span(one["first_byte_ms"])
+    if one["waited_ms"] >= _WORTH_SAYING_MS:
+        yield "waited", span(one["waited_ms"])
     for field, count in (one["usage"] or {}).items():
         if count is not None:
             yield field, _number(count)
