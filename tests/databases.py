@@ -1,10 +1,13 @@
 """Real databases for tests: a SQLite file, and one PostgreSQL server with a database per test."""
 
+import asyncio
 import secrets
 import shutil
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 
@@ -30,15 +33,46 @@ def postgres() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-async def postgres_url(postgres: str) -> AsyncIterator[str]:
-    """An empty database of this test's own."""
+@asynccontextmanager
+async def _new_on(postgres: str, like: str = "") -> AsyncIterator[str]:
+    """A database of this test's own: empty, or a copy of another."""
     name = f"test_{secrets.token_hex(6)}"
     admin = await asyncpg.connect(postgres.format("postgres"))
-    await admin.execute(f"CREATE DATABASE {name}")
+    await admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {like}" if like else ""))
     yield postgres.format(name)
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
+
+
+@pytest.fixture
+async def postgres_url(postgres: str) -> AsyncIterator[str]:
+    """An empty database of this test's own."""
+    async with _new_on(postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_schema(postgres: str) -> str:
+    """The name of a database with the schema and nothing else, to be copied."""
+
+    async def make() -> None:
+        admin = await asyncpg.connect(postgres.format("postgres"))
+        await admin.execute("CREATE DATABASE newest_schema")
+        await admin.close()
+        opened = await open_database(postgres.format("newest_schema"))
+        await opened.upgrade()
+        await opened.close()
+
+    with ThreadPoolExecutor(1) as aside:  # this thread may have an event loop
+        aside.submit(asyncio.run, make()).result()
+    return "newest_schema"
+
+
+@pytest.fixture
+async def postgres_schema_url(postgres: str, postgres_schema: str) -> AsyncIterator[str]:
+    """A database of this test's own that has the schema."""
+    async with _new_on(postgres, like=postgres_schema) as url:
+        yield url
 
 
 @pytest.fixture
@@ -48,9 +82,11 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """What uses this fixture runs once on each database."""
-    fixture = "sqlite_url" if request.param == "sqlite" else "postgres_url"
-    return str(request.getfixturevalue(fixture))
+    """What uses this fixture runs once on each database, which is empty unless `database` is used too."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("sqlite_url"))
+    has_schema = "database" in request.fixturenames
+    return str(request.getfixturevalue("postgres_schema_url" if has_schema else "postgres_url"))
 
 
 @pytest.fixture
