@@ -44,7 +44,7 @@ async def test_a_change_by_another_gateway_is_not_overwritten(
 ) -> None:
     """On one database with it, before its news are here: what is not sent stays."""
     await client.post("/api/keys", json={"name": "laptop"})
-    await owner.client_keys.change("laptop", {"limits": Limits(rpm=5)})
+    await owner.client_keys.change("laptop", lambda _: {"limits": Limits(rpm=5)})
     changed = (await client.patch("/api/keys/laptop", json={"limits": {"tpm": 7}})).json()
     assert (changed["limits"]["rpm"], changed["limits"]["tpm"], changed["version"]) == (5, 7, 3)
     row = (await client.get("/api/audit", params={"action": "key.change"})).json()["changes"][0]

@@ -38,10 +38,10 @@ async def test_a_key_is_read_as_it_was_set(store: KeyStore) -> None:
     assert (await store.list()) == (made,)
     assert (made.digest, made.beginning, made.version) == (digest_of(secret), secret[:7], 1)
     assert (made.limits, made.expires_at, made.accounts) == (fields["limits"], 1_800_000_000.5, ("work",))
-    changed = await store.change("laptop", {"limits": Limits(), "expires_at": None}, version=1)
+    changed = await store.change("laptop", lambda _: {"limits": Limits(), "expires_at": None}, version=1)
     assert (changed.limits, changed.expires_at, changed.version) == (Limits(), None, 2)
     with pytest.raises(ChangedMeanwhile):
-        await store.change("laptop", {"note": "late"}, version=1)
+        await store.change("laptop", lambda _: {"note": "late"}, version=1)
 
 
 async def test_a_revoked_key_leaves_its_name_and_keeps_its_digest(store: KeyStore) -> None:
@@ -49,7 +49,7 @@ async def test_a_revoked_key_leaves_its_name_and_keeps_its_digest(store: KeyStor
     await store.create("laptop", secret, {})
     await store.revoke("laptop")
     with pytest.raises(NotFound):
-        await store.change("laptop", {"note": "x"})
+        await store.change("laptop", lambda _: {"note": "x"})
     with pytest.raises(Conflict, match="was revoked"):
         await store.create("other", secret, {})
     await store.create("laptop", new_secret(), {})
@@ -80,7 +80,7 @@ async def test_keys_of_the_settings_are_taken_in_once(store: KeyStore) -> None:
     first = await store.adopt_all(digests)
     assert [one.name for one in first] == [name_of(one) for one in digests]
     assert all(one.is_declared and one.may_choose_account for one in first)
-    await store.change(first[0].name, {"name": "mine", "limits": Limits(rpm=1)})
+    await store.change(first[0].name, lambda _: {"name": "mine", "limits": Limits(rpm=1)})
     again = await store.adopt_all(digests)
     assert {one.id for one in again} == {one.id for one in first}
     assert again[0].limits.rpm == 1

@@ -154,15 +154,16 @@ class KeyStore:
     async def change(
         self,
         name: str,
-        fields: Mapping[str, Any],
+        wanted: Callable[[ClientKey], Mapping[str, Any]],
         *,
         version: int | None = None,
         change: Change | None = None,
     ) -> ClientKey:
-        """`version`: the one that the owner has seen. Raises NotFound, ChangedMeanwhile, and Conflict for a
-        taken name."""
+        """`wanted`: the fields that become others, told the key as it is until then. `version`: the one that
+        the owner has seen. Raises NotFound, ChangedMeanwhile, and Conflict for a taken name."""
         async with self._changing(change) as connection:
             row = await _row(connection, name, version)
+            fields = wanted(_key_of(row))
             if fields.get("name", name) != name:
                 await _refuse_taken_name(connection, fields["name"])
             return await self._update(connection, row["id"], _values(fields))
