@@ -28,6 +28,27 @@ def test_all_of_a_limit_is_shared_out_fairly(limit: int, wanted: list[int]) -> N
             assert part >= max(parts) - 1
 
 
+@given(limit=st.integers(1, 5), wanted=st.lists(st.integers(0, 5), min_size=2, max_size=6))
+def test_where_there_is_too_little_for_one_each_it_goes_round(limit: int, wanted: list[int]) -> None:
+    asking = sum(map(bool, wanted))
+    turns = [share_out(limit, wanted, turn) for turn in range(asking)]
+    assert {sum(parts) for parts in turns} <= {limit}
+    if limit < asking:
+        assert [sum(parts) for parts in zip(*turns, strict=True)] == [limit * bool(one) for one in wanted]
+
+
+def test_a_place_for_one_goes_to_the_other_in_its_turn() -> None:
+    """Though requests wait where it was: the row is given away when the one that runs has ended."""
+    table = Table(1, 2)
+    one, other = table.holders
+    table.ask(other, 1)
+    assert [table.lets_in(one, 1, 0), table.lets_in(other, 1, 0)] == [1, 0]
+    table.turn = 1
+    assert [table.lets_in(one, 1, 1), table.held(one)] == [0, 1]
+    assert table.lets_in(other, 1, 0) == 0
+    assert [table.lets_in(one, 1, 0), table.lets_in(other, 1, 0)] == [0, 1]
+
+
 @given(limit=limits, count=counts)
 def test_equal_parts_are_the_whole(limit: int, count: int) -> None:
     assert sum(equal_part(limit, rank, count) for rank in range(count)) == limit
@@ -45,6 +66,7 @@ class Table:
         self.limit = limit
         self.holders = [f"gateway-{number}" for number in range(count)]
         self.rows: dict[str, Claim] = {}
+        self.turn = 0
 
     def ask(self, holder: str, wanted: int, in_use: int = 0, *, is_settled: bool = True) -> bool:
         settled = settle(Demand(self.limit, wanted, in_use, is_settled), holder, self.holders, self.rows)
@@ -53,7 +75,7 @@ class Table:
 
     def lets_in(self, holder: str, wanted: int, in_use: int) -> int:
         """The same question; how many may run there from now on."""
-        settled = settle(Demand(self.limit, wanted, in_use), holder, self.holders, self.rows)
+        settled = settle(Demand(self.limit, wanted, in_use), holder, self.holders, self.rows, self.turn)
         self.rows |= settled.rows
         assert settled.lets_in is not None
         return settled.lets_in.of(self.limit)

@@ -10,6 +10,8 @@ _PACE_SECONDS = 10.0
 _FORGET_SECONDS = 2.0
 """What was wanted is forgotten in a few of them, not at once, or it would come and go with each pause."""
 _HEADROOM = 1.25
+_FORGOTTEN = 0.1
+"""Of one: who waits asks each second, and not once for each look."""
 
 
 class Appetite:
@@ -27,7 +29,7 @@ class Appetite:
 
     @property
     def is_sated(self) -> bool:
-        return not self.asked and not self.lacked and self._wanted < 1
+        return not self.asked and not self.lacked and self._wanted < _FORGOTTEN
 
     def look(
         self, what: What, limit: int, part: int, in_use: int, *, passed: float, is_settled: bool

@@ -96,9 +96,15 @@ def _scaled_up(amount: int, limit: int, whole: int) -> int:
     return min(limit, -(-amount * limit // whole))
 
 
-def share_out(limit: int, wanted: Sequence[int]) -> list[int]:
-    """Fairly: nobody has more than another who would like more. What nobody wants is divided equally."""
+def share_out(limit: int, wanted: Sequence[int], turn: int = 0) -> list[int]:
+    """Fairly: nobody has more than another who would like more. What nobody wants is divided equally. Where
+    there is too little for one each, `turn` says whose it is."""
     count = len(wanted)
+    if 0 < limit < sum(map(bool, wanted)):
+        asking = [index for index, one in enumerate(wanted) if one]
+        first = turn * limit % len(asking)
+        having = {asking[(first + n) % len(asking)] for n in range(limit)}
+        return [int(index in having) for index in range(count)]
     least = limit // (_KEPT_BY_THE_IDLE * count) or int(limit >= 2 * count)
     asked = [max(one, least) for one in wanted]
     parts, left = [0] * count, limit
@@ -119,11 +125,11 @@ class Settled:
     next would keep it from the others for ever. None: an equal part, of which no row says anything."""
 
 
-def settle(demand: Demand, own: str, holders: Sequence[str], claims: Claims) -> Settled:
+def settle(demand: Demand, own: str, holders: Sequence[str], claims: Claims, turn: int = 0) -> Settled:
     """One pot, by one gateway: it changes what it holds itself. But the first one writes down everybody's
     equal part, and who has known another limit for long what everybody holds of that: all are cut from one.
 
-    `holders`: who lives, in order; `claims`: theirs."""
+    `holders`: who lives, in order; `claims`: theirs; `turn`: see `share_out`, the same for all."""
     whole = next((claim.whole for claim in claims.values()), demand.limit)
     if whole != demand.limit and not demand.is_settled:
         demand = demand.cut_from(whole)
@@ -137,7 +143,7 @@ def settle(demand: Demand, own: str, holders: Sequence[str], claims: Claims) -> 
         before = {one: Claim(equal_part(limit, place, count), limit, 0) for place, one in enumerate(holders)}
     held = {one: claim.granted for one, claim in before.items()}
     wanted = [demand.wanted if one == own else claim.wanted for one, claim in before.items()]
-    target = share_out(limit, wanted)[rank]
+    target = share_out(limit, wanted, turn)[rank]
     if target <= held[own]:
         part = max(target, min(demand.in_use, held[own]))
     else:

@@ -20,6 +20,10 @@ from headgate.storage.schema import gateways, key_slices
 LEASE_SECONDS = 6.0
 """How long a gateway that says nothing keeps what it holds."""
 
+_TURN_MS = 4000
+"""For so long a place is with one gateway, where there are fewer than gateways that want one: several have a
+turn while a request waits in a queue. A shorter one would be lost on the way."""
+
 _ADVISORY_LOCK = 0x48454153
 """Any number, the same for all."""
 
@@ -37,9 +41,11 @@ class SliceStore:
     async def round(self, demands: Mapping[Pot, Demand]) -> Slices:
         """We live; who does not any more is struck out; what we hold follows what everybody wants."""
         async with self._database.write() as connection:
-            holders, is_other = await self._renew(connection)
+            holders, is_other, now = await self._renew(connection)
             claims = await _read(connection, holders)
-            settled = _settled(demands, self._holder, holders, claims) if len(holders) > 1 else {}
+            settled = {}
+            if len(holders) > 1:
+                settled = _settled(demands, self._holder, holders, claims, turn=now // _TURN_MS)
             await _write(connection, settled)
             if is_other or any(one.is_news for one in settled.values()):
                 await tell(connection, "slices", [])
@@ -53,8 +59,8 @@ class SliceStore:
                 await connection.execute(sa.delete(table).where(table.c.holder == self._holder))
             await tell(connection, "slices", [])
 
-    async def _renew(self, connection: AsyncConnection) -> tuple[list[str], bool]:
-        """Who lives, in order, and whether that are others than before."""
+    async def _renew(self, connection: AsyncConnection) -> tuple[list[str], bool, int]:
+        """Who lives, in order, whether that are others than before, and the database's time."""
         await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
         now = (await connection.execute(sa.select(_NOW_MS))).scalar_one()
         dead = await connection.execute(sa.delete(gateways).where(gateways.c.ends_at <= now))
@@ -66,7 +72,7 @@ class SliceStore:
             ours.on_conflict_do_update(index_elements=["holder"], set_={"ends_at": ours.excluded.ends_at})
         )
         holders = sorted({*before, self._holder})
-        return holders, bool(dead.rowcount) or self._holder not in before
+        return holders, bool(dead.rowcount) or self._holder not in before, now
 
 
 async def _read(connection: AsyncConnection, holders: Sequence[str]) -> _Held:
@@ -81,15 +87,15 @@ async def _read(connection: AsyncConnection, holders: Sequence[str]) -> _Held:
 
 
 def _settled(
-    demands: Mapping[Pot, Demand], own: str, holders: Sequence[str], claims: _Held
+    demands: Mapping[Pot, Demand], own: str, holders: Sequence[str], claims: _Held, *, turn: int
 ) -> dict[Pot, Settled]:
-    """Of every pot that has rows here or is asked for."""
+    """Of every pot that has rows here or is asked for. Parts of a minute do not go round: they come used."""
     found = {}
     for pot in {**claims, **demands}:
         rows = claims.get(pot, {})
         # Nobody has asked here since the start: what we hold is there for who would like to have it.
         demand = demands.get(pot) or Demand(next(iter(rows.values())).whole, 0)
-        found[pot] = settle(demand, own, holders, rows)
+        found[pot] = settle(demand, own, holders, rows, turn if pot[1] == "running" else 0)
     return found
 
 
