@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from headgate.config.loading import load_settings
 from headgate.config.shown import SettingView, shown
 
@@ -29,6 +31,18 @@ def test_no_secret_leaves(tmp_path: Path) -> None:
     assert found["access.api_keys"].value == ["***", "***"]
     assert (found["admin.key"].value, found["storage.url"].value) == ("***", "postgresql://***")
     assert found["accounts.0.name"].value == "a"
+
+
+@pytest.mark.parametrize(
+    "url", ["/data/h.db", "h.db", "sqlite:///data/h.db", "sqlite+aiosqlite:////data/h.db"]
+)
+def test_the_path_of_a_database_is_no_secret(tmp_path: Path, url: str) -> None:
+    assert views(tmp_path, f"storage: {{url: '{url}'}}")["storage.url"].value == url
+
+
+def test_an_address_that_lacks_its_scheme_stays_a_secret(tmp_path: Path) -> None:
+    assert views(tmp_path, "storage: {url: 'me:s3cret@host/db'}")["storage.url"].value == "***"
+    assert views(tmp_path, "admin: {key: h.db}")["admin.key"].value == "***"
 
 
 def test_each_value_says_where_it_comes_from(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def name_of(paths: Sequence[str]) -> str:
 
 def _shown(path: str, value: Any) -> Any:
     row = table.row_of(path)
-    return _plain(masked(value, is_secret=row is not None and row.is_secret))
+    return _plain(masked(value, is_secret=row is not None and row.is_secret, path=path))
 
 
 def _plain(value: Any) -> Any:

@@ -152,7 +152,7 @@ def _default_for_none(key: str, value: Any) -> Any:
 
 def _words_of_hidden(from_file: Loaded, key: str) -> str:
     source, row = from_file.source_of(key), table.row_of(key)
-    value = masked(table.value_at(from_file.settings, key), is_secret=bool(row and row.is_secret))
+    value = masked(table.value_at(from_file.settings, key), is_secret=bool(row and row.is_secret), path=key)
     written = value if isinstance(value, str) else json.dumps(value, default=str)  # `false`, as in the file
     return (
         f"{source.description if source else 'Something'} overrides the settings file: "

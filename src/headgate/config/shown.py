@@ -1,5 +1,6 @@
 """Settings as they may be shown: each value with its source, secrets masked."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,9 @@ from headgate.config.loading import Loaded
 from headgate.config.merging import Source
 
 MASK = "***"
+_DATABASE = "storage.url"
+_FILE = re.compile(r"(sqlite(\+\w+)?://)?[^@:?]*")
+"""A path has no secret. A server's address without its scheme may have one: `user:password@host`."""
 
 
 class SettingView(BaseModel):
@@ -48,21 +52,24 @@ def _view(
     is_row = table.matches(row.path, path)
     return SettingView(
         path=path,
-        value=masked(value, is_secret=is_row and row.is_secret),
+        value=masked(value, is_secret=is_row and row.is_secret, path=path),
         default=masked(row.default, is_secret=False) if is_row else {},
         source=source.description if source else "default",
         line=source.position.line if source and source.position else None,
         column=source.position.column if source and source.position else None,
         in_effect=not row.is_later,
         needs_restart=row.needs_restart,
-        waiting=masked(waiting[path], is_secret=row.is_secret) if path in waiting else None,
+        waiting=masked(waiting[path], is_secret=row.is_secret, path=path) if path in waiting else None,
     )
 
 
-def masked(value: Any, *, is_secret: bool) -> Any:
-    """What may leave: of a secret only that there is one, and of an address how it begins."""
+def masked(value: Any, *, is_secret: bool, path: str = "") -> Any:
+    """What may leave: of a secret only that there is one, and of an address how it begins. `path`: of the
+    setting, where one is asked for by its name."""
     if value is None:
         return None
+    if isinstance(value, SecretStr) and path == _DATABASE and _FILE.fullmatch(value.get_secret_value()):
+        return value.get_secret_value()
     if isinstance(value, SecretStr):
         scheme = urlsplit(value.get_secret_value()).scheme
         is_address = "://" in value.get_secret_value() and scheme
