@@ -27,6 +27,8 @@ __all__ = ["PROGRAM"]
 
 CLIENT_KEY = "hg_journey"
 """Accepted by every gateway that is not told otherwise."""
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For httpx where nobody speaks TLS: to read all authorities' certificates takes it 27 ms each time."""
 PATIENCE_SECONDS = 20.0
 """No condition takes this long; what does has failed."""
 

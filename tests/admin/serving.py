@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from headgate.tasks import TaskGroup
+from tests.gateway import NO_TLS
 
 
 class _Server(uvicorn.Server):
@@ -39,7 +40,9 @@ async def served(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
         await asyncio.wait_for(ready.wait(), 10)
         port = listening.getsockname()[1]
         try:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            async with httpx.AsyncClient(
+                verify=NO_TLS, base_url=f"http://127.0.0.1:{port}", trust_env=False
+            ) as client:
                 yield client
         finally:
             server.should_exit = True

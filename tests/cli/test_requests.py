@@ -9,14 +9,14 @@ import pytest
 
 from headgate.testing.process import SimulatedProvider
 from tests.cli.conftest import Command
-from tests.gateway import Gateway, until
+from tests.gateway import NO_TLS, Gateway, until
 
 BODY = {"model": "claude-sonnet-4-5", "max_tokens": 20, "messages": [{"role": "user", "content": "Hi"}]}
 
 
 async def send(gateway: Gateway) -> str:
     """One request through the gateway; its id."""
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+    async with httpx.AsyncClient(verify=NO_TLS, base_url=gateway.url, trust_env=False) as client:
         answer = await client.post("/v1/messages", json=BODY)
         assert answer.status_code == 200, answer.text
         return answer.headers["x-headgate-request-id"]
@@ -56,7 +56,7 @@ async def test_one_request_is_shown_with_its_attempts(
     provider.script("*", rules=[{"fault": "refuse"}])
     for name in ("work", "team"):
         assert (await headgate.add(name, "--base-url", provider.url)).code == 0
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(verify=NO_TLS, base_url=gateway.url, trust_env=False, timeout=30) as client:
         error = (await client.post("/v1/messages", json=BODY)).json()
     request_id = error["request_id"]
     assert "`headgate requests ID`" in error["error"]["hint"]
@@ -111,7 +111,7 @@ async def test_a_request_says_why_nobody_could_serve(
 ) -> None:
     """As it was then; the accounts may be mended by now."""
     asked = {"json": BODY, "headers": {"content-type": "application/json"}}
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(verify=NO_TLS, base_url=gateway.url, trust_env=False, timeout=30) as client:
         none = (await client.post("/v1/messages", **asked)).headers["x-headgate-request-id"]
         for number in range(7):
             await headgate.add(f"work-{number}", "--base-url", provider.url)
@@ -126,7 +126,7 @@ async def test_a_request_says_why_nobody_could_serve(
 
 
 async def is_recorded(gateway: Gateway, request_id: str) -> bool:
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+    async with httpx.AsyncClient(verify=NO_TLS, base_url=gateway.url, trust_env=False) as client:
         return (await client.get(f"/api/requests/{request_id}")).status_code == 200
 
 
@@ -136,7 +136,7 @@ async def test_followed_lines_say_what_was_asked(
     """Method and path, columns one below the other, and no word about what is not known."""
     await headgate.add("work", "--base-url", provider.url)
     ids = [await send(gateway)]
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+    async with httpx.AsyncClient(verify=NO_TLS, base_url=gateway.url, trust_env=False) as client:
         answer = await client.get("/v1/models")
     ids.append(answer.headers["x-headgate-request-id"])
     ids.append(await send(gateway))
@@ -166,7 +166,7 @@ async def test_a_request_without_a_model_shows_its_path_and_every_id_fits(
 ) -> None:
     """The id is what one copies: a narrow terminal keeps it and gives up numbers; a wide one shows all."""
     await headgate.add("work", "--base-url", provider.url)
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+    async with httpx.AsyncClient(verify=NO_TLS, base_url=gateway.url, trust_env=False) as client:
         answer = await client.get("/v1/models")
     request_id = answer.headers["x-headgate-request-id"]
     await until(lambda: is_recorded(gateway, request_id), what="the record")
@@ -185,7 +185,7 @@ async def test_what_still_runs_is_said_below(
     provider.script("*", rules=[{"fault": "hang", "stage": "mid_body", "event": 2}])
     await headgate.add("work", "--base-url", provider.url)
     async with (
-        httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client,
+        httpx.AsyncClient(verify=NO_TLS, base_url=gateway.url, trust_env=False) as client,
         client.stream("POST", "/v1/messages", json={**BODY, "stream": True}) as answer,
     ):
         pieces = answer.aiter_raw()  # held: a forgotten iterator closes the answer

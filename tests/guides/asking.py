@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.gateway import CLIENT_KEY, Gateway, wait_until
+from tests.gateway import CLIENT_KEY, NO_TLS, Gateway, wait_until
 from tests.testing.wire import ask
 
 TIMEOUT_SECONDS = 30.0
@@ -24,7 +24,7 @@ def message(
     """One message of a client; the whole answer, whatever it is."""
     sent = {"content-type": "application/json", **({"x-api-key": key} if key else {}), **(headers or {})}
     body = json.dumps(ask(text, **fields)).encode()
-    return httpx.post(gateway.url + path, content=body, headers=sent, timeout=TIMEOUT_SECONDS)
+    return httpx.post(gateway.url + path, content=body, headers=sent, timeout=TIMEOUT_SECONDS, verify=NO_TLS)
 
 
 def error_of(answer: httpx.Response) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import anthropic
 import httpx
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import CLIENT_KEY, Gateway, wait_until
+from tests.gateway import CLIENT_KEY, NO_TLS, Gateway, wait_until
 from tests.guides.asking import error_of, message, record_of
 from tests.testing.wire import MODEL, ask, dechunked, events
 
@@ -98,7 +98,9 @@ def test_c13_every_event_is_handed_on_at_once(tmp_path: Path, provider: Simulate
     with Gateway(tmp_path, provider=provider.url) as gateway:
         headers = {"x-api-key": CLIENT_KEY}
         url = gateway.url + "/v1/messages"
-        with httpx.stream("POST", url, json=ask(stream=True), headers=headers, timeout=20) as answer:
+        with httpx.stream(
+            "POST", url, json=ask(stream=True), headers=headers, timeout=20, verify=NO_TLS
+        ) as answer:
             seen = 0
             for line in answer.iter_lines():
                 seen += line.startswith("event:")
@@ -147,9 +149,9 @@ def test_c18_the_legacy_completions_are_served(tmp_path: Path, provider: Simulat
     with Gateway(tmp_path, provider=provider.url) as gateway:
         for headers in ({}, {"anthropic-version": "2023-06-01"}):
             url, sent = f"{gateway.url}/v1/complete", {"x-api-key": CLIENT_KEY, **headers}
-            answer = httpx.post(url, json=body, headers=sent, timeout=20)
+            answer = httpx.post(url, json=body, headers=sent, timeout=20, verify=NO_TLS)
             assert (answer.status_code, answer.json()["type"]) == (200, "completion")
-            streamed = httpx.post(url, json={**body, "stream": True}, headers=sent, timeout=20)
+            streamed = httpx.post(url, json={**body, "stream": True}, headers=sent, timeout=20, verify=NO_TLS)
             told = [data["completion"] for name, data in events(streamed.content) if name == "completion"]
             assert "".join(told) == answer.json()["completion"]
             assert provider.received()[-1]["path"] == "/v1/complete"
@@ -181,7 +183,9 @@ def test_c10_a_body_that_cannot_be_routed_names_the_field(
     bodies = {b"{}": "model: Field required", b'{"model":7}': "model: Expected", b'{"model":"m",': "byte 13"}
     with Gateway(tmp_path, provider=provider.url) as gateway:
         for body, words in bodies.items():
-            answer = httpx.post(f"{gateway.url}/v1/messages", content=body, headers={"x-api-key": CLIENT_KEY})
+            answer = httpx.post(
+                f"{gateway.url}/v1/messages", content=body, headers={"x-api-key": CLIENT_KEY}, verify=NO_TLS
+            )
             assert answer.status_code == 400
             assert words in error_of(answer)["message"]
             assert record_of(gateway, answer)["status"] == 400

@@ -12,7 +12,7 @@ import pytest
 
 from headgate.testing.clock import SharedClock
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import CLIENT_KEY, Gateway, wait_until
+from tests.gateway import CLIENT_KEY, NO_TLS, Gateway, wait_until
 from tests.guides.asking import error_of, message, record_of, run
 from tests.testing.wire import ask
 
@@ -42,7 +42,7 @@ def status(gateway: Gateway, key: str | None, **more: Any) -> int:
 def test_c1_a_key_is_asked_for_as_soon_as_there_is_one(tmp_path: Path, provider: SimulatedProvider) -> None:
     """Until then everybody on this machine is let in; wrong or missing then: 401 "Invalid client API key"."""
     with Gateway(tmp_path, provider=provider.url, settings=OPEN) as gateway:
-        with httpx.Client(base_url=gateway.url) as kept:
+        with httpx.Client(verify=NO_TLS, base_url=gateway.url) as kept:
             body = json.dumps(ask("hello")).encode()
             assert kept.post("/v1/messages", content=body).status_code == 200
             key = made(gateway, "laptop")
@@ -104,7 +104,7 @@ def test_c3_a_revoked_key_is_out_at_once(tmp_path: Path, provider: SimulatedProv
     with Gateway(tmp_path, provider=provider.url, settings=OPEN) as gateway:
         key = made(gateway, "laptop")
         body = json.dumps(ask("hello")).encode()
-        with httpx.Client(base_url=gateway.url, headers={"x-api-key": key}) as kept:
+        with httpx.Client(verify=NO_TLS, base_url=gateway.url, headers={"x-api-key": key}) as kept:
             for _ in range(3):
                 assert kept.post("/v1/messages", content=body).status_code == 200
             run(gateway, "key", "revoke", "laptop", "--yes")
@@ -161,7 +161,7 @@ def test_c3_a_key_is_replaced_while_both_open(
         done = gateway.command("key", "rotate", "laptop", "--overlap", "1h", "--json")
         new = json.loads(done.stdout)["key"]
         body = json.dumps(ask("hello")).encode()
-        with httpx.Client(base_url=gateway.url, headers={"x-api-key": old}) as kept:
+        with httpx.Client(verify=NO_TLS, base_url=gateway.url, headers={"x-api-key": old}) as kept:
             for _ in range(3):
                 assert kept.post("/v1/messages", content=body).status_code == 200
             assert (status(gateway, new), status(gateway, None)) == (200, 401)
@@ -181,7 +181,7 @@ def test_c1_a_key_ends(tmp_path: Path, provider: SimulatedProvider, clock: Share
         dated = made(gateway, "dated", "--expires", "2d")
         counted = made(gateway, "counted", "--days-from-first-use", "3")
         clock.advance(DAY_SECONDS)
-        with httpx.Client(base_url=gateway.url, headers={"x-api-key": dated}) as kept:
+        with httpx.Client(verify=NO_TLS, base_url=gateway.url, headers={"x-api-key": dated}) as kept:
             for _ in range(3):
                 assert kept.post("/v1/messages", content=body).status_code == 200
             clock.advance(DAY_SECONDS + 1)
@@ -333,9 +333,14 @@ def test_c1_beyond_this_machine_only_with_keys(tmp_path: Path, provider: Simulat
     with gateway:
         port = gateway.address[1]
         here = f"http://127.0.0.1:{port}"
-        assert httpx.get(f"{here}/healthz").status_code == 200
+        assert httpx.get(f"{here}/healthz", verify=NO_TLS).status_code == 200
         for path in ("/v1/models", "/api/accounts", "/status", "/api/keys"):
-            assert httpx.get(here + path).status_code == 401, path
+            assert httpx.get(here + path, verify=NO_TLS).status_code == 401, path
         body = json.dumps(ask("hello")).encode()
-        assert httpx.post(f"{here}/v1/messages", content=body).status_code == 401
-        assert httpx.post(f"{here}/v1/messages", content=body, headers={"x-api-key": key}).status_code == 200
+        assert httpx.post(f"{here}/v1/messages", content=body, verify=NO_TLS).status_code == 401
+        assert (
+            httpx.post(
+                f"{here}/v1/messages", content=body, headers={"x-api-key": key}, verify=NO_TLS
+            ).status_code
+            == 200
+        )

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import CLIENT_KEY, Gateway, wait_until
+from tests.gateway import CLIENT_KEY, NO_TLS, Gateway, wait_until
 from tests.guides.asking import error_of, message
 from tests.journeys.wire import ask, connect, fetch, request
 from tests.upstream.scripted import ScriptedServer, Talk
@@ -162,7 +162,9 @@ def test_c8_a_listed_page_is_no_stranger(tmp_path: Path, provider: SimulatedProv
         assert message(gateway, key=None, headers=FROM_APP).status_code == 200
         twice = [("origin", APP), ("origin", OTHER), ("content-type", "text/plain")]
         for headers in ([("origin", OTHER)], [("sec-fetch-site", "cross-site")], twice):
-            answer = httpx.post(gateway.url + "/v1/messages", content=json.dumps(ask()), headers=headers)
+            answer = httpx.post(
+                gateway.url + "/v1/messages", content=json.dumps(ask()), headers=headers, verify=NO_TLS
+            )
             assert (answer.status_code, answer.headers["x-headgate-error"]) == (403, "forbidden_origin")
             assert "access-control-allow-origin" not in answer.headers
         renamed = message(gateway, key=None, headers={**FROM_APP, "host": "gateway.evil.example"})
@@ -190,7 +192,7 @@ def test_c8_the_owners_side_stays_closed(tmp_path: Path, provider: SimulatedProv
     with Gateway(tmp_path, provider=provider.url, settings=listing(APP, "*")) as gateway:
         for path in ("/status", "/api/accounts", "/v1/metrics/x"):
             assert preflight(gateway, path).status_code in (401, 405)
-            answer = httpx.get(gateway.url + path, headers=FROM_APP)
+            answer = httpx.get(gateway.url + path, headers=FROM_APP, verify=NO_TLS)
             assert answer.status_code == 401
             assert "access-control-allow-origin" not in answer.headers
 

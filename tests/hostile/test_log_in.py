@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from headgate.tasks import TaskGroup
 from headgate.testing.clock import SharedClock
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import CLIENT_KEY, Gateway, until, wait_until
+from tests.gateway import CLIENT_KEY, NO_TLS, Gateway, until, wait_until
 from tests.journeys.wire import ask
 
 KEY = "correct-horse-battery"
@@ -30,7 +30,7 @@ def locked(folder: Path, **more: Any) -> Iterator[Gateway]:
 def browser(gateway: Gateway) -> httpx.Client:
     """Keeps cookies, and says of its own pages what browsers say."""
     own = {"origin": gateway.url, "sec-fetch-site": "same-origin"}
-    return httpx.Client(base_url=gateway.url, headers=own, trust_env=False, timeout=60)
+    return httpx.Client(verify=NO_TLS, base_url=gateway.url, headers=own, trust_env=False, timeout=60)
 
 
 def log_in(page: httpx.Client, key: str = KEY) -> str:
@@ -140,7 +140,9 @@ async def test_guesses_at_the_log_in(tmp_path: Path) -> None:
             return (await client.post("/api/session", json={"key": key})).status_code
 
         async def guess() -> None:
-            async with httpx.AsyncClient(base_url=gateway.url, trust_env=False, timeout=60) as client:
+            async with httpx.AsyncClient(
+                verify=NO_TLS, base_url=gateway.url, trust_env=False, timeout=60
+            ) as client:
                 while True:
                     assert await post(client, f"guess {next(numbers)}") in {401, 429}
 
@@ -149,7 +151,9 @@ async def test_guesses_at_the_log_in(tmp_path: Path) -> None:
             tasks.spawn(guess(), name="guesser")
         await until(lambda: next(numbers) >= 60)
         answers: list[int] = []
-        async with httpx.AsyncClient(base_url=gateway.url, trust_env=False, timeout=60) as owner:
+        async with httpx.AsyncClient(
+            verify=NO_TLS, base_url=gateway.url, trust_env=False, timeout=60
+        ) as owner:
             while 200 not in answers and len(answers) < 6:
                 answers.append(await post(owner, KEY))
             assert answers[-1] == 200
