@@ -298,6 +298,26 @@ async def test_where_all_is_taken_one_attempt_says_so() -> None:
     assert await asyncio.gather(*tasks) == ["slot"] * 100
 
 
+async def test_who_goes_next_is_found_without_asking_all() -> None:
+    """One place among three hundred requests, each for a model of its own."""
+    queue = queue_of()
+    slots = Slots(queue)
+    hashed = 0
+
+    class Model:
+        def __hash__(self) -> int:
+            nonlocal hashed
+            hashed += 1
+            return id(self)
+
+    fields = {"wide": "accounts", "is_wide_closed": lambda: not slots.free}
+    tasks = await begun(queue, *(slots.ticket(1, barrier=Model(), **fields) for _ in range(300)))
+    hashed, slots.free = 0, 1
+    queue._look()
+    assert slots.order == [1] and hashed < 30
+    await ended(tasks, queue)
+
+
 async def test_a_lower_weight_is_in_force_with_the_next_that_comes() -> None:
     """A line that is never empty would keep what is left of its turn for ever."""
     queue = queue_of()

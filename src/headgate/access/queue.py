@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush, merge
+from heapq import heappop, heappush, merge
 from itertools import count, islice
 from typing import Any
 
@@ -53,16 +53,36 @@ class Ticket:
 
 
 class _Line:
-    __slots__ = ("count", "key", "rows", "turns", "weight")
+    __slots__ = ("count", "first", "key", "rows", "turns", "weight")
 
     def __init__(self, key: int) -> None:
         self.key = key
         self.rows: dict[Hashable, list[Ticket]] = {}
         """By what they wait for, each in the order of coming: behind one that is not served nobody is."""
+        self.first: list[tuple[int, Ticket]] = []
+        """A heap of the first of each row, and of some that have left."""
         self.count = 0
         self.weight = 1
         self.turns = 0
         """Left of those it was given."""
+
+    def add(self, ticket: Ticket) -> None:
+        row = self.rows.setdefault(ticket.barrier, [])
+        row.append(ticket)
+        if row[0] is ticket:
+            heappush(self.first, (ticket.number, ticket))
+        self.count += 1
+        self.weight = ticket.weight
+
+    def remove(self, ticket: Ticket) -> None:
+        row = self.rows[ticket.barrier]
+        was_first = row[0] is ticket
+        row.remove(ticket)
+        if not row:
+            del self.rows[ticket.barrier]
+        elif was_first:
+            heappush(self.first, (row[0].number, row[0]))
+        self.count -= 1
 
     def in_order(self) -> Iterator[Ticket]:
         return merge(*self.rows.values(), key=lambda ticket: ticket.number)
@@ -204,14 +224,12 @@ class FairQueue:
         line = self._lines.get(ticket.line)
         if line is None:
             line = self._lines[ticket.line] = _Line(ticket.line)
-        line.rows.setdefault(ticket.barrier, []).append(ticket)
-        line.count += 1
-        line.weight = ticket.weight
+        ticket.since, ticket.number, ticket.is_waiting = self._monotonic(), next(self._numbers), True
+        line.add(ticket)
         self.waiting += 1
         self.contested += ticket.costs_a_turn
         self._barriers[ticket.barrier] += 1
         self._wides[ticket.wide] += 1
-        ticket.since, ticket.number, ticket.is_waiting = self._monotonic(), next(self._numbers), True
         # Behind others who wait for the same there is nothing that they would not have got.
         if self._barriers[ticket.barrier] == 1 and not self._is_awake:
             self._look_at(ticket, line)
@@ -222,11 +240,7 @@ class FairQueue:
             return
         ticket.is_waiting = False
         line = self._lines[ticket.line]
-        row = line.rows[ticket.barrier]
-        row.remove(ticket)
-        if not row:
-            del line.rows[ticket.barrier]
-        line.count -= 1
+        line.remove(ticket)
         if not line.count:
             del self._lines[line.key]
         self.waiting -= 1
@@ -275,22 +289,23 @@ class FairQueue:
         """One turn of a line, as far as it comes; whether anybody was served. One that is held up keeps its
         place and what is left of its turn."""
         is_served = has_paid = False
-        first = [(row[0].number, row) for row in line.rows.values() if not look.passes_by(row[0])]
-        heapify(first)
-        while first and not (has_paid and line.turns < 1) and not self._is_over(look):
-            _, row = heappop(first)
-            ticket = row[0]
+        passed: list[Ticket] = []
+        while line.first and not (has_paid and line.turns < 1) and not self._is_over(look):
+            _, ticket = heappop(line.first)
+            if not ticket.is_waiting:
+                continue
             if look.passes_by(ticket):
-                continue
-            if look.is_early(ticket) or (got := self._attempt(ticket)) is None:
+                passed.append(ticket)
+            elif look.is_early(ticket) or (got := self._attempt(ticket)) is None:
                 look.close(ticket)
-                continue
-            is_served = True
-            if got and ticket.costs_a_turn:
-                line.pay()
-                has_paid = True
-            if row:
-                heappush(first, (row[0].number, row))
+                passed.append(ticket)
+            else:
+                is_served = True
+                if got and ticket.costs_a_turn:
+                    line.pay()
+                    has_paid = True
+        for ticket in passed:
+            heappush(line.first, (ticket.number, ticket))
         if has_paid:
             self._end_turn(line)
         return is_served
