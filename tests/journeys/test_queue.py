@@ -123,7 +123,7 @@ def test_a_raised_number_is_in_force_for_those_that_wait(tmp_path: Path, provide
             wait_until(lambda: sum(one.done() for one in answers) == 2)
             assert gateway.account("b")["concurrency"] is None
             assert gateway.command("account", "show", "b").returncode == 0
-            gateway.stop()
+            gateway.kill()
 
 
 def test_busy_accounts_without_a_queue_say_come_back(tmp_path: Path, provider: SimulatedProvider) -> None:
@@ -138,7 +138,7 @@ def test_busy_accounts_without_a_queue_say_come_back(tmp_path: Path, provider: S
         assert error["code"] == "all_accounts_busy"
         assert "a: busy: 1 request runs" in error["hint"]
         assert record_of(gateway, refused)["skipped"][0]["account"] == "a"
-        gateway.stop()
+        gateway.kill()
         assert running.exception() is not None or running.result().status_code >= 500
 
 
