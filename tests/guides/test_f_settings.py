@@ -70,7 +70,7 @@ def test_f2_names_of_other_guides(tmp_path: Path) -> None:
         "ccproxy_hot_reload": ("false", "sources.hot_reload", False),
         "CLAUDEFLARE_ROTATION_ENABLED": ("off", "routing.rotation", False),
         "ccflare_PRICING_REFRESH_HOURS": ("12", "pricing.refresh_hours", 12.0),
-        "CF_DB_PATH": ("/x/y.db", "storage.url", "sqlite://***"),
+        "CF_DB_PATH": ("/x/y.db", "storage.url", "sqlite:////x/y.db"),
         "PORT": ("4321", "server.port", 4321),
     }
     gateway = Gateway(tmp_path, accounts=())

@@ -62,7 +62,7 @@ def test_f1_the_configuration_sections_of_ccflares_guide(tmp_path: Path, provide
         "RETRY_DELAY_MS": ("250", "retry.delay_ms", 250),
         "RETRY_BACKOFF": ("3", "retry.backoff", 3.0),
         "SESSION_DURATION_MS": ("60000", "routing.session_duration_ms", 60_000),
-        "ccflare_DB_PATH": (str(tmp_path / "data.db"), "storage.url", "sqlite://***"),
+        "ccflare_DB_PATH": (str(tmp_path / "data.db"), "storage.url", f"sqlite:///{tmp_path}/data.db"),
         "LOG_LEVEL": ("WARN", "log.level", "warn"),
         "HTTP_PROXY": ("http://proxy.corp.com:8080", "upstream.http_proxy", "http://***"),
         "HTTPS_PROXY": ("http://proxy.corp.com:8080", "upstream.https_proxy", "http://***"),

@@ -23,18 +23,29 @@ class FirstUses:
         self._store = store
         self._clock = clock
         self._tasks = tasks
+        self._unsaved: dict[int, float] = {}
         self.ring = KeyRing(on_first_use=self._note)
 
     def _note(self, key: ClientKey) -> None:
         at = self._clock.now()
         self.ring.put({key.id: dataclasses.replace(key, first_used_at=at)})
+        self._unsaved[key.id] = at
         self._tasks.spawn(self._save(key.id, at), name="first use of a key")
+
+    async def finish(self) -> None:
+        """At a stop, when the tasks are cancelled: what they had no time for."""
+        for key_id, at in list(self._unsaved.items()):
+            try:
+                await self._store.note_first_use(key_id, at)
+            except StorageError as error:
+                _log.warning("The first use of a client key is not written down: %s", error.message)
 
     async def _save(self, key_id: int, at: float) -> None:
         """As long as it takes: the days of the key have begun."""
         while True:
             try:
                 self.ring.put({key_id: await self._store.note_first_use(key_id, at)})
+                self._unsaved.pop(key_id, None)
                 return
             except StorageError as error:
                 _log.debug("The first use of a client key is not written down yet: %s", error.message)

@@ -21,6 +21,7 @@ from headgate.admin.configuration import Configuration
 from headgate.admin.owner import Owner
 from headgate.assembly import parts
 from headgate.assembly.doors import FollowDoors
+from headgate.assembly.first_uses import FirstUses
 from headgate.assembly.neighbours import Neighbours
 from headgate.assembly.reload import RunningParts, follow_files, reload_all
 from headgate.assembly.stores import Stores, become_the_only_one, open_current
@@ -128,7 +129,9 @@ class Gateway:
         journal, recorder = await self._open_records(stores, closing)
         holder = parts.new_holder()
         pool = parts.telling_pool(clock, self._providers, settings.routing, journal, holder=holder)
-        ring = await parts.ring_of(stores, settings, clock, self._tasks)
+        uses = FirstUses(stores.client_keys, clock, self._tasks)
+        closing.push_async_callback(uses.finish)
+        ring = await parts.ring_of(stores, settings, uses)
         gate = await parts.gate_of(stores, settings, clock)
         queue = FairQueue(clock.monotonic)
         parts.set_queue(queue, settings)

@@ -47,7 +47,6 @@ from headgate.sources.sources import Sources
 from headgate.storage.objects import ObjectStore
 from headgate.storage.requests import RequestStore
 from headgate.storage.slices import SliceStore
-from headgate.tasks import TaskGroup
 from headgate.upstream.client import UpstreamClient
 from headgate.upstream.proxies import Proxies
 
@@ -199,14 +198,12 @@ def relay_of(
 # ---- who may come in -------------------------------------------------------------------------------
 
 
-async def ring_of(
-    stores: Stores, settings: Settings, clock: Clock, tasks: TaskGroup | None = None
-) -> KeyRing:
-    """All client keys. Without `tasks`, where nobody calls, first uses are not noted."""
-    ring = KeyRing() if tasks is None else FirstUses(stores.client_keys, clock, tasks).ring
+async def ring_of(stores: Stores, settings: Settings, uses: FirstUses | None = None) -> KeyRing:
+    """All client keys. Without `uses`, where nobody calls, first uses are not noted."""
+    ring = KeyRing() if uses is None else uses.ring
     declared = declared_keys(settings)
     ring.declare(declared)
-    if tasks is not None:
+    if uses is not None:
         await stores.client_keys.adopt_all(declared)
     ring.replace(await stores.client_keys.list())
     return ring

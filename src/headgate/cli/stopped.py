@@ -58,7 +58,7 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
             on_health=lambda living: changed.update({living.id: living}),
         )
         await stores.fill(pool)
-        ring = await parts.ring_of(stores, loaded.settings, clock)
+        ring = await parts.ring_of(stores, loaded.settings)
         ring.follow_doors(await asyncio.to_thread(doors_of, loaded.settings.sources))
         gate = await parts.gate_of(stores, loaded.settings, clock)
         for warning in await stores.accounts.warnings():
