@@ -1,25 +1,22 @@
 """Bodies of `/v0/management` that are no plain JSON object: forms with files, names in several spellings.
 
-Forms are read here and not by `email`, whose time for an odd one grows with its square: that would hold
-up every request of every client.
+Forms are read by python-multipart and not by `email`, whose time for an odd one grows with its square: that
+would hold up every request of every client.
 """
 
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote_to_bytes
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from headgate.errors import InvalidRequest
 
 _FORM = "multipart/form-data"
-_BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,200})"|([^\s";]{1,200}))', re.IGNORECASE)
-_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
-_MOST_HEAD_BYTES = 4_096
-"""Of one part: a name of 1024 characters fits, however it is written."""
-_DISPOSITION = re.compile(rb"^content-disposition:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-_PARAMETER = re.compile(rb';[ \t]*([^\s=;"]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";]*))')
-_ESCAPED = re.compile(rb'\\(["\\])')
+_MOST_HEADERS = 8
+_MOST_HEADER_BYTES = 4_096
+"""A file's name of 1024 characters fits, however it is written."""
 
 
 def files_of_form(content_type: str, body: bytes, *, most: int) -> list[tuple[str, bytes]] | None:
@@ -29,55 +26,95 @@ def files_of_form(content_type: str, body: bytes, *, most: int) -> list[tuple[st
     """
     if content_type.partition(";")[0].strip().lower() != _FORM:
         return None
-    files: list[tuple[str, bytes]] = []
-    parts = 0
-    for head, content in _parts_of(content_type, body):
-        parts += 1
-        if (name := _file_name(head)) is not None:
-            files.append((name, content))
-        if parts > 2 * most:
-            break  # whatever they are: too many
-    if not files:
+    form = _Form(parse_options_header(content_type)[1].get(b"boundary", b""), most)
+    form.read(body)
+    if not form.files:
         raise InvalidRequest("The form has no file", hint="curl -F file=@NAME.json sends one.")
-    names = {name for name, _ in files}
-    if len(files) > most or parts > 2 * most or len(names) < len(files):
-        raise InvalidRequest(
-            f"The form has more than {most} files, or two of one name", hint="Send them in several requests."
-        )
-    return files
+    if len({name for name, _ in form.files}) < len(form.files):
+        raise _too_many(most)
+    return form.files
 
 
-def _parts_of(content_type: str, body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Head and content of each (RFC 2046, section 5.1.1). Raises InvalidRequest."""
-    found = _BOUNDARY.search(content_type)
-    boundary = (found[1] or found[2]).encode("latin-1", "replace") if found else None
-    start = None
-    if boundary is not None:
-        for line in re.finditer(rb"(?:\A|\r?\n)--%b(--)?[ \t]*(?=\r?\n|\Z)" % re.escape(boundary), body):
-            if start is not None:
-                blank = _END_OF_HEAD.search(body, start, min(line.start(), start + _MOST_HEAD_BYTES))
-                if blank is None:
-                    break
-                yield body[start : blank.start()], body[blank.end() : line.start()]
-            start = line.end()
-            if line[1]:
-                return
-    raise InvalidRequest(
-        "The body is no whole form: a boundary is missing, or another one than the header names",
-        hint="curl -F file=@NAME.json sends one; or send the file as the body, with ?name=NAME.json.",
+class _Form:
+    """Gathers the files from what the parser finds (RFC 7578)."""
+
+    def __init__(self, boundary: bytes, most: int) -> None:
+        self.files: list[tuple[str, bytes]] = []
+        self._boundary = boundary
+        self._most = most
+        self._parts = 0
+        self._is_whole = False
+        self._field, self._value = bytearray(), bytearray()
+        self._name: str | None = None
+        """Of the file whose content comes; None: the part is no file."""
+        self._content = bytearray()
+
+    def read(self, body: bytes) -> None:
+        """Raises InvalidRequest."""
+        try:
+            parser = MultipartParser(
+                self._boundary,
+                {
+                    "on_part_begin": self._part_begins,
+                    "on_header_field": self._comes(self._field),
+                    "on_header_value": self._comes(self._value),
+                    "on_header_end": self._header_ends,
+                    "on_part_data": self._content_comes,
+                    "on_part_end": self._part_ends,
+                    "on_end": self._form_ends,
+                },
+                max_header_count=_MOST_HEADERS,
+                max_header_size=_MOST_HEADER_BYTES,
+            )
+            parser.write(body)
+        except FormParserError:
+            self._is_whole = False
+        if not self._boundary or not self._is_whole:
+            raise InvalidRequest(
+                "The body is no whole form: a boundary is missing, or another one than the header names",
+                hint="curl -F file=@NAME.json sends one; or send the file as the body, with ?name=NAME.json.",
+            )
+
+    def _part_begins(self) -> None:
+        self._parts += 1
+        if self._parts > 2 * self._most:
+            raise _too_many(self._most)
+        self._name = None
+        self._content.clear()
+
+    @staticmethod
+    def _comes(kept: bytearray) -> Callable[[bytes, int, int], None]:
+        def come(data: bytes, start: int, end: int) -> None:
+            kept.extend(memoryview(data)[start:end])
+
+        return come
+
+    def _header_ends(self) -> None:
+        if self._field.lower() == b"content-disposition":
+            said = parse_options_header(bytes(self._value))[1].get(b"filename")
+            # Names beyond ASCII are sent as they are.
+            self._name = None if said is None else said.decode("utf-8", "replace")
+        self._field.clear()
+        self._value.clear()
+
+    def _content_comes(self, data: bytes, start: int, end: int) -> None:
+        if self._name is not None:
+            self._content.extend(memoryview(data)[start:end])
+
+    def _part_ends(self) -> None:
+        if self._name is not None:
+            self.files.append((self._name, bytes(self._content)))
+            if len(self.files) > self._most:
+                raise _too_many(self._most)
+
+    def _form_ends(self) -> None:
+        self._is_whole = True
+
+
+def _too_many(most: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"The form has more than {most} files, or two of one name", hint="Send them in several requests."
     )
-
-
-def _file_name(head: bytes) -> str | None:
-    """None: the part is no file."""
-    line = _DISPOSITION.search(head)
-    said = {found[1].lower(): found for found in _PARAMETER.finditer(line[1] if line else b"")}
-    if (coded := said.get(b"filename*")) is not None and coded[3]:  # RFC 5987: utf-8''a%20b.json
-        return unquote_to_bytes(coded[3].rpartition(b"'")[2]).decode("utf-8", "replace")
-    if (plain := said.get(b"filename")) is None:
-        return None
-    # Names beyond ASCII are sent as they are.
-    return _ESCAPED.sub(rb"\1", plain[2] if plain[2] is not None else plain[3]).decode("utf-8", "replace")
 
 
 def names_of_body(body: bytes, *, most: int) -> list[str]:
