@@ -1,7 +1,8 @@
 # Everything a newcomer types. Each target makes the virtual environment that it needs, and says so.
 
 VENV := .venv
-PYTHON := $(VENV)/bin/python
+# Not `PYTHON`: that is the name for which `PYTHON=/path/to/python3 make` is read (scripts/setup.sh).
+IN_VENV := $(VENV)/bin/python
 FUZZ_CASES := 100000
 SOAK_SECONDS := 600
 # On all cores and one more (tests/conftest.py); the tests of one file stay together, since they share what they
@@ -21,20 +22,20 @@ run: $(VENV)/.run ## Set up and show the gateway at work: simulated provider, sa
 # What was compiled once is kept, whatever the environment says: each of the test processes loads all tests.
 test: $(VENV)/.dev ## Set up and run all tests (ARGS="tests/config -k NAME")
 	@echo "Running the tests"
-	@PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(IN_VENV) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-all: $(VENV)/.dev ## The same with forty times as many fuzz cases, every start a fresh one: takes hours (FUZZ_CASES=N)
 	@echo "Running the tests, with $(FUZZ_CASES) cases of each fuzz test"
-	@HEADGATE_TEST_FUZZ_CASES=$(FUZZ_CASES) HEADGATE_TEST_STARTS=installed $(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	@HEADGATE_TEST_FUZZ_CASES=$(FUZZ_CASES) HEADGATE_TEST_STARTS=installed $(IN_VENV) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 soak: $(VENV)/.dev ## Two gateways under all that may happen, for ten minutes (SOAK_SECONDS=N)
 	@echo "Soaking for $(SOAK_SECONDS) seconds"
-	@HEADGATE_TEST_SOAK_SECONDS=$(SOAK_SECONDS) $(PYTHON) -m pytest -s tests/journeys/test_soak.py $(ARGS)
+	@HEADGATE_TEST_SOAK_SECONDS=$(SOAK_SECONDS) $(IN_VENV) -m pytest -s tests/journeys/test_soak.py $(ARGS)
 
 clients: $(VENV)/.dev ## Install the real command-line clients (about 400 MB) and drive them (ARGS="-k NAME")
 	@bash scripts/clients.sh
 	@echo "Driving the real clients"
-	@$(PYTHON) -m pytest tests/clients $(ARGS)
+	@$(IN_VENV) -m pytest tests/clients $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types, imports between rooms, and the repository's own rules
 	@echo "Checking style"
@@ -45,22 +46,22 @@ lint: $(VENV)/.dev ## Check style, types, imports between rooms, and the reposit
 	@echo "Checking imports between rooms"
 	@$(VENV)/bin/lint-imports
 	@echo "Checking the repository's own rules"
-	@$(PYTHON) -m scripts.check_repository
+	@$(IN_VENV) -m scripts.check_repository
 
 format: $(VENV)/.dev ## Mend what can be mended by itself
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
 docs: $(VENV)/.run ## Write the generated pages anew
-	@$(PYTHON) -m scripts.generate_docs
+	@$(IN_VENV) -m scripts.generate_docs
 
 bench: $(VENV)/.dev ## Measure against nginx, side by side (ARGS="--rounds 1 --only small")
 	@echo "Measuring: takes a few minutes and both cores"
-	@$(PYTHON) -m bench $(ARGS)
+	@$(IN_VENV) -m bench $(ARGS)
 
 bench-strategies: $(VENV)/.dev ## Compare the strategies on twenty made-up days (ARGS="--seeds 3 --only session,headroom")
 	@echo "Letting twenty days pass by each strategy: takes some minutes and all cores"
-	@$(PYTHON) -m bench.strategies $(ARGS)
+	@$(IN_VENV) -m bench.strategies $(ARGS)
 
 $(VENV)/.run: pyproject.toml constraints.txt scripts/setup.sh
 	@bash scripts/setup.sh run

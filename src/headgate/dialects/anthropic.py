@@ -126,6 +126,10 @@ _JSON_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]')
 _LONGEST_SESSION = 256
 """Characters: sessions are remembered, and their names are a caller's."""
 
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+_SHORT_ARRAY = 4_096
+"""Bytes. A shorter one is taken apart sooner than searched."""
+
 _LONGEST_OPENING = 1_048_576
 """Bytes of the messages looked through for the first: the whole gateway waits for this loop."""
 
@@ -157,21 +161,27 @@ def _opening_digest(system: bytes, messages: bytes) -> str | None:
     opening that is very long its beginning counts, as it is written.
     """
     first = _first_element(messages)
-    digest = hashlib.sha256()
+    beginning = b""
     if first is None:
         if len(messages) <= _LONGEST_OPENING:
             return None
-        digest.update(messages[:_LONGEST_OPENING])
-        first = b""
-    for raw in (system, first):
-        for text in _texts(raw):
-            digest.update(text.encode("utf-8", "surrogatepass"))
-            digest.update(b"\0")
-    return "opening-" + digest.hexdigest()[:32]
+        beginning = messages[:_LONGEST_OPENING]
+    texts = "\0".join([*_texts(system), *_texts(first or b"")])
+    digest = hashlib.blake2b(beginning + texts.encode("utf-8", "surrogatepass"), digest_size=16)
+    return "opening-" + digest.hexdigest()
 
 
 def _first_element(array: bytes) -> bytes | None:
-    """The first object of a JSON array, found without reading the others."""
+    """The first object of a JSON array; of a long one it is found without reading the others."""
+    if len(array) <= _SHORT_ARRAY:
+        try:
+            elements = _ELEMENTS.decode(array)
+        except msgspec.DecodeError:
+            elements = []  # it is no array
+        for raw in elements:
+            element = bytes(raw).lstrip()
+            if element[:1] in (b"{", b"["):
+                return element
     depth, start = 0, -1
     for token in _JSON_TOKEN.finditer(array, 0, _LONGEST_OPENING):
         match token.group()[:1]:
