@@ -112,17 +112,16 @@ def test_tokens_are_counted(claude: ClaudeCode, gateway: Gateway) -> None:
     assert {row["status"] for row in rows} == {200}
 
 
-@pytest.mark.parametrize(
-    ("variable", "words"),
-    [("ANTHROPIC_AUTH_TOKEN", "login"), ("ANTHROPIC_API_KEY", "Invalid API key")],
-)
-def test_a_wrong_key_is_told_at_once(tmp_path: Path, gateway: Gateway, variable: str, words: str) -> None:
-    """In the client's own words for a 401; it does not try for minutes."""
+@pytest.mark.parametrize("variable", ["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"])
+def test_a_wrong_key_is_told_at_once(tmp_path: Path, gateway: Gateway, variable: str) -> None:
+    """In the gateway's words: a sign-in at the provider, which the client advises when it reads `x-api-key`
+    in an error, would mend nothing. It does not try for minutes."""
     claude = ClaudeCode(tmp_path, gateway.url, environment={variable: "hg_wrong"})
     outcome = claude.ask("say 5 words")
     assert outcome.code == 1
     assert outcome.result["api_error_status"] == 401
-    assert words in outcome.text
+    assert "Invalid client API key" in outcome.text
+    assert "/login" not in outcome.text
     rows = recorded(gateway, 1)
     assert {(row["status"], row["error"]) for row in rows} == {(401, "invalid_client_key")}
     assert len(rows) <= 2

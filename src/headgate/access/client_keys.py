@@ -164,7 +164,7 @@ class ClientKey:
 def invalid_key(status: str = "") -> InvalidClientKey:
     """`status`: of the key that was shown, where one of ours was; `none`: nothing was shown."""
     return InvalidClientKey(
-        "Invalid client API key",
+        "Invalid client API key",  # where Claude Code reads `x-api-key` it advises `/login` instead of this
         hint=_WAYS_OUT.get(status)
         or "What was sent is no key of this gateway: see that it is whole, and that it is not another"
         " gateway's or a provider's. `headgate key create NAME` makes one.",
