@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from headgate.storage.migrations.upgrade import upgrade
 
+_HEAD = "-- Generated from the migrations by `make docs`: all that they make of an empty SQLite file.\n"
 _KINDS = ("table", "index", "view", "trigger")
 
 
@@ -22,4 +23,4 @@ def newest() -> str:
                     "\n".join(line.rstrip() for line in statement.splitlines() if line.strip())
                 )
     engine.dispose()
-    return "".join(f"{statement}\n\n" for kind in _KINDS for statement in kinds[kind]).rstrip("\n") + "\n"
+    return _HEAD + "\n\n".join(statement for kind in _KINDS for statement in kinds[kind]) + "\n"

@@ -47,6 +47,22 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
+class Hashed:
+    """What is waited for; those of one name are the same. `times`: how often any of them was looked up."""
+
+    times = 0
+
+    def __init__(self, name: int = 0) -> None:
+        self.name = name
+
+    def __hash__(self) -> int:
+        Hashed.times += 1
+        return hash(self.name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Hashed) and self.name == other.name
+
+
 def queue_of(most: int = 10_000) -> FairQueue:
     return FairQueue(time.monotonic, most=most)
 
@@ -239,21 +255,10 @@ async def test_a_look_ends_where_nobody_can_be_served_any_more() -> None:
     """Thousands of keys may have a request that waits for the same: each end of one looks at the first."""
     queue = queue_of()
     slots = Slots(queue)
-    compared = 0
-
-    class Same:
-        def __hash__(self) -> int:
-            nonlocal compared
-            compared += 1
-            return 1
-
-        def __eq__(self, other: object) -> bool:
-            return isinstance(other, Same)
-
-    tasks = await begun(queue, *(slots.ticket(line, barrier=Same()) for line in range(200)))
-    compared = 0
+    tasks = await begun(queue, *(slots.ticket(line, barrier=Hashed()) for line in range(200)))
+    Hashed.times = 0
     queue._look()
-    assert compared < 10
+    assert Hashed.times < 10
     await ended(tasks, queue)
 
 
@@ -302,19 +307,11 @@ async def test_who_goes_next_is_found_without_asking_all() -> None:
     """One place among three hundred requests, each for a model of its own."""
     queue = queue_of()
     slots = Slots(queue)
-    hashed = 0
-
-    class Model:
-        def __hash__(self) -> int:
-            nonlocal hashed
-            hashed += 1
-            return id(self)
-
     fields = {"wide": "accounts", "is_wide_closed": lambda: not slots.free}
-    tasks = await begun(queue, *(slots.ticket(1, barrier=Model(), **fields) for _ in range(300)))
-    hashed, slots.free = 0, 1
+    tasks = await begun(queue, *(slots.ticket(1, barrier=Hashed(n), **fields) for n in range(300)))
+    Hashed.times, slots.free = 0, 1
     queue._look()
-    assert slots.order == [1] and hashed < 30
+    assert slots.order == [1] and Hashed.times < 30
     await ended(tasks, queue)
 
 

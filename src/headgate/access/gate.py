@@ -25,6 +25,7 @@ from headgate.access.meter import KeyMeter, Reservation
 from headgate.access.slices import Demand, Pot, Slices, What
 from headgate.clock import Clock
 from headgate.errors import BudgetExceeded, RateLimited
+from headgate.pricing.amounts import usd
 from headgate.pricing.prices import NANO, nano_of
 
 _BYTES_PER_TOKEN = 4
@@ -64,8 +65,8 @@ class _Limited:
             self.concurrency = 0
         self.window = limits.window_tokens
         self.daily, self.weekly, self.total = (
-            _NO_END if usd is None else nano_of(usd)
-            for usd in (limits.daily_usd, limits.weekly_usd, limits.total_usd)
+            _NO_END if budget is None else nano_of(budget)
+            for budget in (limits.daily_usd, limits.weekly_usd, limits.total_usd)
         )
         self.has_budget = min(self.daily, self.weekly, self.total) < _NO_END
 
@@ -306,25 +307,19 @@ class _Check:
             return
         back = "It does not return by itself" if returns_at is None else f"It returns at {_utc(returns_at)}"
         raise BudgetExceeded(
-            f"Budget exceeded: the client key {self._name} has used {_usd(used / NANO)} of"
-            f" {_usd(limit)} {of}",
+            f"Budget exceeded: the client key {self._name} has used {usd(used / NANO)} of {usd(limit)} {of}",
             hint=f"{back}; the gateway's owner may raise it: `headgate key set {self._name} --help`.",
         )
 
     def _what_runs(self, of: str, limit: float | None, used: int, _: float | None) -> None:
         """A budget that is not used up, but may be when what runs has ended: a 402 would be for good."""
         if limit is not None and used + self._meter.reserved >= nano_of(limit):
-            words = f"{_usd(limit)} {of}, and its running requests may need what is left of that"
+            words = f"{usd(limit)} {of}, and its running requests may need what is left of that"
             hint = self._hint(words, _MOMENT_SECONDS)
             raise RateLimited(hint, wait_seconds=_MOMENT_SECONDS, is_by_time=False)
 
     def _hint(self, words: str, wait: float) -> str:
         return f"The client key {self._name} may have {words}. Try again in {max(1, round(wait + 0.5))} s."
-
-
-def _usd(amount: float) -> str:
-    """Cents, but where those would say that a small budget is none at all: `$0.00135`."""
-    return f"${amount:.2f}" if amount == 0 or amount >= 0.1 else f"${amount:.3g}"
 
 
 def _utc(moment: float) -> str:

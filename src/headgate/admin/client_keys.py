@@ -9,7 +9,6 @@ import logging
 import re
 from bisect import bisect_right
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -28,6 +27,7 @@ from headgate.admin.client_key_forms import (
 )
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.errors import Conflict, InvalidRequest, NotFound
+from headgate.pool.rests import utc
 from headgate.storage.changes import Change
 
 log = logging.getLogger("headgate.keys")
@@ -236,7 +236,7 @@ async def _find(owner: Owner, name: str) -> ClientKey:
         return key
     if (stored := await owner.client_keys.named(name)) is not None and stored.revoked_at is not None:
         raise NotFound(
-            f"The client key {name} was revoked at {_iso(stored.revoked_at)} and stays closed",
+            f"The client key {name} was revoked at {utc(stored.revoked_at)} and stays closed",
             hint=f"headgate key list --revoked shows it; headgate key create {name} makes another one.",
         )
     if stored is not None:  # another gateway has made it, and the news of it are on their way
@@ -287,13 +287,9 @@ def _refuse_past(owner: Owner, fields: dict[str, Any], key: ClientKey | None = N
         return
     if key is None or ends_at != _view(owner, key).expires_at:
         raise InvalidRequest(
-            f"expires_at: {_iso(ends_at / 1000)} is over",
+            f"expires_at: {utc(ends_at / 1000)} is over",
             hint="Name a moment to come; `headgate key set NAME --disabled` closes a key at once.",
         )
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _stored(fields: dict[str, Any]) -> dict[str, Any]:

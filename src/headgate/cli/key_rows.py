@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headgate.cli.terminal import clock_time, state
+from headgate.pricing.amounts import usd
 
 COLUMNS = (
     *("name", "=status", "=expires_at|expires", "?limits", "beginning|begins", "models", "accounts"),
@@ -36,7 +37,7 @@ def _limits(limits: dict[str, Any], used: dict[str, Any]) -> Iterator[str]:
         ("total_usd", "total_usd", "in all"),
     ):
         if (most := limits[name]) is not None:
-            yield f"{_usd(used[of])} of {_usd(most)} {words}"
+            yield f"{usd(used[of])} of {usd(most)} {words}"
     if (most := limits["window_tokens"]) is not None:
         yield f"{used['window_tokens']:,} of {most:,} tokens in 5 h"
     if (most := limits["concurrency"]) is not None:
@@ -44,8 +45,3 @@ def _limits(limits: dict[str, Any], used: dict[str, Any]) -> Iterator[str]:
     for name in ("rpm", "tpm"):
         if (most := limits[name]) is not None:
             yield f"{most:,} {name}"
-
-
-def _usd(amount: float) -> str:
-    """Cents, but where those would say that a small sum is none at all; as refusals say it."""
-    return f"${amount:.2f}" if amount == 0 or amount >= 0.1 else f"${amount:.3g}"

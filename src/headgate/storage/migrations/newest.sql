@@ -1,3 +1,4 @@
+-- Generated from the migrations by `make docs`: all that they make of an empty SQLite file.
 CREATE TABLE accounts (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	name TEXT NOT NULL,
