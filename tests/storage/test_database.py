@@ -1,6 +1,7 @@
 import asyncio
 import os
 import socket
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -131,4 +132,37 @@ async def test_a_durable_write_is_synced(sqlite_url: str, durable: bool, level: 
         assert (await connection.execute(sa.text("PRAGMA synchronous"))).scalar_one() == level
         assert (await connection.execute(sa.text("PRAGMA journal_mode"))).scalar_one() == "wal"
         assert (await connection.execute(sa.text("PRAGMA foreign_keys"))).scalar_one() == 1
+    await opened.close()
+
+
+@pytest.mark.parametrize("nth", range(1, 6))
+async def test_d15_a_write_that_is_cancelled_lets_others_write_at_once(tmp_path: Path, nth: int) -> None:
+    """In the middle of its `nth` statement (PRAGMA, BEGIN, INSERT, SELECT, DELETE), whoever remembers it."""
+    path = tmp_path / "headgate.db"
+    opened = await open_database(path)
+    await opened.upgrade()
+    begun: list[str] = []
+
+    async def work() -> None:
+        async with opened.write() as connection:
+            await connection.execute(sa.text("INSERT INTO gateways VALUES ('a', 1)"))
+            await connection.execute(sa.text("SELECT * FROM gateways"))
+            await connection.execute(sa.text("DELETE FROM gateways"))
+
+    def cancel(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        begun.append(statement)
+        if len(begun) == nth:
+            task.cancel()
+
+    sa.event.listen(opened.engine.sync_engine, "before_cursor_execute", cancel)
+    task = asyncio.create_task(work())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    # `task` keeps the traceback, and with it the statement, as a cycle of objects does in the gateway.
+    other = sqlite3.connect(path, timeout=0)
+    other.execute("BEGIN IMMEDIATE")
+    assert other.execute("SELECT count(*) FROM gateways").fetchone() == (0,)
+    other.close()
+    async with opened.write() as connection:
+        await connection.execute(sa.text("INSERT INTO gateways VALUES ('b', 1)"))
     await opened.close()

@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
+from sqlalchemy.util.concurrency import in_greenlet
 
 from headgate.clock import SystemClock
 from headgate.errors import StorageError
@@ -186,6 +187,7 @@ def _engine(location: Location) -> AsyncEngine:
     engine = create_async_engine(location.url, hide_parameters=True)
     sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    sa.event.listen(engine.sync_engine, "invalidate", _let_go_of_locks)
     return engine
 
 
@@ -195,6 +197,17 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _let_go_of_locks(connection: Any, *_: Any) -> None:
+    """Before a connection is thrown away, as one is in whose middle the task was cancelled.
+
+    SQLite closes it when its last statement is gone (sqlite3_close_v2), and a cancelled statement lives on in
+    the traceback until the next search for garbage. Until then nobody else could write.
+    """
+    if in_greenlet():  # else it is the search for garbage that throws it away
+        with suppress(sqlite3.Error, ValueError):  # a closed one holds no lock
+            await_only(asyncio.shield(connection.driver_connection.rollback()))
 
 
 _SQLITE_BEGIN = {
