@@ -4,6 +4,8 @@ import httpx
 import pytest
 
 from headgate.admin.owner import Owner
+from headgate.dialects.usage import Usage
+from headgate.pricing.prices import NANO, known_cost_of
 from headgate.storage.batch import Step, write_batch
 from tests.admin.conftest import add
 from tests.storage.rows import request_row, rows_of
@@ -34,9 +36,12 @@ async def test_usage_is_summed_by_group_and_in_all(client: httpx.AsyncClient) ->
         ("office", 2, 1),
         ("gone", 1, 0),
     ]
+    one = known_cost_of("claude-sonnet-4-5", Usage(1, 2, 3, 4)) or 0
+    assert found["total"].pop("cost_usd") == pytest.approx(3 * one / NANO)
+    assert found["unpriced_models"] == []
     assert found["total"] == {
         **{"requests": 3, "errors": 1, "input_tokens": 3, "output_tokens": 6},
-        **{"cache_read_tokens": 9, "cache_write_tokens": 12},
+        **{"cache_read_tokens": 9, "cache_write_tokens": 12, "unpriced_requests": 0},
     }
     days = (await client.get("/api/usage?by=day")).json()["groups"]
     assert [(one["group"], one["requests"]) for one in days] == [("1970-01-02", 1), ("1970-01-03", 2)]
@@ -60,3 +65,19 @@ async def test_a_wrong_question_is_a_400(client: httpx.AsyncClient, query: str) 
     answer = await client.get(f"/api/usage?{query}")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert query.partition("=")[0] in answer.json()["detail"]
+
+
+async def test_d8_models_without_a_price_are_listed(client: httpx.AsyncClient, owner: Owner) -> None:
+    """D8: their cost is null in the record, they are in no sum, and everybody sees which they are."""
+    rows = [request_row("hgr_1", model="new-1"), request_row("hgr_2", model="new-1"), request_row("hgr_3")]
+    await write_batch(owner.database, Step("j", "s", 0, 1), rows_of(*rows))
+    found = (await client.get("/api/usage?by=model")).json()
+    assert found["unpriced_models"] == [{"model": "new-1", "requests": 2}]
+    assert found["total"]["unpriced_requests"] == 2
+    assert [(one["group"], one["cost_usd"] > 0) for one in found["groups"]] == [
+        ("new-1", False),
+        ("claude-sonnet-4-5", True),
+    ]
+    listed = {one["id"]: one["cost_usd"] for one in (await client.get("/api/requests")).json()["requests"]}
+    assert (listed["hgr_1"], listed["hgr_3"]) == (None, found["total"]["cost_usd"])
+    assert (await client.get("/api/requests/hgr_1")).json()["cost_usd"] is None

@@ -171,7 +171,18 @@ async def test_a_request_without_a_model_shows_its_path_and_every_id_fits(
     request_id = answer.headers["x-headgate-request-id"]
     await until(lambda: is_recorded(gateway, request_id), what="the record")
     wide = (await headgate("requests", COLUMNS="200")).out.splitlines()
-    assert wide[0].split() == ["time", "account", "model", "status", "id", "error", "duration", "in", "out"]
+    assert wide[0].split() == [
+        "time",
+        "account",
+        "model",
+        "status",
+        "id",
+        "error",
+        "duration",
+        "cost",
+        "in",
+        "out",
+    ]
     assert wide[2].split()[1:5] == ["work", "/v1/models", "200", request_id]
     narrow = (await headgate("requests", COLUMNS="70")).out
     assert request_id in narrow.split()

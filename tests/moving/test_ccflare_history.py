@@ -21,7 +21,12 @@ async def test_what_a_request_was(tmp_path: Path) -> None:
     file = tmp_path / "better-ccflare.db"
     with theirs.ccflare(file, is_better=True) as database:
         account = theirs.ccflare_account(database, "work")
-        extras = {"api_key_name": "laptop", "client_session_id": "s-1", "stream_terminal_state": "complete"}
+        extras = {
+            "api_key_name": "laptop",
+            "client_session_id": "s-1",
+            "stream_terminal_state": "complete",
+            "cost_usd": 0.0125,
+        }
         theirs.ccflare_request(database, account, 1, path="/v1/messages?beta=true", **extras)
         theirs.ccflare_request(
             database, account, 2, status_code=429, success=0, error_message="slow down " * 100
@@ -32,6 +37,7 @@ async def test_what_a_request_was(tmp_path: Path) -> None:
     assert (first.status, first.error, first.duration_ms) == (200, None, 1200)
     assert (first.input_tokens, first.output_tokens) == (100, 50)
     assert (first.cache_read_tokens, first.cache_write_tokens) == (7, 5)
+    assert (first.nano_usd, second.nano_usd) == (12_500_000, None)
     assert (first.caller, first.session, first.stream) == ("laptop", "s-1", True)
     assert (second.status, second.error, len(second.reason or "")) == (429, "rate_limit_error", 299)
     assert (first.provider, third.provider) == ("anthropic", None)

@@ -3,7 +3,7 @@
 import pytest
 
 from headgate.dialects.usage import Usage
-from headgate.pricing.prices import NANO, cost_of, is_known
+from headgate.pricing.prices import NANO, cost_of, is_known, known_cost_of
 
 MILLION = 1_000_000
 ALL = Usage(MILLION, MILLION, MILLION, MILLION, MILLION)
@@ -49,3 +49,13 @@ def test_an_unknown_model_costs_as_the_dearest(model: str) -> None:
 
 def test_what_was_not_said_costs_nothing() -> None:
     assert cost_of("claude-opus-5", Usage()) == 0
+
+
+def test_a_record_says_nothing_where_nothing_is_known() -> None:
+    """Null, never 0: no price, no usage, or counts that cannot be."""
+    assert known_cost_of("claude-opus-5", Usage(MILLION, 0)) == 5 * NANO
+    assert known_cost_of("claude-opus-5", Usage(0, 0)) == 0
+    assert known_cost_of("gpt-unheard-of", Usage(MILLION, MILLION)) is None
+    assert known_cost_of(None, Usage(MILLION, MILLION)) is None
+    assert known_cost_of("claude-opus-5", Usage()) is None
+    assert known_cost_of("claude-opus-5", Usage(2**63 - 1, 1)) is None

@@ -91,3 +91,12 @@ async def test_the_reasons_why_nobody_served_come_back(database: Database) -> No
     other = await RequestStore(database).get("other")
     assert other is not None
     assert other["skipped"] is None
+
+
+def test_d8_a_record_bears_its_cost_or_says_that_nobody_knows() -> None:
+    """D8: by the prices of the moment of writing; an unknown model's is null, never 0."""
+    known = request("a", model="claude-sonnet-4-5", usage=Usage(1_000_000, 100_000, 1_000_000, 0, 0))
+    unknown = request("b", model="gpt-unheard-of", usage=Usage(10, 10))
+    silent = request("c", model="claude-sonnet-4-5", usage=None)
+    rows = to_rows([known, unknown, silent]).requests
+    assert [row["nano_usd"] for row in rows] == [4_800_000_000, None, None]

@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from headgate.pricing.prices import known_cost_of
 from headgate.storage.batch import Rows
+from headgate.storage.sums import usage_of
+
+_UNTOLD = {"reasoning_tokens": None, "service_tier": None, "other_usage": None}
 
 
 def request_row(request_id: str, **changes: Any) -> dict[str, Any]:
@@ -37,7 +41,8 @@ def request_row(request_id: str, **changes: Any) -> dict[str, Any]:
         "skipped": None,
         "key_id": None,
     }
-    return row | changes
+    row |= changes
+    return {"nano_usd": known_cost_of(row["model"], usage_of(row)), **_UNTOLD, **row}
 
 
 def attempt_row(request_id: str, position: int, **changes: Any) -> dict[str, Any]:

@@ -34,7 +34,9 @@ async def test_sums_are_kept_by_provider_key_and_status(database: Database) -> N
     sums, _ = await ProviderSums(database).load()
     found = {(one.provider, one.key_id, one.status): one for one in sums}
     assert set(found) == {("anthropic", 7, 200), ("anthropic", 0, 429), ("openai", 0, 200)}
-    assert found["anthropic", 7, 200] == ProviderSum("anthropic", 7, 200, 3, 1, 3, 6, 9, 12, nano_usd=3 * ONE)
+    assert found["anthropic", 7, 200] == ProviderSum(
+        "anthropic", 7, 200, 3, 1, 3, 6, 9, 12, nano_usd=3 * ONE, unpriced=0
+    )
     assert found["anthropic", 0, 429].failures == 1
 
 
@@ -92,3 +94,11 @@ async def test_times_are_those_of_the_newest_that_went_well(database: Database) 
     _, timings = await ProviderSums(database).load()
     assert {one.duration_ms for one in timings} == {5.0}
     assert len(timings) == TIMED_REQUESTS - 1
+
+
+async def test_an_unknown_models_cost_is_not_in_the_sum(database: Database) -> None:
+    """But counted: whoever reads the sum is told what it lacks."""
+    rows = asked(request_row("a", model="gpt-unheard-of"), request_row("b"))
+    await write_batch(database, Step("j", "s", 0, 1), rows)
+    sums, _ = await ProviderSums(database).load()
+    assert [(one.requests, one.nano_usd, one.unpriced) for one in sums] == [(2, ONE, 1)]

@@ -4,14 +4,17 @@ from typing import Any
 
 import pytest
 
+from headgate.dialects.usage import Usage
+from headgate.pricing.prices import known_cost_of
 from headgate.storage.batch import Step, write_batch
 from headgate.storage.database import Database
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.requests import RequestStore
-from headgate.storage.usage import Grouping, usage
+from headgate.storage.usage import Grouping, unpriced_models, usage
 from tests.storage.rows import request_row, rows_of
 
 HOUR = 3_600_000
+R3 = Usage(1, 2, 3, 4, 10)
 NOTHING: dict[str, Any] = dict.fromkeys(
     ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
 )
@@ -76,3 +79,15 @@ async def test_a_time_is_found_by_its_index(database: Database) -> None:
             "EXPLAIN QUERY PLAN SELECT model, count(*) FROM requests WHERE timestamp >= 5 GROUP BY model"
         )
         assert "USING INDEX requests_newest (timestamp>?)" in " ".join(str(row) for row in plan.all())
+
+
+async def test_costs_are_summed_and_what_has_no_price_is_counted(filled: Database) -> None:
+    """A request without usage is neither; a sum is of the known costs."""
+    found = {row["key"]: row for row in await usage(filled, RequestFilter(), "model")}
+    priced = known_cost_of("claude-sonnet-4-5", Usage(1, 2, 3, 4)), known_cost_of("claude-sonnet-4-5", R3)
+    assert None not in priced
+    assert found["claude-sonnet-4-5"]["nano_usd"] == 2 * (priced[0] or 0) + (priced[1] or 0)
+    assert found["claude-sonnet-4-5"]["unpriced_requests"] == 0
+    assert (found["big"]["nano_usd"], found["big"]["unpriced_requests"]) == (0, 1)
+    assert await unpriced_models(filled, RequestFilter()) == [("big", 1)]
+    assert await unpriced_models(filled, RequestFilter(since_ms=11 * HOUR)) == []

@@ -62,6 +62,9 @@ class ProviderMetrics(BaseModel):
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     cost_usd: float = 0.0
+    unpriced_requests: int = Field(
+        default=0, description="Those that used something, and whose cost nobody knows: not in `cost_usd`."
+    )
     keys: list[KeySums] = Field(default=[], description="Those with the highest cost first.")
 
 
@@ -195,6 +198,7 @@ def _add_use(metrics: ProviderMetrics, owner: Owner, sums: Sequence[ProviderSum]
     metrics.cache_write_tokens = sum(one.cache_write_tokens for one in sums)
     metrics.total_tokens = sum(map(_tokens, sums))
     metrics.cost_usd = _usd(sums)
+    metrics.unpriced_requests = sum(one.unpriced for one in sums)
     by_key: defaultdict[int, list[ProviderSum]] = defaultdict(list)
     for one in sums:
         by_key[one.key_id].append(one)

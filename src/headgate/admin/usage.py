@@ -1,6 +1,7 @@
 """What was used: `GET /api/usage`."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -9,8 +10,9 @@ from pydantic import BaseModel, Field
 
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.requests import OfAccount, OfKey, OfModel, Since, Status, of_account
+from headgate.pricing.prices import NANO
 from headgate.storage.request_filter import RequestFilter
-from headgate.storage.usage import COUNTS, Grouping, usage
+from headgate.storage.usage import COUNTS, Grouping, unpriced_models, usage
 
 router = APIRouter(prefix="/api/usage", tags=["requests"])
 
@@ -24,6 +26,8 @@ class Usage(BaseModel):
     output_tokens: int
     cache_read_tokens: int
     cache_write_tokens: int
+    cost_usd: float = Field(description="Of the requests that have a price: by the prices of their day.")
+    unpriced_requests: int = Field(description="Those that used something, and whose cost nobody knows.")
 
 
 class UsageGroup(Usage):
@@ -32,11 +36,19 @@ class UsageGroup(Usage):
     )
 
 
+class UnpricedModel(BaseModel):
+    model: str | None
+    requests: int
+
+
 class UsageReport(BaseModel):
     by: Grouping
     since_at: int | None
     groups: list[UsageGroup] = Field(description="Those with the most requests first; times in their order.")
     total: Usage
+    unpriced_models: list[UnpricedModel] = Field(
+        description="Models without a price, those with the most requests first; 100 at most."
+    )
 
 
 By = Annotated[Grouping, Query(description="What the sums are made by.")]
@@ -61,11 +73,22 @@ async def report(
         group = sums[_group_name(owner, row, by)]
         for count in COUNTS:
             group[count] += row[count]
-    groups = [UsageGroup(group=name, **counts) for name, counts in sums.items()]
+    groups = [UsageGroup(group=name, **_shown(counts)) for name, counts in sums.items()]
     is_time = by in ("hour", "day")
     groups.sort(key=lambda one: (one.group or "") if is_time else (-one.requests, one.group or ""))
-    total = {count: sum(getattr(one, count) for one in groups) for count in COUNTS}
-    return UsageReport(by=by, since_at=since, groups=groups, total=Usage(**total))
+    total = {count: sum(its[count] for its in sums.values()) for count in COUNTS}
+    unpriced = await unpriced_models(owner.database, wanted) if total["unpriced_requests"] else []
+    return UsageReport(
+        by=by,
+        since_at=since,
+        groups=groups,
+        total=Usage(**_shown(total)),
+        unpriced_models=[UnpricedModel(model=name, requests=count) for name, count in unpriced],
+    )
+
+
+def _shown(sums: Mapping[str, int]) -> dict[str, Any]:
+    return {**sums, "cost_usd": sums["nano_usd"] / NANO}
 
 
 def _group_name(owner: Owner, row: dict[str, Any], by: Grouping) -> str | None:

@@ -19,6 +19,7 @@ from headgate.admin.limit_views import (
 from headgate.config.proxies import shown
 from headgate.pool.living import LivingAccount
 from headgate.pool.sessions import Running
+from headgate.pricing.prices import NANO
 
 
 class AccountView(BaseModel):
@@ -90,6 +91,9 @@ class RequestView(BaseModel):
     request_bytes: int
     response_bytes: int
     usage: UsageView | None = Field(description="null: the provider stated none.")
+    cost_usd: float | None = Field(
+        description="By the prices of that day; null: no price is known, or the provider told no usage."
+    )
     provider_request_id: str | None
 
 
@@ -192,4 +196,6 @@ def _request_fields(row: dict[str, Any]) -> dict[str, Any]:
     usage = {field: row[field] for field in UsageView.model_fields}
     is_stated = any(value is not None for value in usage.values())
     known = {field: row[field] for field in RequestView.model_fields if field in row}
-    return {**known, "created_at": row["timestamp"], "usage": usage if is_stated else None}
+    cost = None if row["nano_usd"] is None else row["nano_usd"] / NANO
+    told = usage if is_stated else None
+    return {**known, "created_at": row["timestamp"], "usage": told, "cost_usd": cost}

@@ -33,8 +33,21 @@ from headgate.cli.terminal import (
     span,
     table,
 )
+from headgate.pricing.amounts import usd
 
-COLUMNS = ("=time", "account", "model", "=status", "=id", "?key", "error", "#duration", "#in", "#out")
+COLUMNS = (
+    "=time",
+    "account",
+    "model",
+    "=status",
+    "=id",
+    "?key",
+    "error",
+    "#duration",
+    "#cost",
+    "#in",
+    "#out",
+)
 """What says least comes last: a narrow terminal does not show it."""
 
 ATTEMPT_COLUMNS = ("account", "=status", "error", "reason", "#started", "#duration", "=rests_until")
@@ -160,6 +173,7 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
         key_words(one) or "-",
         one["error"] or "",
         span(one["duration_ms"]),
+        "-" if one["cost_usd"] is None else usd(one["cost_usd"]),
         _number(usage.get("input_tokens")),
         _number(usage.get("output_tokens")),
     )
@@ -182,6 +196,8 @@ def _facts(one: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for field, count in (one["usage"] or {}).items():
         if count is not None:
             yield field, _number(count)
+    if one["usage"] is not None:
+        yield "cost", "no price is known" if one["cost_usd"] is None else usd(one["cost_usd"])
 
 
 def _attempt_row(attempt: dict[str, Any]) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""`headgate usage`: requests, errors and tokens, in sums."""
+"""`headgate usage`: requests, errors, tokens and cost, in sums."""
 
 import asyncio
 from pathlib import Path
@@ -11,10 +11,12 @@ from headgate.cli.fitting import print_fitting
 from headgate.cli.following import warn_of_unknown
 from headgate.cli.moments import SINCE_HELP, read_since
 from headgate.cli.options import AsJson, ConfigPath
-from headgate.cli.terminal import clock_time, failing_as, out, print_json
+from headgate.cli.terminal import clock_time, counted, failing_as, out, print_json, printable
+from headgate.pricing.amounts import usd
 
-_HEADINGS = ("#requests", "#errors", "#input", "#output", "#cache_read|read", "#cache_write|write")
-_COUNTS = ("requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+_HEADINGS = ("#requests", "#errors", "#cost", "#input", "#output", "#cache_read|read", "#cache_write|write")
+_COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+_MOST_NAMED = 5
 
 By = Literal["account", "model", "key", "hour", "day"]
 
@@ -33,7 +35,7 @@ def usage(
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was used: requests, errors and tokens, in sums and in all. Hours and days are UTC's."""
+    """Show what was used: requests, errors, tokens and cost, in sums and in all. Hours and days are UTC's."""
     doing = "Cannot show the usage"
     since_at = read_since(since, doing=doing)
     asked = {"by": by, "since": since_at, "account": account, "key": key, "model": model}
@@ -52,6 +54,13 @@ def usage(
         rows.append(_row("total", found["total"]))
     print_fitting((by, *_HEADINGS), rows)
     out.print(when.capitalize(), style="dim", markup=False)
+    if found["unpriced_models"]:
+        out.print(
+            _without_price(found["total"], found["unpriced_models"]),
+            style="dim",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 async def _ask(config: Path | None, params: dict[str, Any], *, doing: str) -> Any:
@@ -64,4 +73,20 @@ async def _ask(config: Path | None, params: dict[str, Any], *, doing: str) -> An
 
 
 def _row(name: str, counts: dict[str, Any]) -> tuple[str, ...]:
-    return (name, *(f"{counts[count]:,}" for count in _COUNTS))
+    happened = (f"{counts['requests']:,}", f"{counts['errors']:,}")
+    return (name, *happened, _cost(counts), *(f"{counts[count]:,}" for count in _COUNTS))
+
+
+def _cost(counts: dict[str, Any]) -> str:
+    """A dash where nothing that was used has a price; a plus where some of it has none."""
+    unpriced, cost = counts["unpriced_requests"], counts["cost_usd"]
+    if unpriced and not cost:
+        return "-"
+    return usd(cost) + ("+" if unpriced else "")
+
+
+def _without_price(total: dict[str, Any], models: list[dict[str, Any]]) -> str:
+    named = [one["model"] or "(no model)" for one in models[:_MOST_NAMED]]
+    more = f" and {len(models) - len(named):,} more" if len(models) > len(named) else ""
+    count = counted(total["unpriced_requests"], "request")
+    return f"{count} without a price, not in the cost: {', '.join(map(printable, named))}{more}"

@@ -7,13 +7,13 @@ from typing import Any
 
 from headgate.moving import sqlite_file
 from headgate.moving.found import PastRequest
-from headgate.moving.reading import count, integer, milliseconds, switch, words
+from headgate.moving.reading import count, integer, milliseconds, nano_usd, switch, words
 
 _COLUMNS = (
     *("id", "timestamp", "method", "path", "account_used", "status_code", "success", "response_time_ms"),
     *("model", "prompt_tokens", "completion_tokens", "input_tokens", "output_tokens"),
     *("cache_read_input_tokens", "cache_creation_input_tokens", "api_key_name", "client_session_id"),
-    *("stream_terminal_state", "ttft_ms"),
+    *("stream_terminal_state", "ttft_ms", "cost_usd"),
 )
 _MOST_REASON = 300
 _MOST_ACCOUNTS = 100_000
@@ -119,6 +119,7 @@ def _request(row: dict[str, Any], accounts: Mapping[str, tuple[str, str]]) -> Pa
         output_tokens=tokens[1],
         cache_read_tokens=tokens[2],
         cache_write_tokens=tokens[3],
+        nano_usd=nano_usd(row.get("cost_usd")),
     )
 
 

@@ -140,6 +140,8 @@ class PastRequest:
     output_tokens: int | None = None
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
+    nano_usd: int | None = None
+    """What it cost by their books; None: they did not know."""
 
 
 class History(Protocol):

@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.clock import Clock
+from headgate.dialects.usage import Usage
 from headgate.moving.found import FoundAccount, History, PastRequest
+from headgate.pricing.prices import known_cost_of
 from headgate.storage.database import Database
 from headgate.storage.schema import accounts, attempts, requests
 
@@ -127,6 +129,7 @@ async def _insert(
 def _row(one: PastRequest, theirs: Accounts, ids: Mapping[str, int]) -> dict[str, Any]:
     key = one.account_key or ""
     ours = theirs.names.get(key)
+    usage = Usage(one.input_tokens, one.output_tokens, one.cache_read_tokens, one.cache_write_tokens)
     return {
         "id": one.id,
         "timestamp": one.at_ms,
@@ -157,6 +160,8 @@ def _row(one: PastRequest, theirs: Accounts, ids: Mapping[str, int]) -> dict[str
         "cache_write_1h_tokens": None,
         "provider_request_id": None,
         "key_id": None,
+        # What their books do not know costs what it would today.
+        "nano_usd": one.nano_usd or known_cost_of(one.model, usage),
     }
 
 

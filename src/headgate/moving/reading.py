@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from headgate.errors import ForeignDataUnreadable
+from headgate.pricing.prices import MOST_USD, nano_of
 from headgate.wire.headers import is_visible_ascii
 
 MOST_BYTES = 16 << 20
@@ -114,6 +115,13 @@ def count(value: object) -> int | None:
     """One that cannot be is not said."""
     number = integer(value, -1)
     return None if number is None or number < 0 or number == 2**63 - 1 else number
+
+
+def nano_usd(value: object) -> int | None:
+    """From USD; nothing, or more than a request can cost, is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return nano_of(value) if 0 < value <= MOST_USD else None
 
 
 def milliseconds(value: object) -> float | None:

@@ -70,6 +70,9 @@ _LONG_PROMPT = {"claude-haiku-5-5": (100_000, _price(0.5, 2.5, 0.05))}
 _UNKNOWN = max(_BY_BEGINNING.values(), key=lambda price: price.output)
 """The dearest: a budget must not be passed by a name that the table lacks."""
 
+MOST_USD = 100_000
+"""Of one request: more is a provider's nonsense, and sums of such are beyond 64 bits."""
+
 _found: dict[str, tuple[Price, tuple[int, Price] | None]] = {}
 _MOST_FOUND = 1_000
 
@@ -81,6 +84,16 @@ def nano_of(usd: float) -> int:
 
 def is_known(model: str) -> bool:
     return _beginning_of(model) is not None
+
+
+def known_cost_of(model: str | None, usage: Usage) -> int | None:
+    """What a record says, in nano-USD. None: the table lacks the model, the provider told no usage, or none
+    that can be true."""
+    is_told = usage.input_tokens is not None or usage.output_tokens is not None
+    if model is None or not is_told or not is_known(model):
+        return None
+    cost = cost_of(model, usage)
+    return cost if cost <= MOST_USD * NANO else None
 
 
 def cost_of(model: str, usage: Usage) -> int:

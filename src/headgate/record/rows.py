@@ -7,12 +7,15 @@ from typing import Any
 import msgspec
 
 from headgate.dialects.usage import Usage
+from headgate.pricing.prices import known_cost_of
 from headgate.record.events import Attempt, HealthRecord, ObjectRecord, Record, RequestRecord, Skipped
 from headgate.storage.batch import Rows
 
 _MAX_INTEGER = 2**63 - 1
 
 _UNSAID = Usage()
+
+_NOT_READ_YET = {"reasoning_tokens": None, "service_tier": None, "other_usage": None}
 
 
 def _texts_of(kind: type[msgspec.Struct]) -> Callable[[dict[str, Any]], Iterable[str | None]]:
@@ -44,7 +47,10 @@ def _add_request(record: RequestRecord, rows: Rows) -> None:
     row = _columns(record)
     row["timestamp"] = row.pop("at_ms")
     del row["attempts"], row["usage"]
-    row |= _token_columns(record.usage or _UNSAID)
+    usage = record.usage or _UNSAID
+    row |= _token_columns(usage)
+    row |= _NOT_READ_YET
+    row["nano_usd"] = known_cost_of(record.model, usage)
     if record.skipped is not None:
         row["skipped"] = _skipped(record.skipped)
     rows.requests.append(row)

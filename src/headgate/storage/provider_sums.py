@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.pricing.prices import cost_of
 from headgate.storage.account_history import newest_first
 from headgate.storage.database import Database
 from headgate.storage.schema import FAILED, provider_sums, requests
-from headgate.storage.sums import Row, add_up, usage_of
+from headgate.storage.sums import Row, add_up, is_unpriced, usage_of
 
 TIMED_REQUESTS = 1000
 """The newest ones, a few milliseconds' reading: what is slow now is not hidden behind a good year."""
@@ -34,6 +33,8 @@ class ProviderSum:
     cache_read_tokens: int
     cache_write_tokens: int
     nano_usd: int
+    unpriced: int
+    """Requests that used something without a price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +82,6 @@ def _amounts(row: Row) -> Row:
         "output_tokens": usage.output_tokens or 0,
         "cache_read_tokens": usage.cache_read_tokens or 0,
         "cache_write_tokens": written,
-        "nano_usd": cost_of(row["model"] or "", usage),
+        "nano_usd": row["nano_usd"] or 0,
+        "unpriced": int(is_unpriced(row)),
     }

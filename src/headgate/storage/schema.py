@@ -177,6 +177,8 @@ provider_sums = sa.Table(
     sa.Column("cache_read_tokens", sa.BigInteger, nullable=False),
     sa.Column("cache_write_tokens", sa.BigInteger, nullable=False),
     sa.Column("nano_usd", sa.BigInteger, nullable=False),
+    # Those of the requests that told usage and have no price: they are not in the sum.
+    sa.Column("unpriced", sa.BigInteger, nullable=False, server_default=sa.text("0")),
 )
 
 # No foreign key: a health record may arrive after its account was removed, and must not stop a batch.
@@ -224,8 +226,20 @@ requests = sa.Table(
     sa.Column("skipped", Json),
     # The client key; `caller` is its name of that day.
     sa.Column("key_id", sa.BigInteger),
+    # What it cost by the prices of that day, in billionths of a USD. NULL: no price, or no usage told.
+    sa.Column("nano_usd", sa.BigInteger),
+    # Part of the output.
+    sa.Column("reasoning_tokens", sa.BigInteger),
+    sa.Column("service_tier", sa.Text),
+    # What few answers say: counts and words by name.
+    sa.Column("other_usage", Json),
     sa.UniqueConstraint("id", name="requests_id"),
 )
+
+UNPRICED = requests.c.nano_usd.is_(None) & sa.or_(
+    requests.c.input_tokens.is_not(None), requests.c.output_tokens.is_not(None)
+)
+"""A request that used something, and nobody knows what that cost."""
 
 FAILED = sa.or_(requests.c.status >= sa.literal_column("400"), requests.c.error.is_not(None))
 """A request that went wrong: by its status, or after its first byte by an error event."""
@@ -275,6 +289,42 @@ sa.Index(
     "attempts_left",
     *(attempts.c.account, attempts.c.request_failed, attempts.c.request_at, attempts.c.request_id),
     sqlite_where=LEFT,
+)
+
+# What models cost and when: a price that changes is ended, and another begins.
+prices = sa.Table(
+    "prices",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    # `shipped` with the program or `fetched`.
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("provider", sa.Text, nullable=False),
+    # A name, or with `*` behind it all that begin so.
+    sa.Column("model", sa.Text, nullable=False),
+    # USD for a million tokens, by name.
+    sa.Column("rates", Json, nullable=False),
+    # Where it was read.
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("valid_from", sa.BigInteger, nullable=False),
+    # NULL: it holds.
+    sa.Column("valid_until", sa.BigInteger),
+    sa.Index("prices_model", "model"),
+)
+sa.Index(
+    "prices_in_force",
+    *(prices.c.origin, prices.c.provider, prices.c.model),
+    unique=True,
+    sqlite_where=prices.c.valid_until.is_(None),
+)
+# When each list of prices was asked for last, and what came of it.
+price_lists = sa.Table(
+    "price_lists",
+    metadata,
+    sa.Column("url", sa.Text, primary_key=True),
+    sa.Column("tried_at", sa.BigInteger, nullable=False),
+    sa.Column("taken_at", sa.BigInteger),
+    sa.Column("models", sa.Integer),
+    sa.Column("failure", sa.Text),
 )
 
 objects = sa.Table(

@@ -50,3 +50,9 @@ def usage_of(row: Row) -> Usage:
         row["cache_write_5m_tokens"],
         row["cache_write_1h_tokens"],
     )
+
+
+def is_unpriced(row: Row) -> bool:
+    """Of a row of `requests`, what `UNPRICED` says to the database."""
+    is_told = row["input_tokens"] is not None or row["output_tokens"] is not None
+    return is_told and row["nano_usd"] is None

@@ -1,4 +1,4 @@
-"""What was used: requests, errors and tokens, in sums by account, model, key, hour or day.
+"""What was used: requests, errors, tokens and money, in sums by account, model, key, hour or day.
 
 One pass over the requests of a time; `requests_newest` finds where it begins.
 """
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from headgate.storage.database import Database
 from headgate.storage.request_filter import RequestFilter, conditions, served_by
-from headgate.storage.schema import FAILED, requests
+from headgate.storage.schema import FAILED, UNPRICED, requests
 
 Grouping = Literal["account", "model", "key", "hour", "day"]
 
@@ -30,7 +30,12 @@ _SUMMED = {
     "cache_read_tokens": requests.c.cache_read_tokens,
     "cache_write_tokens": sa.func.coalesce(requests.c.cache_write_5m_tokens, 0)
     + sa.func.coalesce(requests.c.cache_write_1h_tokens, 0),
+    "nano_usd": requests.c.nano_usd,
+    "unpriced_requests": sa.case((UNPRICED, 1), else_=0),
 }
+_MOST_UNPRICED = 100
+"""Names are the callers'."""
+
 COUNTS = ("requests", "errors", *_SUMMED)
 """The sums of a group, in the order in which they are shown."""
 
@@ -62,3 +67,17 @@ async def usage(
     async with database.read() as connection:
         rows = (await connection.execute(query)).mappings().all()
     return [{**row, **{count: int(row[count]) for count in COUNTS}} for row in rows]
+
+
+async def unpriced_models(database: Database, wanted: RequestFilter) -> list[tuple[str | None, int]]:
+    """Which models used something without a price, with their number of requests: those with the most."""
+    count = sa.func.count()
+    query = (
+        sa.select(requests.c.model, count)
+        .where(UNPRICED, *served_by(wanted), *conditions(wanted))
+        .group_by(requests.c.model)
+        .order_by(count.desc(), requests.c.model)
+        .limit(_MOST_UNPRICED)
+    )
+    async with database.read() as connection:
+        return [(row[0], row[1]) for row in await connection.execute(query)]

@@ -64,7 +64,7 @@ CREATE TABLE requests (
 	cache_read_tokens BIGINT,
 	cache_write_5m_tokens BIGINT,
 	cache_write_1h_tokens BIGINT,
-	provider_request_id TEXT, skipped TEXT, key_id BIGINT,
+	provider_request_id TEXT, skipped TEXT, key_id BIGINT, nano_usd BIGINT, reasoning_tokens BIGINT, service_tier TEXT, other_usage TEXT,
 	PRIMARY KEY (seq),
 	CONSTRAINT requests_id UNIQUE (id)
 )
@@ -181,7 +181,7 @@ CREATE TABLE provider_sums (
 	output_tokens BIGINT NOT NULL,
 	cache_read_tokens BIGINT NOT NULL,
 	cache_write_tokens BIGINT NOT NULL,
-	nano_usd BIGINT NOT NULL,
+	nano_usd BIGINT NOT NULL, unpriced BIGINT DEFAULT 0 NOT NULL,
 	PRIMARY KEY (provider, key_id, status)
 )
 
@@ -199,6 +199,27 @@ CREATE TABLE key_slices (
 	whole BIGINT NOT NULL,
 	wanted BIGINT NOT NULL,
 	PRIMARY KEY (key_id, what, holder)
+)
+
+CREATE TABLE prices (
+	id INTEGER NOT NULL,
+	origin TEXT NOT NULL,
+	provider TEXT NOT NULL,
+	model TEXT NOT NULL,
+	rates TEXT NOT NULL,
+	source TEXT NOT NULL,
+	valid_from BIGINT NOT NULL,
+	valid_until BIGINT,
+	PRIMARY KEY (id)
+)
+
+CREATE TABLE price_lists (
+	url TEXT NOT NULL,
+	tried_at BIGINT NOT NULL,
+	taken_at BIGINT,
+	models INTEGER,
+	failure TEXT,
+	PRIMARY KEY (url)
 )
 
 CREATE INDEX objects_newest ON objects (at_ms)
@@ -220,6 +241,10 @@ CREATE INDEX requests_account_failed ON requests (account, timestamp, id) WHERE 
 CREATE INDEX audit_at ON audit (at_ms)
 
 CREATE UNIQUE INDEX client_keys_name ON client_keys (name) WHERE revoked_at IS NULL
+
+CREATE UNIQUE INDEX prices_in_force ON prices (origin, provider, model) WHERE valid_until IS NULL
+
+CREATE INDEX prices_model ON prices (model)
 
 CREATE VIEW api_requests AS
 SELECT id AS request_id, datetime(timestamp / 1000, 'unixepoch') AS created_at, duration_ms AS response_time_ms,
