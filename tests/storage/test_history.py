@@ -6,7 +6,7 @@ from headgate.storage import history
 from headgate.storage.batch import Rows, Step, write_batch
 from headgate.storage.database import Database
 from headgate.storage.history import clear_before
-from headgate.storage.schema import attempts, requests
+from headgate.storage.schema import attempts, requests, rollup_times, rollups
 from tests.storage.rows import attempt_row, request_row
 
 
@@ -31,3 +31,42 @@ async def test_what_began_earlier_goes_with_its_attempts(database: Database) -> 
         assert await _left(database) == ([], 0)
     finally:
         history.PIECE = 2_000
+
+
+async def _summed(database: Database) -> list[tuple[int, int, int]]:
+    """Resolution, count and when, from both tables alike."""
+    async with database.read() as connection:
+        found = [
+            [
+                tuple(row)
+                for row in await connection.execute(
+                    sa.select(table.c.resolution, table.c.requests, table.c.at).order_by(
+                        table.c.resolution, table.c.at
+                    )
+                )
+            ]
+            for table in (rollups, rollup_times)
+        ]
+    assert found[0] == found[1]
+    return found[0]
+
+
+async def test_the_rollups_of_what_was_cleared_go_with_it(database: Database) -> None:
+    """To the request: the minute, hour and day in which the line is drawn have what is left of them; sums
+    whose requests are long gone go too."""
+    day, minute = 86_400_000, 60_000
+    times = (5 * day, 9 * day, 9 * day + 5 * minute, 9 * day + 5 * minute + 1, 9 * day + 70 * minute)
+    rows = [request_row(f"r{number}", timestamp=at) for number, at in enumerate(times)]
+    await write_batch(database, Step("g", "s", 0, 1), Rows(requests=rows))
+    async with database.write() as connection:
+        await connection.execute(sa.delete(requests).where(requests.c.id == "r0"))
+    assert await clear_before(database, 9 * day + 5 * minute + 1, most=100) == 2
+    assert await _summed(database) == [
+        (60, 1, 9 * day + 5 * minute),
+        (60, 1, 9 * day + 70 * minute),
+        (3600, 1, 9 * day),
+        (3600, 1, 9 * day + 60 * minute),
+        (86400, 2, 9 * day),
+    ]
+    assert await clear_before(database, 10**15, most=100) == 2
+    assert await _summed(database) == []

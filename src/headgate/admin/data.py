@@ -78,7 +78,7 @@ async def check_database(owner: ItsOwner) -> CheckView:
 
 @router.post("/api/history/clear", operation_id="clear_history")
 async def clear_history(owner: ItsOwner, wanted: WhatToClear) -> Cleared:
-    """Delete requests with their attempts; accounts, counters and settings stay.
+    """Delete requests with their attempts and the sums of their time; accounts, counters and settings stay.
 
     What has happened but waits in the journal is stored first, so that it does not come back later.
     """

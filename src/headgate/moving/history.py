@@ -17,6 +17,7 @@ from headgate.dialects.usage import Usage
 from headgate.moving.found import FoundAccount, History, PastRequest
 from headgate.pricing.prices import known_cost_of
 from headgate.storage.database import Database
+from headgate.storage.rollups import add_rollups
 from headgate.storage.schema import accounts, attempts, requests
 
 PIECE = 500
@@ -118,6 +119,7 @@ async def _insert(
         for place, one in enumerate(sorted(new, key=lambda one: one.at_ms))
     ]
     await connection.execute(sa.insert(requests), rows)
+    await add_rollups(connection, rows)
     by_id = {row["id"]: row for row in rows}
     told = [
         _attempt(one, row) for one in new if one.reason and (row := by_id[one.id])["account_id"] is not None

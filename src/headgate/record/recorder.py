@@ -17,6 +17,7 @@ from headgate.record.lock import FolderLock
 from headgate.record.replay import Counts, Replay
 from headgate.record.state import LOW_DISK_BYTES, StateFile, free_bytes
 from headgate.storage.database import Database, open_database
+from headgate.storage.rollups import forget_rollups
 
 LOCK_PAUSE_SECONDS = 0.05
 GATHER_SECONDS = 0.05
@@ -25,6 +26,9 @@ BUSY_BYTES = 16 << 10
 """Between batches, and when the last one was larger than this: a transaction costs as much as 60 records."""
 IDLE_SECONDS = 0.1
 DISK_LOOK_SECONDS = 30.0
+FORGET_SECONDS = 300.0
+FORGET_STEPS = 50
+"""Small deletions in the roll-ups, in a row: what a long absence left is gone after some turns."""
 
 FIRST_RETRY_SECONDS = 0.25
 LAST_RETRY_SECONDS = 10.0
@@ -60,6 +64,7 @@ class Recorder:
         self._stopped_at: float | None = None
         self._retry_seconds = FIRST_RETRY_SECONDS
         self._next_disk_look = 0.0
+        self._next_forgetting = clock.monotonic() + FORGET_SECONDS
         self._is_disk_low = False
 
     async def run(self) -> int:
@@ -113,6 +118,7 @@ class Recorder:
                 _log.info("Async DB writer queue flushed")
                 return 0
             if not is_last and not replay.is_behind:
+                await self._forget(database)
                 await self._pause(_pause_after(moved))
 
     def _watch_the_disk(self) -> None:
@@ -126,6 +132,18 @@ class Recorder:
         if is_low and not self._is_disk_low:
             _log.warning("Disk space is low: %d MiB are free at %s", (free or 0) >> 20, self._folder)
         self._is_disk_low = is_low
+
+    async def _forget(self, database: Database) -> None:
+        """The minutes and hours in the roll-ups that are kept no longer."""
+        if self._clock.monotonic() < self._next_forgetting:
+            return
+        self._next_forgetting = self._clock.monotonic() + FORGET_SECONDS
+        try:
+            for _ in range(FORGET_STEPS):
+                if self._stop.is_set() or not await forget_rollups(database, round(self._clock.now() * 1000)):
+                    return
+        except HeadgateError as error:
+            _log.warning("Old roll-ups stay for now: %s", error.message)
 
     async def _may_retry(self, error: HeadgateError) -> bool:
         """Wait a little longer each time; False when we are to stop and have tried long enough."""

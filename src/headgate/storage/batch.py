@@ -17,6 +17,7 @@ from headgate.storage.counters import add_counts
 from headgate.storage.database import Database, driver_errors, insert
 from headgate.storage.health import save_health
 from headgate.storage.provider_sums import add_provider_sums
+from headgate.storage.rollups import add_rollups
 from headgate.storage.schema import attempts, journal_positions, objects, requests
 from headgate.storage.spending import add_spending
 
@@ -109,6 +110,7 @@ async def _insert_rows(connection: AsyncConnection, rows: Rows) -> None:
             await connection.execute(insert(connection, table).on_conflict_do_nothing(), values)
     await add_spending(connection, rows.requests)
     await add_provider_sums(connection, rows.requests, rows.attempts)
+    await add_rollups(connection, rows.requests)
     if rows.health:
         await save_health(connection, rows.health)
 

@@ -3,7 +3,9 @@
 import sqlalchemy as sa
 
 from headgate.storage.database import Database
-from headgate.storage.schema import requests
+from headgate.storage.rollup_rebuild import lock_rollups, rebuild
+from headgate.storage.rollup_tables import DAY, RESOLUTIONS
+from headgate.storage.schema import requests, rollup_times, rollups
 
 PIECE = 2_000
 """Requests deleted in one transaction: some tens of milliseconds."""
@@ -12,7 +14,8 @@ PIECE = 2_000
 async def clear_before(database: Database, before_ms: int, *, most: int) -> int:
     """Delete up to about `most` requests that began earlier, with their attempts; how many there were.
 
-    Accounts, their counters, their health and their objects stay. Fewer than `most`: there are no more.
+    Accounts, their counters, their health and their objects stay. Fewer than `most`: there are no more, and
+    then the roll-ups of that time are gone as well.
     """
     oldest = (
         sa.select(requests.c.seq)
@@ -27,4 +30,24 @@ async def clear_before(database: Database, before_ms: int, *, most: int) -> int:
         deleted += piece.rowcount
         if piece.rowcount < PIECE:
             break
+    if deleted < most:
+        await _clear_rollups(database, before_ms)
     return deleted
+
+
+async def _clear_rollups(database: Database, before_ms: int) -> None:
+    """Those that ended before, a day at a time; what holds the moment is made anew from what is left."""
+    for resolution in RESOLUTIONS:
+        its = rollups.c.resolution == resolution
+        last = before_ms - before_ms % (resolution * 1000)
+        while True:
+            async with database.write() as connection:
+                oldest = (await connection.execute(sa.select(sa.func.min(rollups.c.at)).where(its))).scalar()
+                if oldest is None or oldest >= last:
+                    break
+                for table in (rollups, rollup_times):
+                    piece = (table.c.resolution == resolution) & (table.c.at < min(last, oldest + DAY * 1000))
+                    await connection.execute(sa.delete(table).where(piece))
+    async with database.write() as connection:
+        await lock_rollups(connection)
+        await rebuild(connection, before_ms)

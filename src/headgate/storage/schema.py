@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from headgate.storage.rollup_tables import rollup_tables
+
 metadata = sa.MetaData()
 
 # SQLite grows a row id by itself only under the exact type INTEGER.
@@ -180,6 +182,8 @@ provider_sums = sa.Table(
     # Those of the requests that told usage and have no price: they are not in the sum.
     sa.Column("unpriced", sa.BigInteger, nullable=False, server_default=sa.text("0")),
 )
+
+rollups, rollup_times = rollup_tables(metadata)
 
 # No foreign key: a health record may arrive after its account was removed, and must not stop a batch.
 account_health = sa.Table(

@@ -1,0 +1,154 @@
+"""The roll-ups made anew from the rows themselves, in SQL: what `rollups.py` adds, said once more.
+
+For what cannot be added to: a bucket of which some rows were deleted, and the check that both say the same.
+The migration that made the tables has this as it was on its day.
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.storage.rollup_tables import (
+    BUCKETS,
+    BY,
+    BY_OUTCOME,
+    DURATIONS,
+    FIRST_BYTES,
+    LEAST_SPOKEN_US,
+    MOST_NANO_USD,
+    MOST_OF_A_MODEL,
+    MOST_OF_AN_ERROR,
+    MOST_OF_ONE,
+    MOST_SPOKEN,
+    RESOLUTIONS,
+    SPEED_BOUNDS,
+    SPEEDS,
+    SUMS,
+    TIME_BOUNDS_US,
+    TIME_SUMS,
+)
+from headgate.storage.schema import rollup_times, rollups
+
+_KIND = r"""CASE WHEN path IN ('/v1/messages', '/api/v1/messages', '/v1/chat/completions', '/v1/completions',
+ '/v1/responses') THEN 'inference'
+ WHEN lower(path) LIKE '%/count_tokens' OR lower(path) LIKE '%:counttokens' THEN 'count_tokens'
+ WHEN lower(path) LIKE '%:generatecontent' OR lower(path) LIKE '%:streamgeneratecontent' THEN 'inference'
+ WHEN path = '/v1/embeddings' THEN 'embeddings' ELSE 'other' END"""
+
+_HAS_WORKED = "status < 400 AND error IS NULL"
+
+
+async def rebuild(connection: AsyncConnection, at_ms: int) -> None:
+    """The minute, hour and day that hold this moment, from the rows that are there.
+
+    In a transaction in which nobody else adds to them (`lock_rollups`).
+    """
+    for resolution in RESOLUTIONS:
+        span = resolution * 1000
+        begin = at_ms - at_ms % span
+        for table, select in ((rollups, sums_of), (rollup_times, times_of)):
+            its = (table.c.resolution == resolution) & (table.c.at == begin)
+            await connection.execute(sa.delete(table).where(its))
+            made = select(resolution, begin, begin + span, connection.dialect.name)
+            await connection.exec_driver_sql(f"INSERT INTO {table.name} {made}")
+
+
+async def lock_rollups(connection: AsyncConnection) -> None:
+    """Recorders wait until this transaction ends; on SQLite there is one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql("LOCK TABLE rollups, rollup_times IN SHARE ROW EXCLUSIVE MODE")
+
+
+def sums_of(resolution: int, since: int, until: int, dialect: str) -> str:
+    """A SELECT of all columns of `rollups`, from the requests of that time (Unix milliseconds)."""
+    written = f"{_bounded('cache_write_5m_tokens')} + {_bounded('cache_write_1h_tokens')}"
+    has_tokens = "(input_tokens IS NOT NULL OR output_tokens IS NOT NULL)"
+    sums = {
+        "requests": "1",
+        **{name: _bounded(name) for name in ("input_tokens", "output_tokens", "cache_read_tokens")},
+        "cache_write_tokens": written,
+        "nano_usd": _bounded("nano_usd", MOST_NANO_USD),
+        "unpriced": f"CASE WHEN {has_tokens} AND nano_usd IS NULL THEN 1 ELSE 0 END",
+        "duration_us": _microseconds("duration_ms", dialect),
+    }
+    counts = ", ".join(f"CAST(SUM({sums[name]}) AS BIGINT)" for name in SUMS)
+    by = f"{_by(resolution)}, {_KIND}, status, substr(coalesce(error, ''), 1, {MOST_OF_AN_ERROR})"
+    places = ", ".join(str(place + 1) for place in range(len(BY) + len(BY_OUTCOME)))
+    return f"SELECT {by}, {counts} FROM requests WHERE {_within(since, until)} GROUP BY {places}"
+
+
+def times_of(resolution: int, since: int, until: int, dialect: str) -> str:
+    """The same of `rollup_times`."""
+    duration, first_byte = _microseconds("duration_ms", dialect), _microseconds("first_byte_ms", dialect)
+    has_begun = f"stream AND first_byte_ms IS NOT NULL AND {duration} - {first_byte} >= {LEAST_SPOKEN_US}"
+    inner = {
+        "duration": duration,
+        "first_byte": f"CASE WHEN first_byte_ms IS NULL THEN NULL ELSE {first_byte} END",
+        "tokens": _bounded("output_tokens", MOST_SPOKEN),
+        "spoken": f"CASE WHEN {has_begun} THEN {duration} - {first_byte} ELSE {duration} END",
+    }
+    names = ", ".join(BY)
+    # An inner query that is not taken apart: each value is reckoned once, not once for every bucket.
+    alone = "LIMIT -1" if dialect == "sqlite" else "OFFSET 0"
+    values = ", ".join(f"{words} AS {name}" for name, words in inner.items())
+    rows = (
+        f"SELECT {_by(resolution, names=True)}, {values}"
+        f" FROM requests WHERE {_within(since, until)} AND {_HAS_WORKED} {alone}"
+    )
+    has_spoken = f"tokens > 0 AND spoken >= {LEAST_SPOKEN_US}"
+    speed = f"CASE WHEN {has_spoken} THEN tokens * {10**9} / spoken ELSE NULL END"
+    placed = (
+        f"SELECT {names}, duration, first_byte, tokens, spoken, {_place('duration', TIME_BOUNDS_US)} AS d,"
+        f" {_place('first_byte', TIME_BOUNDS_US)} AS f, {_place(speed, SPEED_BOUNDS)} AS s"
+        f" FROM ({rows}) AS rows_of_it {alone}"
+    )
+    sums = {
+        "requests": "1",
+        "duration_us": "duration",
+        "first_bytes": "CASE WHEN first_byte IS NULL THEN 0 ELSE 1 END",
+        "first_byte_us": "coalesce(first_byte, 0)",
+        "spoken_tokens": "CASE WHEN s IS NULL THEN 0 ELSE tokens END",
+        "spoken_us": "CASE WHEN s IS NULL THEN 0 ELSE spoken END",
+    }
+    for kind, columns in (("d", DURATIONS), ("f", FIRST_BYTES), ("s", SPEEDS)):
+        for place, name in enumerate(columns):
+            sums[name] = f"CASE WHEN {kind} = {place} THEN 1 ELSE 0 END"
+    counts = ", ".join(f"CAST(SUM({sums[name]}) AS BIGINT)" for name in (*TIME_SUMS, *BUCKETS))
+    return f"SELECT {names}, {counts} FROM ({placed}) AS placed GROUP BY {names}"
+
+
+def _by(resolution: int, *, names: bool = False) -> str:
+    columns = (
+        str(resolution),
+        f"timestamp - timestamp % {resolution * 1000}",
+        "coalesce(account_id, 0)",
+        "coalesce(account, '')",
+        "coalesce(key_id, 0)",
+        "caller",
+        f"substr(coalesce(model, ''), 1, {MOST_OF_A_MODEL})",
+        "provider",
+    )
+    if not names:
+        return ", ".join(columns)
+    return ", ".join(f"{words} AS {name}" for words, name in zip(columns, BY, strict=True))
+
+
+def _within(since: int, until: int) -> str:
+    return f"timestamp >= {since} AND timestamp < {until}"
+
+
+def _bounded(column: str, most: int = MOST_OF_ONE) -> str:
+    return f"CASE WHEN {column} IS NULL THEN 0 WHEN {column} > {most} THEN {most} ELSE {column} END"
+
+
+def _microseconds(column: str, dialect: str) -> str:
+    whole = f"{column} * 1000" if dialect == "sqlite" else f"trunc({column} * 1000)"
+    bounded = f"CASE WHEN {column} * 1000 > {MOST_OF_ONE} THEN {MOST_OF_ONE} ELSE CAST({whole} AS BIGINT) END"
+    return f"({bounded})"
+
+
+def _place(value: str, bounds: Sequence[int]) -> str:
+    """Which bucket, as `bisect_right` has it; NULL of NULL."""
+    ladder = " ".join(f"WHEN {value} < {bound} THEN {place}" for place, bound in enumerate(bounds))
+    return f"CASE WHEN {value} IS NULL THEN NULL {ladder} ELSE {len(bounds)} END"

@@ -1,0 +1,75 @@
+"""What happened in sums, by minute, hour and day (UTC): what the owner's charts and tables are made from.
+
+`rollups` has one row for each of these and for each account, client key, model, provider, kind of request,
+status and error that occurred in it; `rollup_times` the times of those that went well, as histograms. All
+numbers are whole, so that a sum is the same in whatever order it is made: microseconds, nano-USD.
+"""
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+MINUTE: Final = 60
+HOUR: Final = 3_600
+DAY: Final = 86_400
+RESOLUTIONS: Final = (MINUTE, HOUR, DAY)
+"""Seconds that a row stands for."""
+
+KEPT_SECONDS: Final = {MINUTE: 3 * DAY, HOUR: 100 * DAY}
+"""How long; days are kept for ever."""
+
+MOST_OF_A_MODEL: Final = 128
+MOST_OF_AN_ERROR: Final = 64
+"""Characters: a model's name is the caller's text, an error's may be a provider's."""
+
+MOST_OF_ONE: Final = 2**40
+"""Tokens, or microseconds, of one request: what is beyond is nonsense, and sums of it must not overflow."""
+MOST_NANO_USD: Final = 2**50
+MOST_SPOKEN: Final = 10**9
+"""Tokens of one answer, where its speed is reckoned."""
+LEAST_SPOKEN_US: Final = 1_000
+"""An answer that came in less was not made in that time."""
+
+_STEPS = (10, 16, 25, 40, 63)
+"""Preferred numbers (ISO 3, R5): each is 1.6 times the one before, five to a factor of ten."""
+
+TIME_BOUNDS_US: Final = tuple(step * 10**power for power in range(3, 8) for step in _STEPS)[:23]
+"""Where the buckets of durations and first bytes end: below 10 ms, 16 ms … 250 s, and what is not."""
+SPEED_BOUNDS: Final = tuple(step * 10**power for power in (2, 3, 4) for step in _STEPS)
+"""The same of output, in thousandths of a token per second: below 1/s … 630/s, and what is not."""
+
+BY: Final = ("resolution", "at", "account_id", "account", "key_id", "caller", "model", "provider")
+BY_OUTCOME: Final = ("kind", "status", "error")
+SUMS: Final = (
+    *("requests", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
+    *("nano_usd", "unpriced", "duration_us"),
+)
+TIME_SUMS: Final = ("requests", "duration_us", "first_bytes", "first_byte_us", "spoken_tokens", "spoken_us")
+DURATIONS: Final = tuple(f"d{place}" for place in range(len(TIME_BOUNDS_US) + 1))
+FIRST_BYTES: Final = tuple(f"f{place}" for place in range(len(TIME_BOUNDS_US) + 1))
+SPEEDS: Final = tuple(f"s{place}" for place in range(len(SPEED_BOUNDS) + 1))
+BUCKETS: Final = (*DURATIONS, *FIRST_BYTES, *SPEEDS)
+
+_TYPES: Final[dict[str, type[sa.Text | sa.Integer | sa.BigInteger]]] = {
+    **dict.fromkeys(("resolution", "status", *BUCKETS), sa.Integer),
+    **dict.fromkeys(("account", "caller", "model", "provider", "kind", "error"), sa.Text),
+}
+
+
+def rollup_tables(metadata: sa.MetaData) -> tuple[sa.Table, sa.Table]:
+    """`account_id` and `key_id` are 0, texts empty, where there is none: NULL is no part of a key."""
+    return (
+        _table("rollups", metadata, (*BY, *BY_OUTCOME), SUMS),
+        _table("rollup_times", metadata, BY, (*TIME_SUMS, *BUCKETS)),
+    )
+
+
+def _table(name: str, metadata: sa.MetaData, by: tuple[str, ...], counts: tuple[str, ...]) -> sa.Table:
+    at: list[sa.Column[Any]] = [
+        sa.Column(one, _TYPES.get(one, sa.BigInteger), primary_key=True, autoincrement=False) for one in by
+    ]
+    counted: list[sa.Column[Any]] = [
+        sa.Column(one, _TYPES.get(one, sa.BigInteger), nullable=False) for one in counts
+    ]
+    # Without a row id SQLite keeps the rows in the order of the key: a time is read in one piece.
+    return sa.Table(name, metadata, *at, *counted, sqlite_with_rowid=False)

@@ -1,0 +1,221 @@
+"""The recorder's part of the roll-ups: rows of a batch summed in memory, then added in their transaction.
+
+So the sums are exact after any crash: they come with the rows, or neither does.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.storage.database import Database
+from headgate.storage.rollup_tables import (
+    BUCKETS,
+    BY,
+    BY_OUTCOME,
+    DURATIONS,
+    FIRST_BYTES,
+    KEPT_SECONDS,
+    LEAST_SPOKEN_US,
+    MINUTE,
+    MOST_NANO_USD,
+    MOST_OF_A_MODEL,
+    MOST_OF_AN_ERROR,
+    MOST_OF_ONE,
+    MOST_SPOKEN,
+    RESOLUTIONS,
+    SPEED_BOUNDS,
+    SUMS,
+    TIME_BOUNDS_US,
+    TIME_SUMS,
+)
+from headgate.storage.schema import rollup_times, rollups
+from headgate.storage.sums import MOST, is_unpriced
+
+Row = Mapping[str, Any]
+Key = tuple[Any, ...]
+
+_OUTPUT_PATHS = frozenset(
+    {"/v1/messages", "/api/v1/messages", "/v1/chat/completions", "/v1/completions", "/v1/responses"}
+)
+_OUTPUT_ENDINGS = (":generatecontent", ":streamgeneratecontent")
+_COUNTING_ENDINGS = ("/count_tokens", ":counttokens")
+
+_FIRST_BYTE_AT = len(TIME_SUMS) + len(DURATIONS)
+_SPEED_AT = _FIRST_BYTE_AT + len(FIRST_BYTES)
+_TIMES = (*TIME_SUMS, *BUCKETS)
+
+_PIECES = {60: 60, 3_600: 24}
+"""How many minutes, or hours, are forgotten in one transaction."""
+
+
+def kind_of(path: str) -> str:
+    """What a request was for: `inference`, `count_tokens`, `embeddings` or `other`."""
+    if path in _OUTPUT_PATHS:
+        return "inference"
+    lower = path.lower()
+    if lower.endswith(_COUNTING_ENDINGS):
+        return "count_tokens"
+    if lower.endswith(_OUTPUT_ENDINGS):
+        return "inference"
+    return "embeddings" if path == "/v1/embeddings" else "other"
+
+
+def roll_up(rows: Iterable[Row]) -> tuple[dict[Key, list[int]], dict[Key, list[int]]]:
+    """Of rows of `requests`, by minute: counts in the order of `SUMS`, and of `TIME_SUMS` and `BUCKETS`, by
+    the values of `BY` without the resolution (and `BY_OUTCOME`)."""
+    sums: dict[Key, list[int]] = {}
+    times: dict[Key, list[int]] = {}
+    for row in rows:
+        timestamp, error = row["timestamp"], row["error"]
+        key = (
+            timestamp - timestamp % (MINUTE * 1000),
+            row["account_id"] or 0,
+            row["account"] or "",
+            row["key_id"] or 0,
+            row["caller"],
+            (row["model"] or "")[:MOST_OF_A_MODEL],
+            row["provider"],
+        )
+        duration = _microseconds(row["duration_ms"])
+        outcome = (kind_of(row["path"]), row["status"], (error or "")[:MOST_OF_AN_ERROR])
+        _add(sums.setdefault((*key, *outcome), [0] * len(SUMS)), _used(row, duration))
+        if row["status"] < 400 and error is None:
+            _add_times(times.setdefault(key, [0] * len(_TIMES)), row, duration)
+    return sums, times
+
+
+def _used(row: Row, duration: int) -> tuple[int, ...]:
+    written = _bounded(row["cache_write_5m_tokens"]) + _bounded(row["cache_write_1h_tokens"])
+    nano_usd = row["nano_usd"]
+    return (
+        1,
+        _bounded(row["input_tokens"]),
+        _bounded(row["output_tokens"]),
+        _bounded(row["cache_read_tokens"]),
+        written,
+        min(nano_usd or 0, MOST_NANO_USD),
+        int(is_unpriced(row)),
+        duration,
+    )
+
+
+def _add_times(times: list[int], row: Row, duration: int) -> None:
+    first_byte_ms, tokens = row["first_byte_ms"], min(row["output_tokens"] or 0, MOST_SPOKEN)
+    spoken = duration
+    times[0] += 1
+    times[1] += duration
+    times[len(TIME_SUMS) + bisect_right(TIME_BOUNDS_US, duration)] += 1
+    if first_byte_ms is not None:
+        first_byte = _microseconds(first_byte_ms)
+        times[2] += 1
+        times[3] += first_byte
+        times[_FIRST_BYTE_AT + bisect_right(TIME_BOUNDS_US, first_byte)] += 1
+        # An answer in one piece was made before its first byte.
+        if row["stream"] and duration - first_byte >= LEAST_SPOKEN_US:
+            spoken = duration - first_byte
+    if tokens > 0 and spoken >= LEAST_SPOKEN_US:
+        times[4] += tokens
+        times[5] += spoken
+        times[_SPEED_AT + bisect_right(SPEED_BOUNDS, tokens * 10**9 // spoken)] += 1
+
+
+def _microseconds(milliseconds: float) -> int:
+    return int(min(milliseconds * 1000, MOST_OF_ONE))
+
+
+def _bounded(count: int | None) -> int:
+    return min(count or 0, MOST_OF_ONE)
+
+
+def _add(sums: list[int], more: Sequence[int]) -> None:
+    for place, count in enumerate(more):
+        sums[place] += count
+
+
+# ---- into the database ---------------------------------------------------------------------------------
+
+
+async def add_rollups(connection: AsyncConnection, rows: Iterable[Row]) -> None:
+    """`rows`: of `requests`, inserted in this transaction."""
+    sums, times = roll_up(rows)
+    for table, by, counts, found in (
+        (rollups, (*BY, *BY_OUTCOME), SUMS, sums),
+        (rollup_times, BY, _TIMES, times),
+    ):
+        if found:
+            values = [
+                (resolution, *key, *amounts)
+                for resolution in RESOLUTIONS
+                for key, amounts in sorted(_coarser(found, resolution).items())  # every recorder in one order
+            ]
+            statement = _addition(table.name, by, counts, connection.dialect.name)
+            await connection.exec_driver_sql(statement, values)
+
+
+def _coarser(by_minute: dict[Key, list[int]], resolution: int) -> dict[Key, list[int]]:
+    if resolution == MINUTE:
+        return by_minute
+    found: dict[Key, list[int]] = {}
+    for (at, *rest), amounts in by_minute.items():
+        key = (at - at % (resolution * 1000), *rest)
+        if (sums := found.get(key)) is None:
+            found[key] = list(amounts)
+        else:
+            _add(sums, amounts)
+    return found
+
+
+@cache
+def _addition(table: str, by: tuple[str, ...], counts: tuple[str, ...], dialect: str) -> str:
+    """In words: SQLAlchemy's own statement of eighty columns costs a row as much as the database does."""
+    bounded = {column for column in counts if column.endswith(("_tokens", "_usd", "_us"))}
+    sums = ", ".join(
+        f"{one} = CASE WHEN {table}.{one} > {MOST} - excluded.{one} THEN {MOST} "
+        f"ELSE {table}.{one} + excluded.{one} END"
+        if one in bounded
+        else f"{one} = {table}.{one} + excluded.{one}"
+        for one in counts
+    )
+    columns = (*by, *counts)
+    values = ("?" if dialect == "sqlite" else f"${place + 1}" for place in range(len(columns)))
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(values)}) "
+        f"ON CONFLICT ({', '.join(by)}) DO UPDATE SET {sums}"
+    )
+
+
+# ---- what is forgotten ---------------------------------------------------------------------------------
+
+
+async def forget_rollups(database: Database, now_ms: int) -> bool:
+    """One step: the oldest hour of minutes and day of hours that are kept no longer. True: call again."""
+    is_more = False
+    for resolution, kept in KEPT_SECONDS.items():
+        end = now_ms - kept * 1000
+        oldest = await _oldest(database, resolution)
+        if oldest is None or oldest + resolution * 1000 > end:
+            continue
+        await _forget(
+            database, resolution, oldest, min(oldest + resolution * 1000 * _PIECES[resolution], end)
+        )
+        is_more = True
+    return is_more
+
+
+async def _oldest(database: Database, resolution: int) -> int | None:
+    oldest = sa.select(sa.func.min(rollups.c.at)).where(rollups.c.resolution == resolution)
+    async with database.read() as connection:
+        found: int | None = (await connection.execute(oldest)).scalar()
+        return found
+
+
+async def _forget(database: Database, resolution: int, since: int, end: int) -> None:
+    """Those that ended by then."""
+    async with database.write() as connection:
+        for table in (rollups, rollup_times):
+            its = (table.c.resolution == resolution) & (table.c.at >= since)
+            await connection.execute(sa.delete(table).where(its, table.c.at <= end - resolution * 1000))
