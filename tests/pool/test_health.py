@@ -128,7 +128,7 @@ def test_a_refused_credential_is_out_until_somebody_acts(health: Health) -> None
     health.succeeded("m", NOW + 1e6)
     assert health.unavailable_until("m", NOW + 1e6) == math.inf
     health.resume(NOW)
-    assert health.is_clear
+    assert not health.on_record
 
 
 def test_a_bill_is_checked_every_half_hour_unless_a_reset_was_given(health: Health) -> None:
@@ -155,7 +155,7 @@ def test_forbidden_answers_far_apart_or_between_good_ones_do_not_add_up(health: 
 def test_a_good_answer_resets_the_ladder(health: Health) -> None:
     rest_lengths(health, Fault.LIMITED, 6)
     health.succeeded("m", NOW + 10_000)
-    assert health.is_clear
+    assert not health.on_record
     assert rest_lengths(health, Fault.LIMITED, 1)[0] < 1.3
 
 
@@ -271,9 +271,9 @@ def test_what_a_probe_finds_out_counts(health: Health) -> None:
     assert health.unavailable_until("m", now) == until
     succeeded = health.begin_probe("m", until)
     health.succeeded("m", until)
-    assert health.is_clear
+    assert not health.on_record
     health.end_probe(succeeded)
-    assert health.is_clear
+    assert not health.on_record
 
 
 def test_a_stated_reset_needs_no_probe(health: Health) -> None:

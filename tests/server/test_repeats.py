@@ -33,6 +33,8 @@ def repeat_of(
         content_length=2,
         is_http_1_0=False,
         keep_alive=keep_alive,
+        shown_method="POST",
+        shown_path="/v1/messages",
     )
     return Repeat.of(data, head)
 

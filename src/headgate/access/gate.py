@@ -41,7 +41,18 @@ class _Limited:
     """A key with its limits, made ready for the comparison that each request pays."""
 
     __slots__ = (
-        *("concurrency", "daily", "defaults", "has_budget", "is_free", "key", "limits", "meter", "parts"),
+        *(
+            "concurrency",
+            "daily",
+            "defaults",
+            "has_budget",
+            "is_free",
+            "is_shared",
+            "key",
+            "limits",
+            "meter",
+            "parts",
+        ),
         *("per_request", "per_token", "since", "total", "tpm", "weekly", "window"),
     )
 
@@ -52,6 +63,7 @@ class _Limited:
         self.since = since
         limits = key.limits.or_else(defaults)
         parts = self.parts = _parts(key.id, limits, slices)
+        self.is_shared = slices.count > 1
         self.key = key
         self.defaults = defaults
         self.limits = limits
@@ -85,8 +97,8 @@ class _Limited:
 
         Days and five hours are of the wall clock, `now`; a minute is one however that is set."""
         meter = self.meter
-        spending = meter.spending
         if self.has_budget:
+            spending = meter.spending
             if not spending.day_at <= now < spending.day_ends_at:
                 spending.set_to(now)
             reserved = meter.reserved
@@ -101,7 +113,7 @@ class _Limited:
             meter.running >= self.concurrency
             or (
                 self.window is not None
-                and spending.tokens_of_window(now) + meter.reserved_tokens >= self.window
+                and meter.spending.tokens_of_window(now) + meter.reserved_tokens >= self.window
             )
             or meter.requests.full_at + self.per_request - steady > _MINUTE
             or meter.tokens.full_at + tokens * self.per_token - steady > _MINUTE
@@ -162,9 +174,10 @@ class Gate:
             _Check(limited, now, steady, self.on_lack).all(tokens)
         if limited.per_request:
             meter.requests.use_seconds(limited.per_request, steady)
-            meter.for_requests.asked += 1
         if tpm is not None:
             meter.tokens.use_seconds(tokens * limited.per_token, steady)
+        if limited.is_shared:
+            meter.for_requests.asked += 1
             meter.for_tokens.asked += tokens
         meter.running += 1
         meter.reserved += nano
@@ -196,7 +209,7 @@ class Gate:
         self.slices, now = slices, self._steady()
         for key_id, limited in self._limited.items():
             before, parts = limited.parts, _parts(key_id, limited.limits, slices)
-            if before == parts:
+            if before == parts and limited.is_shared == (slices.count > 1):
                 continue
             limited.meter.requests.resize(before.rpm, parts.rpm, now)
             limited.meter.tokens.resize(before.tpm, parts.tpm, now)

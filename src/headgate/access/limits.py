@@ -160,7 +160,8 @@ class Spending:
     def tokens_of_window(self, now: float) -> int:
         """Of the five hours that run; those that are over count no more. Five hours that begin later begin
         now: the clock was set back."""
-        self.window_at = min(self.window_at, now)
+        if self.window_at > now:
+            self.window_at = now
         return self.window_tokens if now < self.window_at + WINDOW_SECONDS else 0
 
     def join(self, other: "Spending") -> None:

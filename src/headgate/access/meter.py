@@ -1,5 +1,7 @@
 """What one key uses: reserved when a request is let in, settled when its record is written."""
 
+import msgspec
+
 from headgate.access.demand import Appetite
 from headgate.access.limits import Rate, Spending
 from headgate.access.slices import What
@@ -67,17 +69,14 @@ class KeyMeter:
         return tokens
 
 
-class Reservation:
-    """One request that was let in."""
+class Reservation(msgspec.Struct, eq=False):
+    """One request that was let in. Made for every one, so it is a struct."""
 
-    __slots__ = ("_began", "_meter", "_nano", "_tokens", "_tpm")
-
-    def __init__(self, meter: KeyMeter, tokens: int, nano: int, tpm: int | None, began: float) -> None:
-        self._meter: KeyMeter | None = meter
-        self._tokens = tokens
-        self._nano = nano
-        self._tpm = tpm
-        self._began = began
+    _meter: KeyMeter | None
+    _tokens: int
+    _nano: int
+    _tpm: int | None
+    _began: float
 
     def settle(self, model: str | None, usage: Usage | None) -> None:
         """What it used takes the place of what was guessed. A second time changes nothing."""

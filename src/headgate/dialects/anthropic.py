@@ -119,7 +119,7 @@ def _in_callers_words(complaint: str) -> str:
 
 # ---- which conversation a request belongs to -----------------------------------------------------
 
-_SESSION_IN_USER_ID = re.compile(r"_session_([A-Za-z0-9-]+)$")
+_SESSION = re.compile(r"[A-Za-z0-9-]+")
 _JSON_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]')
 """The closing quote may be missing: a string cut short is then one token, not many tries."""
 
@@ -143,15 +143,16 @@ def _session_of(fields: _Body) -> str | None:
 
 def _session_in_user_id(user_id: str) -> str | None:
     """Claude Code writes it in two forms: `user_…_account_…_session_ID`, or JSON with `session_id`."""
-    if match := _SESSION_IN_USER_ID.search(user_id):
-        return match.group(1)
+    _, named, session = user_id.rpartition("_session_")
+    if named and _SESSION.fullmatch(session):
+        return session
     if not user_id.startswith("{"):
         return None
     try:
-        session = json.loads(user_id).get("session_id")
+        found = json.loads(user_id).get("session_id")
     except (ValueError, RecursionError):
         return None
-    return session if isinstance(session, str) and session else None
+    return found if isinstance(found, str) and found else None
 
 
 def _opening_digest(system: bytes, messages: bytes) -> str | None:

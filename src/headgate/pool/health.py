@@ -38,7 +38,8 @@ class Health:
     def __init__(self, random: Random, on_change: Callable[[], None]) -> None:
         self.served: set[str] = set()
         """Models that this account has answered for."""
-        self._rests: dict[tuple[Fault, str | None], Rest] = {}
+        self.on_record: dict[tuple[Fault, str | None], Rest] = {}
+        """On record, also those that are over; none: nothing else needs to be asked."""
         self._forbidden_at: list[float] = []
         self._accepted_at = 0.0
         self._random = random
@@ -66,12 +67,12 @@ class Health:
             return None
         self._forget_where(lambda rest: rest.until + MEMORY_SECONDS < now)
         key = (fault, model if fault in OF_ONE_MODEL else None)
-        before = self._rests.get(key)
+        before = self.on_record.get(key)
         if before is not None and before.is_open(now):
             return self._extend(before, until, source, reason, now)
         level = 0 if before is None else before.level + 1
         end, source = self._end_of_rest(fault, level, until, source, now)
-        self._rests[key] = Rest(fault, key[1], end, level, now, reason, source)
+        self.on_record[key] = Rest(fault, key[1], end, level, now, reason, source)
         self._on_change()
         return end
 
@@ -80,7 +81,7 @@ class Health:
         if model is not None and model not in self.served and len(self.served) < MOST_MODELS:
             self.served.add(model)
             self._on_change()
-        if self._rests:
+        if self.on_record:
             self._forget_where(lambda rest: rest.is_refuted_by(model, now))
         if self._forbidden_at:
             self._forbidden_at.clear()
@@ -93,10 +94,10 @@ class Health:
         for rest in rests:
             is_voidable = rest.fault in _OF_TOKENS or rest.fault in FOR_THE_OWNER
             void_before = max(newer_than, self._accepted_at) if is_voidable else newer_than
-            ours = self._rests.get((rest.fault, rest.model))
+            ours = self.on_record.get((rest.fault, rest.model))
             is_longer = ours is None or not ours.is_open(now) or rest.until > ours.until
             if rest.is_open(now) and rest.since >= void_before and is_longer:
-                self._rests[rest.fault, rest.model] = rest
+                self.on_record[rest.fault, rest.model] = rest
                 is_news = True
         if is_news:
             self._on_change()
@@ -106,7 +107,7 @@ class Health:
         that matters pass the account by. Empty: there is nothing to find out."""
         probed = [
             rest
-            for rest in self._rests.values()
+            for rest in self.on_record.values()
             if (rest.model is None or rest.model == model) and not rest.is_probed and rest.awaits_probe(now)
         ]
         for rest in probed:
@@ -146,27 +147,22 @@ class Health:
     # ---- what follows ------------------------------------------------------------------------------
 
     @property
-    def is_clear(self) -> bool:
-        """No rest on record: nothing else needs to be asked."""
-        return not self._rests
-
-    @property
     def waits_for_owner(self) -> bool:
         """The provider refused the credential: only another one ends that."""
-        return any(rest.fault is Fault.REFUSED for rest in self._rests.values())
+        return any(rest.fault is Fault.REFUSED for rest in self.on_record.values())
 
     def rests(self, now: float) -> list[Rest]:
         """All rests in force, also those of single models."""
-        return [rest for rest in self._rests.values() if rest.is_open(now)]
+        return [rest for rest in self.on_record.values() if rest.is_open(now)]
 
     def open_rest(self, model: str | None, now: float) -> Rest | None:
         """The weightiest rest in force for a request with `model`."""
-        rests = [rest for rest in self._rests.values() if rest.concerns(model, now)]
+        rests = [rest for rest in self.on_record.values() if rest.concerns(model, now)]
         return max(rests, key=Rest.weight, default=None)
 
     def unavailable_until(self, model: str | None, now: float) -> float | None:
         """Unix seconds, infinite until somebody acts, None when it can serve now."""
-        untils = [max(rest.until, now) for rest in self._rests.values() if rest.concerns(model, now)]
+        untils = [max(rest.until, now) for rest in self.on_record.values() if rest.concerns(model, now)]
         return max(untils, default=None)
 
     def why(self, model: str | None, now: float) -> str | None:
@@ -184,12 +180,12 @@ class Health:
 
     def to_state(self) -> dict[str, Any]:
         """JSON-able; `from_state` reads it."""
-        return write_state(self._rests.values(), self._forbidden_at, self.served)
+        return write_state(self.on_record.values(), self._forbidden_at, self.served)
 
     def from_state(self, state: dict[str, Any]) -> None:
         """Take over what an earlier life wrote. Unknown keys and broken entries are passed over."""
         rests, self._forbidden_at, self.served = read_state(state)
-        self._rests = {(rest.fault, rest.model): rest for rest in rests}
+        self.on_record = {(rest.fault, rest.model): rest for rest in rests}
 
     # ---- inside ------------------------------------------------------------------------------------
 
@@ -217,8 +213,8 @@ class Health:
         return len(self._forbidden_at) >= FORBIDDEN_COUNT
 
     def _forget_where(self, is_over: Callable[[Rest], bool]) -> None:
-        gone = [key for key, rest in self._rests.items() if is_over(rest)]
+        gone = [key for key, rest in self.on_record.items() if is_over(rest)]
         for key in gone:
-            del self._rests[key]
+            del self.on_record[key]
         if gone:
             self._on_change()

@@ -170,7 +170,8 @@ class LivingAccount:
             return False
         if self._models and not self.serves(model):
             return False
-        return self.health.is_clear or self.health.unavailable_until(model, now) is None
+        health = self.health
+        return not health.on_record or health.unavailable_until(model, now) is None
 
     @property
     def is_full(self) -> bool:

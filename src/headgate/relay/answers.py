@@ -49,13 +49,20 @@ _OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-md5
 """True of the bytes that came, not of others."""
 
 
+_MOST_NAMES = 64
+"""Sets of header names that are remembered: a far side writes a few."""
+
+
 class Answers:
     """Writes answers and their records. One for the whole gateway."""
 
     def __init__(self, journal: Journal, clock: Clock, routing: RoutingSettings) -> None:
         self._journal = journal
         self._clock = clock
-        self.routing = routing
+        # A pydantic model is slow to ask, and each answer asks.
+        self._shows_account, self._shows_timing = routing.expose_account, routing.expose_timing
+        self._keepalive_seconds = routing.sse_keepalive_seconds
+        self._travels: dict[frozenset[bytes], bool] = {}
 
     def relay_whole(self, exchange: Exchange, trail: Trail, opened: Opened) -> None:
         """Hand on a good answer that is here to its last byte."""
@@ -71,7 +78,7 @@ class Answers:
         answer, meter, keepalive = opened.answer, opened.meter, None
         self._begin(exchange, trail, opened)
         answer.forget_head()
-        seconds = self.routing.sse_keepalive_seconds
+        seconds = self._keepalive_seconds
         if seconds and isinstance(meter, StreamMeter) and meter.is_plain and exchange.can_be_ended:
             keepalive = KeepAlive(exchange, meter, seconds=seconds)
         last = await pump(
@@ -83,8 +90,8 @@ class Answers:
     def _begin(self, exchange: Exchange, trail: Trail, opened: Opened) -> None:
         """The provider's head, as it came where every line of it may travel on."""
         answer = opened.answer
-        lines = answer.lines
-        if lines is None or not _NOT_RETURNED.isdisjoint(answer.fields):
+        lines, names = answer.lines, answer.names
+        if lines is None or names is None or not self._all_travel(names):
             dropped = _NOT_RETURNED if answer.status != 204 else _NOT_RETURNED_BY_204
             lines = write_lines(forwardable(answer.headers, dropped))
         if isinstance(opened.meter, StreamMeter):
@@ -96,6 +103,15 @@ class Answers:
             lines + self._own_lines(exchange, trail, answer.fields),
             content_length=length,
         )
+
+    def _all_travel(self, names: frozenset[bytes]) -> bool:
+        """Whether headers of these names go to the client as they came, all of them."""
+        known = self._travels.get(names)
+        if known is None:
+            if len(self._travels) >= _MOST_NAMES:
+                self._travels.clear()
+            known = self._travels[names] = _NOT_RETURNED.isdisjoint(names)
+        return known
 
     def _relay_led_back(self, exchange: Exchange, trail: Trail, opened: Opened, text: bytes) -> None:
         """An answer in which an address was changed: its length and coding are ours, and it says so."""
@@ -193,10 +209,10 @@ class Answers:
 
     def _own_lines(self, exchange: Exchange, trail: Trail, fields: Iterable[bytes] = ()) -> bytes:
         """The gateway's own headers, after the provider's, which are named by `fields`."""
-        lines = b"x-headgate-request-id: %b\r\n" % exchange.id.encode()
-        if self.routing.expose_account and trail.serving is not None:
+        lines = b"x-headgate-request-id: " + exchange.id.encode() + b"\r\n"
+        if self._shows_account and trail.serving is not None:
             lines += b"x-headgate-account: %b\r\n" % trail.serving.account.name.encode()
-        if self.routing.expose_timing:
+        if self._shows_timing:
             lines += b"server-timing: headgate;dur=%.3f\r\n" % (trail.own_seconds() * 1000)
         page = exchange.head.client.page
         return lines if page is None else lines + page.lines + page.exposing(fields)

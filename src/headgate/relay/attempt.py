@@ -42,16 +42,17 @@ async def open_answer(
     target: Target,
     lines: bytes,
     timeouts: Timeouts,
+    now: float,
     on_text: Callable[[bytes], None] | None = None,
 ) -> Opened:
-    """Raises UpstreamError; nothing of the attempt is left open then, nor when it is cancelled.
+    """`now`: monotonic. Raises UpstreamError; nothing of the attempt is left open then, nor when cancelled.
 
     `on_text` gets the answer's plain text, whole event by whole event.
     """
     body = exchange.body
     content = body.whole() if isinstance(body, BodyBuffer) else body.framed()
     head = head_for(target, exchange, lines)
-    answer = await upstream.send(target.origin, head, content, timeouts=timeouts, proxy=target.proxy)
+    answer = await upstream.send(target.origin, head, content, timeouts=timeouts, proxy=target.proxy, now=now)
     try:
         meter = meter_for(answer.fields)
         meter.on_text = on_text

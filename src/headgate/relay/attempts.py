@@ -160,19 +160,21 @@ class Relay:
         living.request_count += 1
         living.last_used_at = now = self._clock.now()
         health = living.health
-        probed = None if health.is_clear else health.begin_probe(plan.model, now)
+        probed = None if not health.on_record else health.begin_probe(plan.model, now)
         try:
             try:
-                lines = plan.lines
+                lines, began_asking = plan.lines, began
                 if living.is_signed_in:
                     if living.stale_at <= now:
                         await self._renew(trail, plan, living)
+                        began_asking = self._clock.monotonic()
                     trail.trying, lines = living.account, plan.provider.bearer_lines(lines)
-                timeouts = self._patience.timeouts(exchange)
+                timeouts = self._patience.timeouts(exchange, began_asking)
                 opened = await open_answer(
-                    self._upstream, exchange, self._targets.of(living), lines, timeouts, learns
+                    self._upstream, exchange, self._targets.of(living), lines, timeouts, began_asking, learns
                 )
-                trail.waited_seconds += self._clock.monotonic() - began
+                ended = self._clock.monotonic()
+                trail.waited_seconds += ended - began
             except UpstreamError as error:
                 trail.waited_seconds += self._clock.monotonic() - began
                 # Without its frames, which hold the body and lead back to it: the collector comes seldom.
@@ -188,7 +190,7 @@ class Relay:
                 )
                 return False
             try:
-                if not self._is_good(trail, plan, living, opened, began):
+                if not self._is_good(trail, plan, living, opened, began, ended):
                     return False
                 if opened.answer.is_complete:
                     self._answers.relay_whole(exchange, trail, opened)
@@ -238,8 +240,11 @@ class Relay:
             return False
         return await self._attempt(exchange, trail, plan, living)
 
-    def _is_good(self, trail: Trail, plan: Plan, living: LivingAccount, opened: Opened, began: float) -> bool:
-        """The answer has begun: do we relay it, or does the next account do better?"""
+    def _is_good(
+        self, trail: Trail, plan: Plan, living: LivingAccount, opened: Opened, began: float, ended: float
+    ) -> bool:
+        """The answer has begun: do we relay it, or does the next account do better? The attempt began and
+        ended at these moments, monotonic."""
         answer, now = opened.answer, self._clock.now()
         if answer.status >= 400 or opened.meter.error_data is not None:
             verdict, reason = self._judge(plan, living, opened, now)
@@ -255,7 +260,9 @@ class Relay:
         living.note_headers(answer.headers, answer.fields, now)
         if answer.status < 400:
             living.health.succeeded(plan.model, now)
-        trail.note_attempt(living.account.id, living.account.name, began=began, status=answer.status)
+        trail.note_attempt(
+            living.account.id, living.account.name, began=began, ended=ended, status=answer.status
+        )
         trail.serving, trail.meter = living, opened.meter
         trail.note_provider_id(answer.fields)
         return True
@@ -299,7 +306,14 @@ class Relay:
             trail.note_passing(living)
         account = living.account
         trail.note_attempt(
-            account.id, account.name, began=began, status=status, error=error, reason=reason, until=until
+            account.id,
+            account.name,
+            began=began,
+            ended=self._clock.monotonic(),
+            status=status,
+            error=error,
+            reason=reason,
+            until=until,
         )
 
 

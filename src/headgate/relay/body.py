@@ -43,15 +43,12 @@ class BodyBuffer(msgspec.Struct, eq=False):
     received: int = 0
     """Bytes, for the record too, which may be written after the release."""
     is_complete: bool = False
+    is_ready: bool = False
+    """Whether the relay may start: when the body is complete."""
     is_spent: bool = False
     """Never: it can be read again."""
     _held: int = 0
     _pieces: list[bytes | bytearray] = []
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the relay may start."""
-        return self.is_complete
 
     def feed(self, piece: bytes) -> None:
         """Raises `RequestTooLarge` or `BuffersFull`; the piece is not kept then."""
@@ -67,7 +64,7 @@ class BodyBuffer(msgspec.Struct, eq=False):
             self._pieces.append(piece)
 
     def end(self) -> None:
-        self.is_complete = True
+        self.is_complete = self.is_ready = True
 
     def whole(self) -> bytes:
         """The body in one piece; joined once, most bodies come in one anyway."""

@@ -155,11 +155,13 @@ class Ending:
         began = self._clock.monotonic()
         try:
             opened = await open_answer(
-                self._upstream, exchange, target, lines, self._patience.timeouts(exchange)
+                self._upstream, exchange, target, lines, self._patience.timeouts(exchange, began), began
             )
-            trail.waited_seconds += self._clock.monotonic() - began
+            ended = self._clock.monotonic()
+            trail.waited_seconds += ended - began
         except UpstreamError as error:
-            trail.note_attempt(0, "own-credential", began=began, error=error.code, reason=in_words(error))
+            ended, why = self._clock.monotonic(), in_words(error)
+            trail.note_attempt(0, "own-credential", began=began, ended=ended, error=error.code, reason=why)
             if isinstance(error, LoopDetected) or _was_reached(error):
                 raise
             raise ForwardFailed(
@@ -167,7 +169,7 @@ class Ending:
                 hint="Is the provider reachable from this machine?",
             ) from error.with_traceback(None)  # its frames hold the body
         try:
-            trail.note_attempt(0, "own-credential", began=began, status=opened.answer.status)
+            trail.note_attempt(0, "own-credential", began=began, ended=ended, status=opened.answer.status)
             trail.meter = opened.meter
             trail.note_provider_id(opened.answer.fields)
             if opened.answer.is_complete:

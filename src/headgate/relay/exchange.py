@@ -19,6 +19,7 @@ from headgate.relay.body import BodyBuffer, BodyStream
 from headgate.relay.endpoints import Endpoint
 from headgate.relay.heads import ClientHead
 
+_OK = b"HTTP/1.1 200 OK\r\n"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -36,6 +37,9 @@ class RequestHead(msgspec.Struct, frozen=True):
     """As announced; None for a chunked body, or none at all."""
     is_http_1_0: bool
     keep_alive: bool
+    shown_method: str
+    shown_path: str
+    """As records have them; heads come again and again."""
 
 
 class Answering(Protocol):
@@ -119,7 +123,8 @@ class Exchange(msgspec.Struct, eq=False):
             framing += b"connection: close\r\n"
         elif head.is_http_1_0:
             framing += b"connection: keep-alive\r\n"
-        self._pending = b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (status, reason, lines, framing)
+        start = _OK if status == 200 and reason == b"OK" else b"HTTP/1.1 %d %b\r\n" % (status, reason)
+        self._pending = b"".join((start, lines, framing, b"\r\n"))
 
     def settle_in(self) -> None:
         """The answer goes on, from the account that it began with: what only the request needed is let go."""

@@ -1,5 +1,7 @@
 """How long a client waits: the time until the first byte over all attempts, cut into attempts."""
 
+import math
+
 from headgate.clock import Clock
 from headgate.config.settings import ServerSettings, UpstreamSettings
 from headgate.errors import HeadgateError, RequestTimedOut, UpstreamTimedOut
@@ -21,22 +23,24 @@ class Patience:
             idle=upstream.idle_timeout_ms / 1000,
             total=upstream.total_timeout_ms / 1000,
         )
-        self._longest_start = (self._usual.connect or 0) + (self._usual.first_byte or 0)
+        self._request_seconds = self._request_ms / 1000 if self._request_ms else math.inf
+        longest_start = (self._usual.connect or 0) + (self._usual.first_byte or 0)
+        self._enough = longest_start or math.inf
+        """Seconds; so much left shortens no attempt."""
 
     def seconds_left(self, exchange: Exchange) -> float:
-        if not self._request_ms:
-            return float("inf")
-        return exchange.ready_at + self._request_ms / 1000 - self._monotonic()
+        return self._left(exchange, self._monotonic())
 
-    def timeouts(self, exchange: Exchange) -> Timeouts:
-        """Of the next attempt: the settings', or what is left. Raises RequestTimedOut."""
-        left = self.seconds_left(exchange)
-        if 0 < self._longest_start <= left:
+    def _left(self, exchange: Exchange, now: float) -> float:
+        return exchange.ready_at + self._request_seconds - now
+
+    def timeouts(self, exchange: Exchange, now: float) -> Timeouts:
+        """Of an attempt that begins now: the settings', or what is left. Raises RequestTimedOut."""
+        left = self._left(exchange, now)
+        if left >= self._enough:
             return self._usual
         if left <= 0:
             raise self._timed_out()
-        if left == float("inf"):
-            return self._usual
         usual = self._usual
         return Timeouts(
             connect=min(usual.connect or left, left),

@@ -17,9 +17,11 @@ _OBJECT_PATHS = (b"/v1/files", b"/v1/messages/batches")
 
 def deals_in_objects(exchange: Exchange, facts: RequestFacts | None) -> bool:
     """Whether ids may stand in this request or its answer: the others are spared the search."""
-    if exchange.head.path.startswith(_OBJECT_PATHS) or (facts is not None and facts.container):
+    head = exchange.head
+    if head.client.may_name_objects:
         return True
-    return exchange.head.client.may_name_objects
+    # A body that is read is none of the paths'.
+    return bool(facts.container) if facts is not None else head.path.startswith(_OBJECT_PATHS)
 
 
 def ids_in_request(exchange: Exchange, facts: RequestFacts | None) -> Iterator[str]:

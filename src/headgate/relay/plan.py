@@ -31,6 +31,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     facts: RequestFacts | None
     """None for a body that routing does not read."""
+    model: str | None
     wanted: Wanted
     lines: bytes
     """The client's part of the head, the same for every attempt."""
@@ -39,10 +40,6 @@ class Plan(msgspec.Struct, frozen=True):
     deals_in_objects: bool
     key: ClientKey | None = None
     """The caller's, as it is now."""
-
-    @property
-    def model(self) -> str | None:
-        return self.facts.model if self.facts is not None else None
 
     def is_typo(self, fault: Fault, living: LivingAccount) -> bool:
         """A model that an account never served and does not list says nothing about the account."""
@@ -103,6 +100,7 @@ class Planner:
             pinned_id = self._hosts.account_of(client.headers)
         return Plan(
             facts,
+            model,
             Wanted(
                 provider.name,
                 model,

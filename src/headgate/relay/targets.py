@@ -76,11 +76,15 @@ def _framing(exchange: Exchange) -> bytes:
 def head_for(target: Target, exchange: Exchange, lines: bytes) -> bytes:
     """Request line, the account's lines, the client's lines (`ClientHead.lines_for`), framing."""
     head = exchange.head
-    return b"%b %b%b HTTP/1.1\r\n%b%b%b" % (
-        head.method,
-        target.base_path,
-        head.target,
-        target.own_lines,
-        lines,
-        _framing(exchange),
+    return b"".join(
+        (
+            head.method,
+            b" ",
+            target.base_path,
+            head.target,
+            b" HTTP/1.1\r\n",
+            target.own_lines,
+            lines,
+            _framing(exchange),
+        )
     )

@@ -20,7 +20,6 @@ from headgate.relay.exchange import Exchange
 from headgate.wire.headers import Headers
 
 _LONGEST_NAME = 256
-_LONGEST_PATH = 2048
 """Characters of what a caller sends that a record holds: one that is too long for the journal is lost."""
 
 
@@ -76,19 +75,19 @@ class Trail(msgspec.Struct, eq=False):
         account: str,
         *,
         began: float,
+        ended: float,
         status: int | None = None,
         error: str | None = None,
         reason: str | None = None,
         until: float | None = None,
     ) -> None:
-        """One attempt has its outcome. `began` is monotonic, `until` Unix seconds."""
-        now = self._monotonic()
+        """One attempt has its outcome. `began` and `ended` are monotonic, `until` Unix seconds."""
         self.attempts.append(
             Attempt(
                 account_id,
                 account,
                 (began - self._exchange.ready_at) * 1000,
-                (now - began) * 1000,
+                (ended - began) * 1000,
                 status,
                 error,
                 reason,
@@ -138,15 +137,16 @@ class Trail(msgspec.Struct, eq=False):
             error = self.meter.error_type
         now = self._monotonic()
         first_byte_at = exchange.first_byte_at or now
+        own_seconds = first_byte_at - exchange.ready_at - self.waited_seconds
         # By position, in the order of `RequestRecord`: naming two dozen fields costs a microsecond.
         return RequestRecord(
             exchange.id,
             int(exchange.began_at * 1000),
             head.endpoint.dialect,
             head.endpoint.provider,
-            head.method.decode("latin-1"),
-            head.path[:_LONGEST_PATH].decode("latin-1"),
-            _caller_name(caller, serving, self.attempts),
+            head.shown_method,
+            head.shown_path,
+            caller.name if serving is not None else _caller_name(caller, self.attempts),
             exchange.address,
             head.client.user_agent,
             self.session,
@@ -159,7 +159,7 @@ class Trail(msgspec.Struct, eq=False):
             error,
             (first_byte_at - exchange.began) * 1000,
             (now - exchange.began) * 1000,
-            max(0.0, first_byte_at - exchange.ready_at - self.waited_seconds) * 1000,
+            own_seconds * 1000 if own_seconds > 0 else 0.0,
             exchange.body.received,
             exchange.response_bytes + last_bytes,
             usage,
@@ -169,7 +169,7 @@ class Trail(msgspec.Struct, eq=False):
         )
 
 
-def _caller_name(caller: Caller, serving: LivingAccount | None, attempts: list[Attempt]) -> str:
-    """A caller without a key is named after the credential that in the end served him."""
-    is_own = serving is None and bool(attempts) and attempts[-1].account_id == 0
+def _caller_name(caller: Caller, attempts: list[Attempt]) -> str:
+    """A caller without a key whom no account served is named after the credential that in the end did."""
+    is_own = bool(attempts) and attempts[-1].account_id == 0
     return "own-credential" if is_own and caller.name == "anonymous" else caller.name

@@ -193,7 +193,7 @@ class _Grant:
     def __init__(self, living: LivingAccount, model: str | None, now: float) -> None:
         self.living = living
         living.in_flight += 1
-        self._probed = [] if living.health.is_clear else living.health.begin_probe(model, now)
+        self._probed = [] if not living.health.on_record else living.health.begin_probe(model, now)
 
     def end(self) -> None:
         self.living.in_flight -= 1

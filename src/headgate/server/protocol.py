@@ -37,6 +37,8 @@ _MOST_WAITING = 256
 """What one read of the socket may bring beyond that: then the connection ends behind their answers."""
 
 
+_LONGEST_SHOWN_PATH = 2048
+"""Characters that a record holds: one that is too long for the journal is lost."""
 _LONGEST_KNOWN_TARGET = 8_192
 """Beyond this the whole head is measured again."""
 
@@ -233,6 +235,8 @@ class GatewayProtocol(TurnsProtocol):
             content_length=int(length) if length is not None else None,
             is_http_1_0=version == "1.0",
             keep_alive=parser.should_keep_alive(),
+            shown_method=parser.get_method().decode("latin-1"),
+            shown_path=path[:_LONGEST_SHOWN_PATH].decode("latin-1"),
         )
         self._open(head, refusal)
 

@@ -85,6 +85,7 @@ class Sources:
         for warning in mode_warnings(survey):
             _log.warning("%s", warning)
         await self._take(survey, set())
+        self._tell()
 
     def begin(self) -> None:
         """The pool is filled: hosts lead to its accounts, and what a file lacks is written."""
@@ -102,6 +103,7 @@ class Sources:
         self._unsettled.clear()
         await self._take(survey, set())
         await self._bring_into_pool()
+        self._tell()
         self._anew.set()
 
     async def _first_survey(self, settings: SourceSettings) -> Survey:
@@ -168,6 +170,7 @@ class Sources:
                 self._is_waiting = True
                 return
             await self._bring_into_pool()
+            self._tell()
 
     def note_renewed(self, account: Account) -> None:
         """New tokens are in the database: the file follows."""
@@ -206,7 +209,6 @@ class Sources:
         taken = await self._files.take(gathered.accounts, unread=unread, kept=gathered.kept)
         self._survey, self._gathered, self._taken = survey, gathered, taken
         self._is_waiting = bool(unsettled) or BUSY in taken.left_out.values()
-        self._tell()
 
     async def _bring_into_pool(self) -> None:
         # Also where nothing was changed here: another gateway may have been quicker.

@@ -1,11 +1,14 @@
 """An answer whose head is in; its body is read as it comes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
+
+import msgspec
 
 from headgate.errors import AnswerCut
 from headgate.upstream.framing import NO_FIELDS, AnswerFraming
+from headgate.wire.headers import Headers
 
 Sink = Callable[[bytes], bool]
 """Takes a piece at once; answers whether it has enough for now. Must not raise."""
@@ -38,42 +41,33 @@ class BodySource(Protocol):
     def abort(self) -> None: ...
 
 
-class Answer:
-    """Read by one reader, closed by whoever got it from `send`; closing is what frees the connection."""
+class Answer(msgspec.Struct, eq=False):
+    """Read by one reader, closed by whoever got it from `send`; closing is what frees the connection.
 
-    __slots__ = (
-        "_framing",
-        "_source",
-        "content_length",
-        "fields",
-        "headers",
-        "is_chunked",
-        "is_complete",
-        "lines",
-        "reason",
-        "status",
-    )
+    Made for every request, so it is a struct.
+    """
 
-    def __init__(self, source: BodySource, framing: AnswerFraming) -> None:
-        self._source: BodySource | None = source
-        self._framing = framing
-        self.status = framing.status
-        self.reason = framing.reason
-        self.headers = framing.headers
-        """Names lower case; trailers are left out."""
-        self.fields = framing.fields
-        """The headers by name, for look-ups; of a repeated one the last."""
-        self.lines = framing.lines
-        """The header lines as they came, each with its line end; None where that is not known."""
-        self.content_length = framing.content_length
-        """As the field says, also where no body follows (HEAD, 304)."""
-        self.is_chunked = framing.is_chunked
-        self.is_complete = framing.is_done and not framing.pieces
-        """Nothing will follow what `read` has handed out."""
+    _source: BodySource | None
+    _framing: AnswerFraming
+    status: int
+    reason: bytes
+    headers: Headers
+    """Names lower case; trailers are left out."""
+    fields: Mapping[bytes, bytes]
+    """The headers by name, for look-ups; of a repeated one the last."""
+    lines: bytes | None
+    """The header lines as they came, each with its line end; None where that is not known."""
+    names: frozenset[bytes] | None
+    """Of the headers, where the lines are known: the same object in most answers of a far side."""
+    content_length: int | None
+    """As the field says, also where no body follows (HEAD, 304)."""
+    is_chunked: bool
+    is_complete: bool
+    """Nothing will follow what `read` has handed out."""
 
     def forget_head(self) -> None:
         """What the header lines said is not asked for any more: a long answer need not hold them."""
-        self.headers, self.fields, self.lines = [], NO_FIELDS, None
+        self.headers, self.fields, self.lines, self.names = [], NO_FIELDS, None, None
         self._framing.forget_head()
 
     def take(self) -> bytes:

@@ -48,15 +48,22 @@ class UpstreamClient:
         self._tls = tls
         self._dialer = Dialer(own_address)
         self._pool: ConnectionPool[Connection] = ConnectionPool()
-        self._plain = PlainReader()
+        self._plain: dict[Origin, PlainReader] = {}
         self._tasks = TaskGroup()
         self._timetable = Timetable()
 
     async def send(
-        self, origin: Origin, head: bytes, body: Body, *, timeouts: Timeouts, proxy: Proxy | None = None
+        self,
+        origin: Origin,
+        head: bytes,
+        body: Body,
+        *,
+        timeouts: Timeouts,
+        proxy: Proxy | None = None,
+        now: float | None = None,
     ) -> Answer:
         """One attempt. `head` is the request line and the header lines with the blank line, the same
-        whether a `proxy` is on the way or not.
+        whether a `proxy` is on the way or not. `now`: the clock's monotonic seconds, for who has just looked.
 
         Returns when the answer's head is in; the caller closes the answer. A resting connection that
         turns out dead is replaced, once, by a new one; a body that comes piece by piece cannot be said
@@ -69,13 +76,14 @@ class UpstreamClient:
             route = (origin, proxy)
             if origin.scheme == "http" and not proxy.is_socks:
                 passing_on, head = proxy, for_the_proxy(head, proxy, origin)
-        now = self._monotonic()
+        if now is None:
+            now = self._monotonic()
         ends_at = now + timeouts.total if timeouts.total else NEVER
         if isinstance(body, WHOLE_BODIES):
             resting = self._pool.take(route, now)
             if resting is not None:
                 try:
-                    if (answer := await resting.begin(head, body, timeouts, ends_at)) is not None:
+                    if (answer := await resting.begin(head, body, timeouts, ends_at, now)) is not None:
                         return answer if passing_on is None else _of_the_provider(answer, passing_on)
                 except asyncio.CancelledError:
                     resting.abort()
@@ -84,7 +92,8 @@ class UpstreamClient:
                     resting.raise_failure()
         connection = await self._connect(route, timeouts, ends_at)
         try:
-            if (answer := await connection.begin(head, body, timeouts, ends_at)) is not None:
+            now = self._monotonic()
+            if (answer := await connection.begin(head, body, timeouts, ends_at, now)) is not None:
                 return answer if passing_on is None else _of_the_provider(answer, passing_on)
         except asyncio.CancelledError:
             connection.abort()
@@ -108,7 +117,7 @@ class UpstreamClient:
             route,
             self._pool,
             self._outbox,
-            self._plain,
+            self._plain.setdefault(origin, PlainReader()),
             self._tasks,
             self._timetable,
             self._monotonic,

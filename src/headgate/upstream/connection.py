@@ -88,23 +88,24 @@ class Connection(asyncio.Protocol):
         body: "WholeBody | AsyncIterator[bytes]",
         timeouts: Timeouts,
         ends_at: float,
+        now: float,
     ) -> "asyncio.Future[Answer | None]":
         """Send one request. The future has the Answer when its head is in, None when there is none:
         `raise_failure` tells why. Whoever gives up waiting for it calls `abort`."""
         self._in_exchange = True
         self._timeouts = timeouts
         self._ends_at = ends_at
+        self._began = now
         self._framing.expect(is_head_request=head.startswith(b"HEAD "))
         waiter = self._waiter = self._loop.create_future()
         if isinstance(body, WHOLE_BODIES):
             is_short = len(body) <= MAX_JOINED_BODY_BYTES
             self._leaves_with = self._outbox.flushes + 1
             self._outbox.write(self._socket, head + body if is_short else (head, body))
-            self._began = self._watch(timeouts.first_byte)
+            self._watch(timeouts.first_byte, now)
         else:
             self._socket.write(head)
-            self._began = self._monotonic()
-            self._deadline.set(ends_at, self._began)
+            self._deadline.set(ends_at, now)
             self._sender = self._tasks.spawn(self._send_pieces(body), name="upstream request body")
         return waiter
 
@@ -115,7 +116,8 @@ class Connection(asyncio.Protocol):
             raise RuntimeError("an answer has one reader at a time")
         waiter = self._waiter = self._loop.create_future()
         self._sink = sink
-        now = self._watch(self._timeouts.idle)
+        now = self._monotonic()
+        self._watch(self._timeouts.idle, now)
         self._is_looked_at = is_look
         if is_look:
             self._deadline.set(min(self._deadline.at, self._look_ends_at), now)
@@ -243,12 +245,9 @@ class Connection(asyncio.Protocol):
 
     # ---- inside --------------------------------------------------------------------------------------
 
-    def _watch(self, seconds: float | None) -> float:
-        """Returns the present moment."""
-        now = self._monotonic()
+    def _watch(self, seconds: float | None, now: float) -> None:
         at = now + seconds if seconds else NEVER
-        self._deadline.set(min(at, self._ends_at), now)
-        return now
+        self._deadline.set(at if at < self._ends_at else self._ends_at, now)
 
     @property
     def _look_ends_at(self) -> float:
@@ -261,7 +260,21 @@ class Connection(asyncio.Protocol):
             self._sender.cancel()
             self._sender = None
             self._framing.can_be_followed = False
-        self._wake(Answer(self, self._framing))
+        framing = self._framing
+        answer = Answer(
+            self,
+            framing,
+            framing.status,
+            framing.reason,
+            framing.headers,
+            framing.fields,
+            framing.lines,
+            framing.names,
+            framing.content_length,
+            framing.is_chunked,
+            framing.is_done and not framing.pieces,
+        )
+        self._wake(answer)
 
     def _wake(self, result: object) -> None:
         # No timer to arm: the one of the wait that ends here stands no later than `_ends_at`.
@@ -323,7 +336,7 @@ class Connection(asyncio.Protocol):
             async for piece in body:
                 self._socket.write(piece)
                 if self._drained is not None:
-                    self._watch(self._timeouts.idle)
+                    self._watch(self._timeouts.idle, self._monotonic())
                     await self._drained
                     self._deadline.at = self._ends_at
         except asyncio.CancelledError:
@@ -335,7 +348,7 @@ class Connection(asyncio.Protocol):
             self._fail(error)  # the task's edge: raised again out of `exchange`
         else:
             self._sender = None
-            self._watch(self._timeouts.first_byte)
+            self._watch(self._timeouts.first_byte, self._monotonic())
 
     def _let_sender_go_on(self) -> None:
         drained, self._drained = self._drained, None

@@ -55,6 +55,7 @@ class AnswerFraming:
         "is_chunked",
         "is_done",
         "lines",
+        "names",
         "on_body",
         "pieces",
         "reason",
@@ -89,6 +90,8 @@ class AnswerFraming:
         """The connection is sound for another request once the answer is done."""
         self.lines: bytes | None = None
         """The header lines as they came, where that is known."""
+        self.names: frozenset[bytes] | None = None
+        """Of the headers, where the lines are known: the same object in most answers of a far side."""
         self.content_length: int | None = None
         self.is_chunked = False
         self._is_head_request = is_head_request
@@ -102,7 +105,7 @@ class AnswerFraming:
             self.has_started = True
             if not self._is_head_request and (plain := self._plain.read(data)) is not None:
                 # The parser, which stands between two answers, never sees this one.
-                self.status, self.reason, self.headers, self.fields, self.lines, body = plain
+                self.status, self.reason, self.headers, self.fields, self.names, self.lines, body = plain
                 self.content_length = len(body)
                 if body:
                     self.pieces.append(body)
@@ -125,7 +128,7 @@ class AnswerFraming:
             raise BadAnswer(_too_much("header bytes"), reason="EBADANSWER")
 
     def forget_head(self) -> None:
-        self.headers, self.fields, self.lines = [], NO_FIELDS, None
+        self.headers, self.fields, self.lines, self.names = [], NO_FIELDS, None, None
 
     def end(self) -> bool:
         """The far side closed: whether that is the answer's end (RFC 9112, section 6.3, rule 8)."""

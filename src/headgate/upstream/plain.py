@@ -1,17 +1,17 @@
 """Answers that come whole and plain, read by their lines.
 
-Most answers that are no stream arrive in one piece: a head of a dozen lines, most of them the same as in
-the answer before, and a body of stated length. Such an answer is cut at its line ends; a line seen before
-is looked up, a new one judged by a strict pattern. Whatever is not beyond all doubt is left to the parser
-(`framing.py`), which reads every answer that HTTP allows, and reads these the same way.
+Most answers that are no stream arrive in one piece: a head of a dozen lines, all but a few the same as in
+the answer before, and a body of stated length. Such an answer is cut at its line ends; only lines that
+differ from those of the last such head are judged, by a strict pattern. Whatever is not beyond all doubt is
+left to the parser (`framing.py`), which reads every answer that HTTP allows, and reads these the same way.
 """
 
 import re
-from typing import cast
+from itertools import compress
+from operator import ne
 
 from headgate.wire.headers import Headers
 
-_START = b"HTTP/1.1 "
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-5]\d\d) ([!-~\x80-\xff](?:[ -~\x80-\xff]*[!-~\x80-\xff])?)")
 _FIELD_LINE = re.compile(
     rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([!-~\x80-\xff](?:[ -~\x80-\xff]*[!-~\x80-\xff])?)"
@@ -20,83 +20,116 @@ _FIELD_LINE = re.compile(
 
 _BODYLESS = frozenset({204, 304})
 _ABOUT_FRAMING = frozenset({b"connection", b"proxy-connection", b"transfer-encoding", b"upgrade"})
-_MOST_LINES = 64
+_MOST_LINES = 65
 _LONGEST_LINE = 512
-_MOST_KNOWN = 512
 _MOST_DIGITS = 12
 
 
-Plain = tuple[int, bytes, Headers, dict[bytes, bytes], bytes, bytes]
-"""Status, reason, headers (names lower case), the same by name, their lines as they came (each with its line
-end), body. The pairs of the headers are shared with other answers, the list is not."""
+Plain = tuple[int, bytes, Headers, dict[bytes, bytes], frozenset[bytes], bytes, bytes]
+"""Status, reason, headers (names lower case), the same by name, their names, their lines as they came (each
+with its line end), body. Nothing but names, pairs and texts is shared with other answers."""
+
+
+class _Head:
+    """The last head with so many lines."""
+
+    __slots__ = ("fields", "headers", "length", "lines", "names", "reason", "starts", "status")
+
+    def __init__(
+        self, lines: list[bytes], status: int, reason: bytes, headers: Headers, fields: dict[bytes, bytes]
+    ) -> None:
+        self.lines = lines
+        self.status, self.reason = status, reason
+        self.headers = headers
+        self.fields = fields
+        self.names = frozenset(fields)
+        self.length = int(fields[b"content-length"])
+        self.starts = [line[: len(name) + 2] for line, (name, _) in zip(lines[1:], headers, strict=True)]
+        """What stands before each value, with the space that nearly everybody writes."""
+
+    def become(self, lines: list[bytes]) -> bool:
+        """Be the head of these lines, as many as its own. False: they say something else, or oddly.
+
+        An id and a date or two are new in every answer: only these are looked at one by one.
+        """
+        found: list[tuple[int, tuple[bytes, bytes]]] = []
+        for place in compress(_PLACES, map(ne, lines, self.lines)):
+            if place == 0:
+                return False
+            line, start = lines[place], self.starts[place - 1]
+            value = line[len(start) :]
+            is_visible = value.isascii() and value.decode().isprintable() and value == value.strip()
+            if not (is_visible and value and line.startswith(start) and start.endswith(b" ")):
+                return False
+            name = self.headers[place - 1][0]
+            if len(line) > _LONGEST_LINE or (name == b"content-length" and not _is_length(value)):
+                return False
+            found.append((place, (name, value)))
+        if found:
+            for place, header in found:
+                self.headers[place - 1] = header
+                self.fields[header[0]] = header[1]
+            self.length = int(self.fields[b"content-length"])
+            self.lines = lines
+        return True
+
+
+_PLACES = range(_MOST_LINES)
 
 
 class PlainReader:
-    """Remembers the lines that were seen lately. One for all connections of a client."""
+    """Remembers the last heads. One for all connections to an origin: heads of one far side are alike."""
 
     def __init__(self) -> None:
-        self._young: dict[bytes, tuple[bytes, bytes]] = {}
-        self._old: dict[bytes, tuple[bytes, bytes]] = {}
-        self._status_lines: dict[bytes, tuple[int, bytes]] = {}
+        self._heads: dict[int, _Head] = {}
+        """By their number of lines."""
 
     def read(self, data: bytes) -> Plain | None:
         """`data` is the first of an answer to a request that was not HEAD. None: the parser's to read."""
         end = data.find(b"\r\n\r\n")
-        if end < 0 or not data.startswith(_START):
+        if end < 0:
             return None
-        first, *lines = data[:end].split(b"\r\n")
-        status = self._status_lines.get(first) or self._learn_status(first)
-        if status is None or not lines:
-            return None
-        headers = list(map(self._young.get, lines))
-        if None in headers and not self._learn(lines, headers):
-            return None
-        fields: dict[bytes, bytes] = dict(headers)  # type: ignore[arg-type]
+        lines = data[:end].split(b"\r\n")
+        head = self._heads.get(len(lines))
+        if head is None or not head.become(lines):
+            head = _read_head(lines)
+            if head is None:
+                return None
+            self._heads[len(lines)] = head
         body = data[end + 4 :]
-        length = fields.get(b"content-length")
-        is_plain = (
-            length is not None
-            and length.isdigit()
-            and len(length) <= _MOST_DIGITS
-            and int(length) == len(body)
-            and len(fields) == len(headers)
-            and _ABOUT_FRAMING.isdisjoint(fields)
+        if head.length != len(body):
+            return None
+        return (
+            head.status,
+            head.reason,
+            head.headers.copy(),
+            head.fields.copy(),
+            head.names,
+            data[len(lines[0]) + 2 : end + 2],
+            body,
         )
-        if not is_plain:
+
+
+def _read_head(lines: list[bytes]) -> _Head | None:
+    """None: one of the lines needs the parser, or they do not say how long the body is."""
+    if len(lines) > _MOST_LINES or max(map(len, lines)) > _LONGEST_LINE:
+        return None
+    status = _STATUS_LINE.fullmatch(lines[0])
+    if status is None or int(status[1]) in _BODYLESS:
+        return None
+    headers: Headers = []
+    for line in lines[1:]:
+        field = _FIELD_LINE.fullmatch(line)
+        if field is None:
             return None
-        return *status, cast(Headers, headers), fields, data[len(first) + 2 : end + 2], body
+        headers.append((field[1].lower(), field[2]))
+    fields = dict(headers)
+    length = fields.get(b"content-length")
+    is_clear = len(fields) == len(headers) and _ABOUT_FRAMING.isdisjoint(fields)
+    if length is None or not is_clear or not _is_length(length):
+        return None
+    return _Head(lines, int(status[1]), status[2], headers, fields)
 
-    def _learn_status(self, line: bytes) -> tuple[int, bytes] | None:
-        match = _STATUS_LINE.fullmatch(line) if len(line) <= _LONGEST_LINE else None
-        if match is None or int(match[1]) in _BODYLESS:
-            return None
-        if len(self._status_lines) >= _MOST_KNOWN:
-            self._status_lines.clear()
-        status = self._status_lines[line] = int(match[1]), match[2]
-        return status
 
-    def _learn(self, lines: list[bytes], headers: list[tuple[bytes, bytes] | None]) -> bool:
-        """Fill in the headers of lines that are not known; False: one of them needs the parser.
-
-        An id and a date or two are new in every answer: only these are looked at one by one.
-        """
-        if len(lines) > _MOST_LINES:
-            return False
-        while None in headers:
-            place = headers.index(None)
-            line = lines[place]
-            header = self._old.get(line)
-            if header is None:
-                match = _FIELD_LINE.fullmatch(line) if len(line) <= _LONGEST_LINE else None
-                if match is None:
-                    return False
-                header = match[1].lower(), match[2]
-            self._remember(line, header)
-            headers[place] = header
-        return True
-
-    def _remember(self, line: bytes, header: tuple[bytes, bytes]) -> None:
-        """Dates and ids never come again: what was not seen for a while makes room for them."""
-        if len(self._young) >= _MOST_KNOWN:
-            self._old, self._young = self._young, {}
-        self._young[line] = header
+def _is_length(value: bytes) -> bool:
+    return value.isdigit() and len(value) <= _MOST_DIGITS
