@@ -123,6 +123,9 @@ async def test_one_request_shows_usage_and_every_attempt(client: httpx.AsyncClie
         "cache_read_tokens": None,
         "cache_write_5m_tokens": None,
         "cache_write_1h_tokens": None,
+        "reasoning_tokens": None,
+        "service_tier": None,
+        "other": {},
     }
     assert [(at["account"], at["status"], at["rests_until"]) for at in one["attempts"]] == [
         ("team", 429, 1_750_000_300.0),

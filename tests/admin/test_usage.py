@@ -41,7 +41,7 @@ async def test_usage_is_summed_by_group_and_in_all(client: httpx.AsyncClient) ->
     assert found["unpriced_models"] == []
     assert found["total"] == {
         **{"requests": 3, "errors": 1, "input_tokens": 3, "output_tokens": 6},
-        **{"cache_read_tokens": 9, "cache_write_tokens": 12, "unpriced_requests": 0},
+        **{"cache_read_tokens": 9, "cache_write_tokens": 12, "reasoning_tokens": 0, "unpriced_requests": 0},
     }
     days = (await client.get("/api/usage?by=day")).json()["groups"]
     assert [(one["group"], one["requests"]) for one in days] == [("1970-01-02", 1), ("1970-01-03", 2)]

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.dialects.anthropic_meter import Meter, StreamMeter, meter_for
+from headgate.dialects.anthropic_meter import meter_for
+from headgate.dialects.meters import Meter, StreamMeter
 from headgate.dialects.usage import Usage
 
 STREAM = {b"content-type": b"text/event-stream; charset=utf-8"}
 JSON = {b"content-type": b"application/json"}
-USAGE = Usage(25, 15, 7, 100, 200)
+AT_FIRST = Usage(25, 1, 7, 100, 200, service_tier="standard")
+USAGE = Usage(25, 15, 7, 100, 200, service_tier="standard")
 
 
 def _event(name: str, **fields: Any) -> bytes:
@@ -76,9 +78,9 @@ def test_any_cut_of_a_coded_stream_too(cuts: list[int]) -> None:
 def test_a_stream_that_breaks_off_has_the_usage_seen_so_far(end: int) -> None:
     """Nothing, what the start told, or all of it: never a figure of its own."""
     usage = _metered(meter_for(STREAM), [TRANSCRIPT[:end]])
-    assert usage in (None, Usage(25, 1, 7, 100, 200), USAGE)
+    assert usage in (None, AT_FIRST, USAGE)
     if len(START) <= end < len(TRANSCRIPT) - len(DELTA) - 60:
-        assert usage == Usage(25, 1, 7, 100, 200)
+        assert usage == AT_FIRST
 
 
 @given(cuts=st.lists(st.integers(0, 5000)), place=st.integers(0, 3))
@@ -119,13 +121,74 @@ def test_odd_data_says_nothing() -> None:
     """Broken JSON, other types, deep nesting."""
     odd = [b"{", b"[]", b"7", b'"x"', b'{"usage":[]}', b'{"usage":{"input_tokens":"9"}}', b"[" * 100_000]
     stream = b"".join(b"event: message_delta\ndata: " + data + b"\n\n" for data in odd)
-    assert _metered(meter_for(STREAM), [START, stream]) == Usage(25, 1, 7, 100, 200)
+    assert _metered(meter_for(STREAM), [START, stream]) == AT_FIRST
 
 
 def test_later_totals_do_not_count_cache_writes_twice() -> None:
     """`message_delta` repeats the total without the split."""
     later = _event("message_delta", usage={"output_tokens": 15, "cache_creation_input_tokens": 300})
     assert _metered(meter_for(STREAM), [START, later]) == USAGE
+
+
+ALL_TOLD = {
+    "input_tokens": 105,
+    "cache_read_input_tokens": 6039,
+    "cache_creation_input_tokens": 7,
+    "output_tokens": 900,
+    "output_tokens_details": {"thinking_tokens": 700},
+    "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 1, "code_execution_requests": 3},
+    "service_tier": "batch",
+    "speed": "fast",
+    "inference_geo": "us",
+}
+ALL_READ = Usage(
+    *(105, 900, 6039, 7),
+    reasoning_tokens=700,
+    service_tier="batch",
+    speed="fast",
+    inference_geo="us",
+    web_search_requests=2,
+    web_fetch_requests=1,
+    code_execution_requests=3,
+)
+
+
+def test_d7_all_that_the_provider_counts_is_read_however_a_stream_is_cut() -> None:
+    """D7: at every single byte; what the start told and the end repeats is not counted twice."""
+    start = _event("message_start", message={"id": "msg_1", "usage": {**ALL_TOLD, "output_tokens": 1}})
+    end = _event("message_delta", delta={}, usage=ALL_TOLD)
+    stream = b"".join([start, TEXT, end, _event("message_stop")])
+    for place in range(len(stream) + 1):
+        assert _metered(meter_for(STREAM), [stream[:place], stream[place:]]) == ALL_READ
+    assert _metered(meter_for(JSON), [json.dumps({"usage": ALL_TOLD}).encode()]) == ALL_READ
+
+
+def test_what_a_compaction_used_is_charged_too() -> None:
+    """The totals leave it out; the iterations of the answer itself are in them."""
+    compaction = {"type": "compaction", "input_tokens": 1000, "output_tokens": 50}
+    answer = {"type": "message", "input_tokens": 23, "output_tokens": 15}
+    told = {"input_tokens": 23, "output_tokens": 15, "iterations": [compaction, answer]}
+    assert _metered(meter_for(JSON), [json.dumps({"usage": told}).encode()]) == Usage(1023, 65)
+    end = _event("message_delta", usage={"output_tokens": 15, "iterations": [compaction, answer]})
+    usage = _metered(meter_for(STREAM), [START, end])
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens) == (1025, 65, 7)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"server_tool_use": 7},
+        {"service_tier": {}},
+        {"iterations": [None]},
+        {"output_tokens_details": {"thinking_tokens": "many"}},
+        {"service_tier": "x" * 5000},
+        {"speed": "a\0b"},
+    ],
+)
+def test_a_rare_field_of_another_shape_does_not_cost_the_counts(odd: dict[str, Any]) -> None:
+    told = json.dumps({"usage": {"input_tokens": 3, "output_tokens": 4, **odd}}).encode()
+    assert _metered(meter_for(JSON), [told]) == Usage(3, 4)
 
 
 # ---- JSON ----------------------------------------------------------------------------------------

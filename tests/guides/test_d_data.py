@@ -167,6 +167,13 @@ def test_d7_usage_from_json_and_sse(tmp_path: Path, provider: SimulatedProvider)
                 written = usage["cache_write_5m_tokens"]
                 assert written == told["cache_creation"]["ephemeral_5m_input_tokens"]
                 assert (written > 0) is not stream
+                assert usage["service_tier"] == "standard"
+        provider.script("sk-ant-sim-one", **UNCUT | {"reply": {"write_bytes": 5}})
+        tools = [{"type": "web_search_20250305", "name": "web_search"}]
+        asked = [{"role": "user", "content": "search the web for prices"}]
+        for stream in (False, True):
+            answer = message(gateway, messages=asked, tools=tools, stream=stream)
+            assert record_of(gateway, answer)["usage"]["other"]["web_search_requests"] == 1
 
 
 def test_d10_a_missing_key_is_explained_at_start(tmp_path: Path, provider: SimulatedProvider) -> None:

@@ -6,6 +6,8 @@ import pytest
 from headgate.record.events import HealthRecord, ObjectRecord, Record, Skipped, decode, encode
 from tests.record.samples import attempt, request
 
+USAGE = [1, 2, 3, 4, 5]
+
 
 @pytest.mark.parametrize(
     "record",
@@ -26,6 +28,14 @@ def test_a_journal_of_an_older_version_still_reads(newer: int) -> None:
     """Fields with a default were added at the end: an array without them is whole."""
     fields: list[Any] = msgspec.msgpack.decode(encode(request("a", provider_request_id=None)))
     assert decode(msgspec.msgpack.encode(fields[:-newer])) == request("a")
+
+
+def test_usage_of_an_older_version_still_reads() -> None:
+    """It had five counts."""
+    fields: list[Any] = msgspec.msgpack.decode(encode(request("a")))
+    place = next(at for at, one in enumerate(fields) if isinstance(one, list) and one[:5] == USAGE)
+    fields[place] = USAGE
+    assert decode(msgspec.msgpack.encode(fields)) == request("a")
 
 
 def test_a_journal_of_a_newer_version_reads_what_we_know() -> None:

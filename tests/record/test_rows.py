@@ -100,3 +100,22 @@ def test_d8_a_record_bears_its_cost_or_says_that_nobody_knows() -> None:
     silent = request("c", model="claude-sonnet-4-5", usage=None)
     rows = to_rows([known, unknown, silent]).requests
     assert [row["nano_usd"] for row in rows] == [4_800_000_000, None, None]
+
+
+async def test_the_rest_of_usage_comes_back(database: Database) -> None:
+    """What few answers say stands together, under its names; nonsense is not said."""
+    usage = Usage(
+        *(1, 20),
+        reasoning_tokens=15,
+        service_tier="batch",
+        inference_geo="us",
+        web_search_requests=2,
+        audio_input_tokens=2**64 - 1,
+    )
+    await write_batch(database, Step("j", "s", 0, 1), to_rows([request("r", usage=usage), request("s")]))
+    row, plain = await RequestStore(database).get("r"), await RequestStore(database).get("s")
+    assert row is not None
+    assert plain is not None
+    assert (row["reasoning_tokens"], row["service_tier"]) == (15, "batch")
+    assert row["other_usage"] == {"inference_geo": "us", "web_search_requests": 2}
+    assert plain["other_usage"] is None

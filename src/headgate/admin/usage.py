@@ -26,6 +26,7 @@ class Usage(BaseModel):
     output_tokens: int
     cache_read_tokens: int
     cache_write_tokens: int
+    reasoning_tokens: int = Field(description="Of the output.")
     cost_usd: float = Field(description="Of the requests that have a price: by the prices of their day.")
     unpriced_requests: int = Field(description="Those that used something, and whose cost nobody knows.")
 

@@ -63,6 +63,13 @@ class UsageView(BaseModel):
     cache_read_tokens: int | None
     cache_write_5m_tokens: int | None
     cache_write_1h_tokens: int | None
+    reasoning_tokens: int | None = Field(description="Of the output.")
+    service_tier: str | None = Field(description="standard, priority, batch …: the provider's word.")
+    other: dict[str, int | str] = Field(
+        description="What few answers say: `web_search_requests`, `web_fetch_requests`, "
+        "`code_execution_requests`, `speed`, `inference_geo`, `audio_input_tokens`, `audio_output_tokens`, "
+        "`image_input_tokens`, `image_output_tokens`."
+    )
 
 
 class RequestView(BaseModel):
@@ -193,8 +200,9 @@ def _waited_ms(row: dict[str, Any]) -> float:
 
 
 def _request_fields(row: dict[str, Any]) -> dict[str, Any]:
-    usage = {field: row[field] for field in UsageView.model_fields}
+    usage = {field: row[field] for field in UsageView.model_fields if field != "other"}
     is_stated = any(value is not None for value in usage.values())
+    usage["other"] = row["other_usage"] or {}
     known = {field: row[field] for field in RequestView.model_fields if field in row}
     cost = None if row["nano_usd"] is None else row["nano_usd"] / NANO
     told = usage if is_stated else None

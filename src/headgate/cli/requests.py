@@ -193,9 +193,11 @@ def _facts(one: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "first_byte", span(one["first_byte_ms"])
     if one["waited_ms"] >= _WORTH_SAYING_MS:
         yield "waited", span(one["waited_ms"])
-    for field, count in (one["usage"] or {}).items():
-        if count is not None:
-            yield field, _number(count)
+    usage = dict(one["usage"] or {})
+    others = usage.pop("other", {})
+    for field, told in (usage | others).items():
+        if told is not None:
+            yield field, _number(told) if isinstance(told, int) else told
     if one["usage"] is not None:
         yield "cost", "no price is known" if one["cost_usd"] is None else usd(one["cost_usd"])
 

@@ -143,7 +143,8 @@ class Journal:
             self._drop(self.last_failure or "the journal is closed", self._waiting)
             return False
         try:
-            if self.size() + length > self._max_bytes:
+            # A new segment may be filled without another look.
+            if self.size() + max(length, self._segment_bytes) > self._max_bytes:
                 self._block(f"the journal is full: {self._max_bytes} bytes wait for the recorder")
                 return False
             if self._size or self._descriptor < 0:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from headgate.dialects.usage import Usage
+from headgate.dialects.usage import OTHERS, Usage
 from headgate.pricing.prices import known_cost_of
 from headgate.record.events import Attempt, HealthRecord, ObjectRecord, Record, RequestRecord, Skipped
 from headgate.storage.batch import Rows
@@ -14,8 +14,6 @@ from headgate.storage.batch import Rows
 _MAX_INTEGER = 2**63 - 1
 
 _UNSAID = Usage()
-
-_NOT_READ_YET = {"reasoning_tokens": None, "service_tier": None, "other_usage": None}
 
 
 def _texts_of(kind: type[msgspec.Struct]) -> Callable[[dict[str, Any]], Iterable[str | None]]:
@@ -48,8 +46,7 @@ def _add_request(record: RequestRecord, rows: Rows) -> None:
     row["timestamp"] = row.pop("at_ms")
     del row["attempts"], row["usage"]
     usage = record.usage or _UNSAID
-    row |= _token_columns(usage)
-    row |= _NOT_READ_YET
+    row |= _usage_columns(usage)
     row["nano_usd"] = known_cost_of(record.model, usage)
     if record.skipped is not None:
         row["skipped"] = _skipped(record.skipped)
@@ -81,7 +78,11 @@ def _columns(struct: msgspec.Struct) -> dict[str, Any]:
     return columns
 
 
-def _token_columns(usage: Usage) -> dict[str, int | None]:
+def _usage_columns(usage: Usage) -> dict[str, Any]:
     """A count beyond 64 bits is a provider's nonsense: not said, rather than a record refused."""
-    counts = msgspec.structs.asdict(usage)
-    return {name: count if count is None or count <= _MAX_INTEGER else None for name, count in counts.items()}
+    told = msgspec.structs.asdict(usage)
+    for name, count in told.items():
+        if isinstance(count, int) and count > _MAX_INTEGER:
+            told[name] = None
+    others = {name: one for name in OTHERS if (one := told.pop(name)) is not None}
+    return {**told, "other_usage": others or None}

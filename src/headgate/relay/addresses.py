@@ -8,7 +8,7 @@ it stands: with the gateway's client key, which the provider refuses and should 
 
 import re
 
-from headgate.dialects.anthropic_meter import JsonMeter
+from headgate.dialects.meters import JsonMeter
 from headgate.relay.attempt import Opened
 from headgate.relay.exchange import Exchange
 

@@ -12,7 +12,7 @@ from headgate.access.pages import CORS_FIELDS
 from headgate.clock import Clock
 from headgate.config.settings import RoutingSettings
 from headgate.dialects.anthropic import IGNORED_EVENT, rate_headers, write_error, write_stream_error
-from headgate.dialects.anthropic_meter import StreamMeter
+from headgate.dialects.meters import StreamMeter
 from headgate.errors import (
     Blame,
     ClientLeft,

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from headgate.dialects.anthropic_meter import JsonMeter, Meter, meter_for
+from headgate.dialects.anthropic_meter import meter_for
+from headgate.dialects.meters import JsonMeter, Meter
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
 from headgate.relay.loops import is_our_own_answer

@@ -6,7 +6,7 @@ One loop, one await per piece. The last piece is held back until the record is i
 import asyncio
 from collections.abc import Callable
 
-from headgate.dialects.anthropic_meter import Meter, StreamMeter
+from headgate.dialects.meters import Meter, StreamMeter
 from headgate.relay.exchange import Exchange
 from headgate.upstream.answer import Answer
 

@@ -11,7 +11,7 @@ import msgspec
 from headgate.access.callers import Caller
 from headgate.access.meter import Reservation
 from headgate.dialects.anthropic import RequestFacts
-from headgate.dialects.anthropic_meter import Meter
+from headgate.dialects.meters import Meter
 from headgate.errors import UpstreamError
 from headgate.pool.accounts import Account, Credential
 from headgate.pool.living import LivingAccount

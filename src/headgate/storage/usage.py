@@ -30,6 +30,7 @@ _SUMMED = {
     "cache_read_tokens": requests.c.cache_read_tokens,
     "cache_write_tokens": sa.func.coalesce(requests.c.cache_write_5m_tokens, 0)
     + sa.func.coalesce(requests.c.cache_write_1h_tokens, 0),
+    "reasoning_tokens": requests.c.reasoning_tokens,
     "nano_usd": requests.c.nano_usd,
     "unpriced_requests": sa.case((UNPRICED, 1), else_=0),
 }
