@@ -64,7 +64,7 @@ def _of(table: sa.Table, resolutions: tuple[int, ...]) -> sa.Select[Any]:
     return sa.select(table).where(table.c.resolution.in_(resolutions))
 
 
-async def _record(database: Database, rows: list[dict[str, Any]], piece: int) -> None:
+async def record(database: Database, rows: list[dict[str, Any]], piece: int) -> None:
     for start in range(0, len(rows), piece):
         step = Step("j", rows[0]["id"], start, start + piece)
         await write_batch(database, step, Rows(requests=rows[start : start + piece]))
@@ -77,7 +77,7 @@ async def test_what_is_added_in_batches_is_what_the_migration_makes_of_the_rows(
         *made_up(200, since=NOW - 5 * DAY * 1000, until=NOW, seed=8),
         *made_up(60, since=NOW - 150 * DAY * 1000, until=NOW, seed=9),
     ]
-    await _record(database, rows, 37)
+    await record(database, rows, 37)
     while await forget_rollups(database, NOW):
         pass
     recorded = await _content(database, (HOUR, DAY))
@@ -104,7 +104,7 @@ def _since(rows: list[tuple[Any, ...]], oldest: int) -> list[tuple[Any, ...]]:
 
 async def test_a_rebuilt_bucket_is_as_it_was(database: Database) -> None:
     """All three that hold the moment, and no other."""
-    await _record(database, made_up(300, since=NOW - 300_000, until=NOW), 100)
+    await record(database, made_up(300, since=NOW - 300_000, until=NOW), 100)
     before = await _content(database, (MINUTE, HOUR, DAY))
     async with database.write() as connection:
         await lock_rollups(connection)
@@ -121,7 +121,7 @@ async def test_a_rebuilt_bucket_is_as_it_was(database: Database) -> None:
 async def test_sums_are_whole_after_a_batch_that_failed(database: Database) -> None:
     """They come with the rows or not at all."""
     rows = made_up(50, since=NOW - 3_600_000, until=NOW)
-    await _record(database, rows, 50)
+    await record(database, rows, 50)
     before = await _content(database, (MINUTE, HOUR, DAY))
     with pytest.raises(KeyError):
         await write_batch(database, Step("j", "s", 0, 1), Rows(requests=[{"id": "hgr_half"}]))
@@ -138,7 +138,7 @@ async def test_old_minutes_and_hours_are_forgotten_and_days_are_not(database: Da
     """In steps of an hour and a day; what is younger stays."""
     days = (0, 2, 4, 90, 120, 400)
     rows = [request_row(f"hgr_{day}", timestamp=NOW - day * DAY * 1000) for day in days]
-    await _record(database, rows, 10)
+    await record(database, rows, 10)
     steps = 0
     while await forget_rollups(database, NOW):
         steps += 1

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 
 from headgate.admin import (
     accounts,
+    analytics,
     audit,
     client_keys,
     config,
@@ -61,6 +62,7 @@ ROUTERS = (
     config.router,
     requests.router,
     usage.router,
+    analytics.router,
     metrics.router,
     logs.router,
     data.router,

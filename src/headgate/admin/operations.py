@@ -78,6 +78,7 @@ OPERATIONS: dict[str, Operation] = {
     "stream_requests": Operation("Follow requests", (503,)),
     "get_request": Operation("Show a request with its attempts", (404, 503)),
     "usage": Operation("Sum up what was used", (503,)),
+    "analytics": Operation("What happened, by time, model and account", (503,)),
     "list_logs": Operation("Show the log's last entries", (404, 503)),
     "stream_logs": Operation("Follow the log", (404, 503)),
     "list_changes": Operation("List what the owner changed", (503,)),

@@ -80,6 +80,8 @@ def queries(wanted: RequestFilter, after: Place | None) -> Iterator[sa.Select[An
             )
             if wanted.since_ms is not None:
                 failed = failed.where(attempts.c.request_at >= wanted.since_ms)
+            if wanted.until_ms is not None:
+                failed = failed.where(attempts.c.request_at < wanted.until_ms)
             yield newest_first(failed, after, (attempts.c.request_at, attempts.c.request_id))
 
 

@@ -21,7 +21,12 @@ class RequestFilter:
     former_names: tuple[str, ...] = ()
     model: str | None = None
     caller: str | None = None
+    provider: str | None = None
+    error: str | None = None
+    """The stable code, or the provider's word."""
     since_ms: int | None = None
+    until_ms: int | None = None
+    """That moment is not in it."""
 
 
 def served_by(wanted: RequestFilter) -> list[sa.ColumnElement[bool]]:
@@ -42,8 +47,16 @@ def conditions(wanted: RequestFilter, *, has_outcome: bool = False) -> list[sa.C
         found.append(requests.c.model == wanted.model)
     if wanted.caller is not None:
         found.append(requests.c.caller == wanted.caller)
+    if wanted.provider is not None:
+        found.append(requests.c.provider == wanted.provider)
+    if wanted.error is not None:
+        found.append(requests.c.error == wanted.error)
+        if not has_outcome:
+            found.append(FAILED)  # it follows, and so their index can be used
     if wanted.since_ms is not None:
         found.append(requests.c.timestamp >= wanted.since_ms)
+    if wanted.until_ms is not None:
+        found.append(requests.c.timestamp < wanted.until_ms)
     return found
 
 
