@@ -74,6 +74,31 @@ async def test_five_hours_begin_with_a_first_request(database: Database) -> None
     assert (one.window_at, one.window_tokens) == (THURSDAY + WINDOW_SECONDS, 110)
 
 
+async def test_a_batch_goes_on_where_the_last_one_ended_key_by_key(database: Database) -> None:
+    """Requests of three keys, one of them new, in two batches; two begin other five hours in the second."""
+    end = THURSDAY + WINDOW_SECONDS
+    first = [used("a", 1, THURSDAY), used("b", 2, THURSDAY + 60)]
+    moments = [
+        (1, end - 1),
+        (2, end),
+        (1, end),
+        (3, end),
+        (1, end - 2),
+        (2, end + 59),
+        (2, end + 60),
+        (3, end + 1),
+    ]
+    second = [used(f"c{n}", key_id, at) for n, (key_id, at) in enumerate(moments)]
+    await write_batch(database, Step("j", "s", 0, 1), rows_of(*first))
+    await write_batch(database, Step("j", "s", 1, 2), rows_of(*second))
+    found = await SpendingStore(database).load(end)
+    assert {key_id: (one.window_at, one.window_tokens) for key_id, one in found.items()} == {
+        1: (end, 220),
+        2: (end + 60, 110),
+        3: (end, 220),
+    }
+
+
 async def test_what_was_replayed_before_adds_nothing(database: Database) -> None:
     """The sums are in the transaction that moves the position."""
     rows = rows_of(used("r", 1, THURSDAY))

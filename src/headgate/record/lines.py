@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from headgate.log import gathered
+from headgate.log import gathered, record_of
 from headgate.record.events import Attempt, Record, RequestRecord
 
 _log = logging.getLogger("headgate.proxy")
@@ -112,9 +112,7 @@ def _write_completion(record: RequestRecord) -> None:
 def _log_at(level: int, seconds: float, message: str, *words: object, **extra: object) -> None:
     """A line with the time at which it happened (Unix seconds), which is not the one of writing it down."""
     if _log.isEnabledFor(level):
-        line = _log.makeRecord(_log.name, level, __file__, 0, message, words, None, extra=extra)
-        line.created = seconds
-        _log.handle(line)
+        _log.handle(record_of(_log.name, level, seconds, message, words, extra))
 
 
 def _began_at(record: RequestRecord, attempt: Attempt) -> float:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.errors import StorageError
+from headgate.storage.bulk import insert_new
 from headgate.storage.counters import add_counts
 from headgate.storage.database import Database, driver_errors, insert
 from headgate.storage.health import save_health
@@ -106,8 +107,7 @@ async def _insert_rows(connection: AsyncConnection, rows: Rows) -> None:
     await add_counts(connection, rows.requests, rows.attempts)  # first, for the order of the locks
     in_order = sorted(rows.objects, key=itemgetter("object_id"))
     for table, values in ((requests, rows.requests), (attempts, rows.attempts), (objects, in_order)):
-        if values:
-            await connection.execute(insert(connection, table).on_conflict_do_nothing(), values)
+        await insert_new(connection, table, values)
     await add_spending(connection, rows.requests)
     await add_provider_sums(connection, rows.requests, rows.attempts)
     await add_rollups(connection, rows.requests)

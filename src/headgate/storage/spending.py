@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -91,10 +92,34 @@ def _use_of(row: Row, usage: Usage) -> Row:
 
 async def _add_to_windows(connection: AsyncConnection, used: Sequence[tuple[Row, Usage]]) -> None:
     """Request by request: one that began after the five hours begins others."""
-    values = [
-        {"key_id": row["key_id"], "began_at": row["timestamp"], "tokens": min(MOST, tokens_of(usage))}
-        for row, usage in sorted(used, key=lambda one: one[0]["key_id"])  # every recorder in one order
-    ]
+    ids = sorted({row["key_id"] for row, _ in used})  # every recorder in one order
+    known = sa.select(key_windows).where(key_windows.c.key_id.in_(ids)).order_by(key_windows.c.key_id)
+    rows = await connection.execute(known.with_for_update())
+    windows = {row.key_id: (row.began_at, row.tokens) for row in rows}
+    changed: set[int] = set()
+    new: list[Row] = []
+    for row, usage in used:
+        key_id, at, tokens = row["key_id"], row["timestamp"], min(MOST, tokens_of(usage))
+        if key_id not in windows:
+            new.append({"key_id": key_id, "began_at": at, "tokens": tokens})
+            continue
+        began_at, before = windows[key_id]
+        is_over = at >= began_at + WINDOW_SECONDS * 1000
+        windows[key_id] = (at, tokens) if is_over else (began_at, min(MOST, before + tokens))
+        changed.add(key_id)
+    if changed:
+        setting = sa.update(key_windows).where(key_windows.c.key_id == sa.bindparam("which"))
+        values = [
+            {"which": key_id, "began_at": windows[key_id][0], "tokens": windows[key_id][1]}
+            for key_id in sorted(changed)
+        ]
+        await connection.execute(setting, values)
+    if new:
+        await _add_to_new_windows(connection, sorted(new, key=itemgetter("key_id")))
+
+
+async def _add_to_new_windows(connection: AsyncConnection, values: Sequence[Row]) -> None:
+    """Of keys that had no row a moment ago: another recorder may be making one just now."""
     adding = insert(connection, key_windows)
     new, old = adding.excluded, key_windows.c
     is_over = new.began_at >= old.began_at + WINDOW_SECONDS * 1000

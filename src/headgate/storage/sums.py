@@ -1,6 +1,8 @@
 """Counts that recorders add up beside each other, and that no nonsense of a provider makes overflow."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,18 +18,27 @@ Row = Mapping[str, Any]
 
 
 async def add_up(connection: AsyncConnection, table: sa.Table, rows: Iterable[Row]) -> None:
-    """Add each row to the one of its primary key; every other column of the table is a count."""
+    """Add each row to the one of its primary key, which has several columns; every other one of the table is
+    a count, and there are several."""
     at = [column.name for column in table.c if column.primary_key]
     counts = [column.name for column in table.c if not column.primary_key]
-    found: dict[tuple[Any, ...], dict[str, int]] = {}
+    key_of, counts_of = itemgetter(*at), itemgetter(*counts)
+    found: defaultdict[tuple[Any, ...], list[tuple[int, ...]]] = defaultdict(list)
     for row in rows:
-        sums = found.setdefault(tuple(row[name] for name in at), dict.fromkeys(counts, 0))
-        for name in counts:
-            sums[name] = min(MOST, sums[name] + row[name])
+        found[key_of(row)].append(counts_of(row))
     if not found:
         return
-    # Every recorder in one order, or two would wait for each other.
-    values = [{**dict(zip(at, key, strict=True)), **sums} for key, sums in sorted(found.items())]
+    values = [
+        dict(
+            zip(
+                (*at, *counts),
+                (*key, *(min(MOST, sum(column)) for column in zip(*several, strict=True))),
+                strict=True,
+            )
+        )
+        # Every recorder in one order, or two would wait for each other.
+        for key, several in sorted(found.items())
+    ]
     adding = insert(connection, table)
     adding = adding.on_conflict_do_update(
         index_elements=at,
