@@ -5,12 +5,13 @@ VENV := .venv
 IN_VENV := $(VENV)/bin/python
 FUZZ_CASES := 100000
 SOAK_SECONDS := 600
+ROWS := 10000000
 # On all cores and one more (tests/conftest.py); the tests of one file stay together, since they share what they
 # start. Files in their own order: by default those with few tests come last, and the longest tests stand alone in theirs.
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test clients test-all soak lint format docs bench bench-strategies
+.PHONY: help run test clients test-all soak lint format docs bench bench-analytics bench-strategies
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -58,6 +59,10 @@ docs: $(VENV)/.run ## Write the generated pages anew
 bench: $(VENV)/.dev ## Measure against nginx, side by side (ARGS="--rounds 1 --only small")
 	@echo "Measuring: takes a few minutes and both cores"
 	@$(IN_VENV) -m bench $(ARGS)
+
+bench-analytics: $(VENV)/.dev ## Ten million requests made, summed and asked, on both databases (ROWS=1000000, ARGS="--only sqlite")
+	@echo "Making a long history twice: takes a while and some 10 GB of disk"
+	@$(IN_VENV) -m bench.analytics --rows $(ROWS) $(ARGS)
 
 bench-strategies: $(VENV)/.dev ## Compare the strategies on twenty made-up days (ARGS="--seeds 3 --only session,headroom")
 	@echo "Letting twenty days pass by each strategy: takes some minutes and all cores"

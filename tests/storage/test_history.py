@@ -34,20 +34,21 @@ async def test_what_began_earlier_goes_with_its_attempts(database: Database) -> 
 
 
 async def _summed(database: Database) -> list[tuple[int, int, int]]:
-    """Resolution, count and when, from both tables alike."""
+    """Resolution, count and when, from both tables alike, by key and over all."""
     async with database.read() as connection:
         found = [
             [
                 tuple(row)
                 for row in await connection.execute(
-                    sa.select(table.c.resolution, table.c.requests, table.c.at).order_by(
-                        table.c.resolution, table.c.at
-                    )
+                    sa.select(table.c.resolution, table.c.requests, table.c.at)
+                    .where(table.c.by_key == by_key)
+                    .order_by(table.c.resolution, table.c.at)
                 )
             ]
             for table in (rollups, rollup_times)
+            for by_key in (0, 1)
         ]
-    assert found[0] == found[1]
+    assert found == [found[0]] * 4
     return found[0]
 
 

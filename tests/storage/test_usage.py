@@ -1,5 +1,6 @@
 """Sums over the history, on both databases."""
 
+import random
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from headgate.storage.batch import Step, write_batch
 from headgate.storage.database import Database
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.requests import RequestStore
+from headgate.storage.rollups import forget_rollups
 from headgate.storage.usage import Grouping, unpriced_models, usage
 from tests.storage.rows import request_row, rows_of
+from tests.storage.test_rollups import NOW, made_up, record
 
 HOUR = 3_600_000
 R3 = Usage(1, 2, 3, 4, 10)
@@ -91,3 +94,43 @@ async def test_costs_are_summed_and_what_has_no_price_is_counted(filled: Databas
     assert (found["big"]["nano_usd"], found["big"]["unpriced_requests"]) == (0, 1)
     assert await unpriced_models(filled, RequestFilter()) == [("big", 1)]
     assert await unpriced_models(filled, RequestFilter(since_ms=11 * HOUR)) == []
+
+
+@pytest.mark.parametrize("by", ["account", "model", "hour"])
+async def test_sums_are_those_of_the_requests_at_any_moment(database: Database, by: Grouping) -> None:
+    """To the millisecond, whatever of the time is in which roll-ups, and whatever was forgotten of them."""
+    rows = [
+        *made_up(300, since=NOW - 2 * HOUR, until=NOW),
+        *made_up(150, since=NOW - 110 * 24 * HOUR, until=NOW, seed=8),
+    ]
+    for row in rows:  # the requests' own sums know no bounds
+        row["output_tokens"] = None if row["output_tokens"] is None else row["output_tokens"] % 1000
+    await record(database, rows, 75)
+    while await forget_rollups(database, NOW):
+        pass
+    chance = random.Random(4)
+    times: list[tuple[int | None, int | None]] = [(None, None), (NOW - 105 * 24 * HOUR - 17, None)]
+    times += [(NOW - 2 * HOUR + 1, NOW - HOUR - 1), (NOW - 90_000, NOW - 80_000)]
+    times += [tuple(sorted(chance.sample(range(NOW - 110 * 24 * HOUR, NOW), 2))) for _ in range(3)]  # type: ignore[misc]
+    for since, until in times:
+        for status in (None, "error", "429"):
+            wanted = RequestFilter(since_ms=since, until_ms=until, status=status)
+            found = {row["key"]: row for row in await usage(database, wanted, by)}
+            expected = _counted(rows, wanted, by)
+            assert {key: (row["requests"], row["output_tokens"]) for key, row in found.items()} == expected
+
+
+def _counted(rows: list[dict[str, Any]], wanted: RequestFilter, by: Grouping) -> dict[Any, tuple[int, int]]:
+    places = {"account": "account_id", "model": "model", "key": "caller"}
+    found: dict[Any, tuple[int, int]] = {}
+    for row in rows:
+        at, has_failed = row["timestamp"], row["status"] >= 400 or row["error"] is not None
+        if not (wanted.since_ms or 0) <= at < (wanted.until_ms or NOW + 1):
+            continue
+        if (wanted.status == "error" and not has_failed) or (wanted.status == "429" and row["status"] != 429):
+            continue
+        key = at - at % {"hour": HOUR, "day": 24 * HOUR}[by] if by in ("hour", "day") else row[places[by]]
+        key = key[:128] if by == "model" and key else key
+        requests, tokens = found.get(key, (0, 0))
+        found[key] = (requests + 1, tokens + (row["output_tokens"] or 0))
+    return found

@@ -13,7 +13,17 @@ from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.requests import OfAccount, OfKey, OfModel, of_account
 from headgate.errors import InvalidRequest, StorageError
 from headgate.storage.request_filter import RequestFilter
-from headgate.storage.rollup_queries import Dimension, Row, Span, cover, finest_kept, sums_by, times_by
+from headgate.storage.rollup_queries import (
+    Dimension,
+    Row,
+    Span,
+    count_keys,
+    cover,
+    failures_by,
+    finest_kept,
+    sums_by,
+    times_by,
+)
 from headgate.storage.rollup_tables import DAY, HOUR, MINUTE
 
 _log = logging.getLogger("headgate.analytics")
@@ -34,11 +44,10 @@ _MOST_BUCKETS = 400
 _BUCKETS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, 365 * DAY)
 """What a bucket of a time of one's own may be: the first that makes no more than that of them."""
 
-_COUNTED_BY: tuple[Dimension, ...] = (
-    *("account_id", "account", "caller", "model", "provider", "kind", "status", "error"),
-)
-_TIMED_BY: tuple[Dimension, ...] = ("account_id", "account", "caller", "model", "provider")
-_NEEDS_TIMES = frozenset({"overview", "model_performance", "account_performance"})
+_BY_ACCOUNT = frozenset({"overview", "account_performance"})
+_BY_MODEL = frozenset({"overview", "cost_by_model", "model_performance", "cache"})
+_TIMED = frozenset({"overview", "model_performance", "account_performance", "groups"})
+"""Which sections need what."""
 
 OfProvider = Annotated[str | None, Query(description="The provider.")]
 Outcome = Annotated[Literal["success", "error"] | None, Query(description="Only what went well, or wrong.")]
@@ -135,32 +144,53 @@ def _time(range: Range, from_ms: int | None, to_ms: int | None, now: int) -> tup
 
 
 async def _find(owner: Owner, asked: RequestFilter, meta: Meta, sections: Collection[str], now: int) -> Found:
-    """Each kind of row with one query for each resolution, all of one moment."""
+    """No more than the sections ask for, each kind of row with one query for each resolution, all of one
+    moment."""
     wanted = await of_account(owner, asked)
     spans = cover(meta.from_at, meta.to_at, finest_kept(meta.from_at, now))
+    asked_for = {*sections, *(["groups"] if meta.group_by is not None else [])}
+    of_group = _columns(meta.group_by)
     counted: list[Row] = []
     timed: list[Row] = []
+    failures: list[Row] = []
     series: list[Row] = []
     series_times: list[Row] = []
+    keys = 0
     async with owner.database.read() as connection:
-        if set(sections) - {"time_series"} or meta.group_by is not None:
-            counted = await sums_by(connection, spans, wanted, _COUNTED_BY)
-        if _NEEDS_TIMES & set(sections) or meta.group_by is not None:
-            timed = await times_by(connection, spans, wanted, _TIMED_BY)
-        if "time_series" in sections:
+        if asked_for - {"time_series", "errors"}:
+            by = _needed(asked_for & _BY_ACCOUNT, asked_for & _BY_MODEL, of_group)
+            counted = await sums_by(connection, spans, wanted, by)
+        if asked_for & _TIMED:
+            by = _needed(asked_for & {"account_performance"}, asked_for & {"model_performance"}, of_group)
+            timed = await times_by(connection, spans, wanted, by)
+        if asked_for & {"totals", "errors"}:
+            failures = await failures_by(connection, spans, wanted)
+        if "overview" in asked_for:
+            keys = await count_keys(connection, spans, wanted)
+        if "time_series" in asked_for:
             bucket = meta.bucket_ms
             resolution = max(one for one in (MINUTE, HOUR, DAY) if bucket % (one * 1000) == 0)
             line = [Span(resolution, meta.from_at, meta.to_at)]
-            series = await sums_by(connection, line, wanted, _series_by(meta.group_by), bucket_ms=bucket)
-            if meta.group_by not in ("kind", "status"):
-                by = _series_by(meta.group_by)
-                series_times = await times_by(
-                    connection, line, wanted, by, bucket_ms=bucket, has_buckets=False
-                )
-    return Found(owner, meta, counted, timed, series, series_times)
+            series = await sums_by(connection, line, wanted, of_group, bucket_ms=bucket)
+            series_times = await times_by(
+                connection, line, wanted, of_group, bucket_ms=bucket, has_buckets=False
+            )
+    return Found(owner, meta, counted, timed, failures, keys, series, series_times)
 
 
-def _series_by(by: GroupBy | None) -> tuple[Dimension, ...]:
+def _needed(
+    accounts: Collection[str], models: Collection[str], of_group: tuple[Dimension, ...]
+) -> tuple[Dimension, ...]:
+    """Fewer columns are fewer groups, and faster."""
+    by: tuple[Dimension, ...] = of_group
+    if accounts:
+        by += ("account_id", "account")
+    if models:
+        by += ("model",)
+    return tuple(dict.fromkeys(by))
+
+
+def _columns(by: GroupBy | None) -> tuple[Dimension, ...]:
     if by is None:
         return ()
     if by == "account":

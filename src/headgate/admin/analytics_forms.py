@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 Range = Literal["1h", "6h", "24h", "7d", "30d", "90d"]
 Mode = Literal["normal", "cumulative"]
-GroupBy = Literal["account", "key", "model", "provider", "kind", "status"]
+GroupBy = Literal["account", "key", "model", "provider"]
 Section = Literal[
     "overview",
     "totals",
@@ -81,8 +81,7 @@ class Overview(Counts, Times):
 
 class Totals(Counts):
     success: int
-    status_2xx: int
-    status_3xx: int
+    status_2xx: int = Field(description="Those below 400; what failed after its first byte among them.")
     status_4xx: int = Field(description="429 and 499 among them.")
     status_429: int
     status_499: int = Field(description="The client left before the end.")

@@ -24,6 +24,7 @@ from headgate.admin.analytics_sums import Row, add_up, add_up_speed, add_up_time
 from headgate.admin.owner import Owner
 from headgate.pricing.prices import NANO
 from headgate.storage.rollup_queries import Dimension
+from headgate.storage.rollup_tables import KINDS
 
 MOST_LISTED = 50
 """Models, accounts and errors in a list: what is below says nothing any more."""
@@ -35,19 +36,20 @@ COLUMNS: dict[GroupBy, Dimension] = {
     "key": "caller",
     "model": "model",
     "provider": "provider",
-    "kind": "kind",
-    "status": "status",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Of one time: `counted` by everything but the bucket, `timed` by account, key, model and provider."""
+    """Of one time: `counted` and `timed` by all that the sections ask for, but the bucket."""
 
     owner: Owner
     meta: Meta
     counted: Sequence[Row]
     timed: Sequence[Row]
+    failures: Sequence[Row]
+    """By status and error."""
+    keys: int
     series: Sequence[Row]
     """By `bucket`, and by what the series is grouped by."""
     series_times: Sequence[Row]
@@ -59,7 +61,7 @@ class Found:
             **sums.counts(all_),
             **sums.times(add_up_times(self.timed)),
             active_accounts=len({self.account(row) for row in self.counted} - {None}),
-            active_keys=len({row["caller"] for row in self.counted}),
+            active_keys=self.keys,
             models=len({row["model"] for row in self.counted} - {""}),
             requests_per_minute=round(all_["requests"] / minutes, 3),
             saved_usd=self._saved(self.counted),
@@ -68,21 +70,21 @@ class Found:
     def totals(self) -> Totals:
         all_ = add_up(self.counted)
         by_status: defaultdict[int, int] = defaultdict(int)
-        by_kind: defaultdict[str, int] = defaultdict(int)
-        for row in self.counted:
+        for row in self.failures:
             by_status[row["status"]] += row["requests"]
-            by_kind[row["kind"]] += row["requests"]
-        by_class = {
-            f"status_{first}xx": sum(count for status, count in by_status.items() if status // 100 == first)
-            for first in (2, 3, 4, 5)
-        }
+        by_kind = {kind: all_[kind] for kind in KINDS}
+        by_kind["other"] = all_["requests"] - sum(by_kind.values())
+        client_errors = sum(count for status, count in by_status.items() if 400 <= status < 500)
+        server_errors = sum(count for status, count in by_status.items() if status >= 500)
         return Totals(
             **sums.counts(all_),
-            **by_class,
+            status_2xx=all_["requests"] - client_errors - server_errors,
+            status_4xx=client_errors,
+            status_5xx=server_errors,
             success=all_["requests"] - all_["errors"],
             status_429=by_status[429],
             status_499=by_status[499],
-            by_kind=dict(sorted(by_kind.items())),
+            by_kind=by_kind,
         )
 
     def token_breakdown(self) -> Tokens:
@@ -151,21 +153,20 @@ class Found:
         )
 
     def errors(self) -> list[ErrorSums]:
-        wrong = [row for row in self.counted if row["errors"]]
-        whole = sum(row["errors"] for row in wrong)
+        whole = sum(row["requests"] for row in self.failures)
         found = [
             ErrorSums(
-                status=status,
-                error=error or None,
-                requests=(count := sum(row["errors"] for row in rows)),
-                share=round(count / whole, 4),
+                status=row["status"],
+                error=row["error"] or None,
+                requests=row["requests"],
+                share=round(row["requests"] / whole, 4),
             )
-            for (status, error), rows in grouped(wrong, lambda row: (row["status"], row["error"])).items()
+            for row in self.failures
         ]
         return sorted(found, key=lambda one: (-one.requests, one.status, one.error or ""))[:MOST_LISTED]
 
     def groups(self) -> list[GroupSums]:
-        timed = grouped(self.timed, self._group) if self._has_times else {}
+        timed = grouped(self.timed, self._group)
         found = [
             GroupSums(
                 name=name,
@@ -215,10 +216,6 @@ class Found:
         return name if name in lines else OTHERS
 
     # ---- names -----------------------------------------------------------------------------------
-
-    @property
-    def _has_times(self) -> bool:
-        return self.meta.group_by not in ("kind", "status")
 
     def _group(self, row: Row) -> str | None:
         by = self.meta.group_by

@@ -65,7 +65,7 @@ async def report(
     model: OfModel = None,
     status: Status = None,
 ) -> UsageReport:
-    """Everything since then, or ever. One pass over that time's requests, from the database."""
+    """Everything since then, or ever. From the roll-ups, and where those are too coarse from the requests."""
     wanted = await of_account(
         owner, RequestFilter(account=account, caller=key, model=model, status=status, since_ms=since)
     )

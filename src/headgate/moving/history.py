@@ -162,6 +162,7 @@ def _row(one: PastRequest, theirs: Accounts, ids: Mapping[str, int]) -> dict[str
         "cache_write_1h_tokens": None,
         "provider_request_id": None,
         "key_id": None,
+        "reasoning_tokens": None,
         # What their books do not know costs what it would today.
         "nano_usd": one.nano_usd or known_cost_of(one.model, usage),
     }

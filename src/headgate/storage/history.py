@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from headgate.storage.database import Database
 from headgate.storage.rollup_rebuild import lock_rollups, rebuild
 from headgate.storage.rollup_tables import DAY, RESOLUTIONS
-from headgate.storage.schema import requests, rollup_times, rollups
+from headgate.storage.schema import requests, rollup_failures, rollup_times, rollups
 
 PIECE = 2_000
 """Requests deleted in one transaction: some tens of milliseconds."""
@@ -38,15 +38,16 @@ async def clear_before(database: Database, before_ms: int, *, most: int) -> int:
 async def _clear_rollups(database: Database, before_ms: int) -> None:
     """Those that ended before, a day at a time; what holds the moment is made anew from what is left."""
     for resolution in RESOLUTIONS:
-        its = rollups.c.resolution == resolution
+        its = (rollups.c.resolution == resolution) & (rollups.c.by_key == 0)
         last = before_ms - before_ms % (resolution * 1000)
         while True:
             async with database.write() as connection:
                 oldest = (await connection.execute(sa.select(sa.func.min(rollups.c.at)).where(its))).scalar()
                 if oldest is None or oldest >= last:
                     break
-                for table in (rollups, rollup_times):
-                    piece = (table.c.resolution == resolution) & (table.c.at < min(last, oldest + DAY * 1000))
+                for table in (rollups, rollup_failures, rollup_times):
+                    its_rows = (table.c.resolution == resolution) & table.c.by_key.in_((0, 1))
+                    piece = its_rows & (table.c.at < min(last, oldest + DAY * 1000))
                     await connection.execute(sa.delete(table).where(piece))
     async with database.write() as connection:
         await lock_rollups(connection)

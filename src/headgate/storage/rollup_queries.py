@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.rollup_tables import (
     BUCKETS,
+    DAY,
     KEPT_SECONDS,
     MINUTE,
     MOST_OF_A_MODEL,
@@ -17,16 +18,13 @@ from headgate.storage.rollup_tables import (
     SUMS,
     TIME_SUMS,
 )
-from headgate.storage.schema import rollup_times, rollups
+from headgate.storage.schema import rollup_failures, rollup_times, rollups
 
 Row = dict[str, Any]
 
-Dimension = Literal[
-    "account_id", "account", "key_id", "caller", "model", "provider", "kind", "status", "error"
-]
+Dimension = Literal["account_id", "account", "key_id", "caller", "model", "provider", "failed"]
 
-WENT_WRONG = (rollups.c.status >= 400) | (rollups.c.error != "")
-"""`FAILED` of a request, of a row of sums."""
+_OF_KEYS = frozenset({"key_id", "caller"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +44,10 @@ def finest_kept(since_ms: int, now_ms: int) -> int:
     return RESOLUTIONS[-1]
 
 
-def cover(since: int, until: int | None, finest: int = MINUTE) -> list[Span]:
+def cover(since: int, until: int | None, finest: int = MINUTE, coarsest: int = DAY) -> list[Span]:
     """Days in the middle, hours and minutes at both ends; `since` and `until` are bounds of the finest."""
     found: list[Span] = []
-    _cover(since, until, [one for one in RESOLUTIONS if one >= finest], found)
+    _cover(since, until, [one for one in RESOLUTIONS if finest <= one <= coarsest], found)
     return found
 
 
@@ -80,10 +78,24 @@ async def sums_by(
     bucket_ms: int | None = None,
 ) -> list[Row]:
     """A row for each group, with `SUMS` and `errors`; with `bucket_ms` also by its `bucket` (Unix ms)."""
-    errors = sa.func.sum(sa.case((WENT_WRONG, rollups.c.requests), else_=0)).label("errors")
-    counts = [sa.cast(sa.func.sum(rollups.c[one]), sa.BigInteger).label(one) for one in SUMS]
-    counts.append(sa.cast(errors, sa.BigInteger).label("errors"))
-    return await _read(connection, rollups, spans, conditions(wanted), by, counts, bucket_ms)
+    failed = sa.case((rollups.c.failed == 1, rollups.c.requests), else_=0)
+    counts = [*(_sum(rollups.c[one], one) for one in SUMS), _sum(failed, "errors")]
+    chosen = _common(rollups, wanted)
+    if wanted.status is not None:
+        chosen.append(rollups.c.failed == int(wanted.status == "error"))
+    return await _read(connection, rollups, spans, chosen, _by_key(wanted, by), by, counts, bucket_ms)
+
+
+async def failures_by(connection: AsyncConnection, spans: Sequence[Span], wanted: RequestFilter) -> list[Row]:
+    """How many `requests` went wrong in each way: a row for each `status` and `error`."""
+    if wanted.status == "success":
+        return []
+    counts = [_sum(rollup_failures.c.requests, "requests")]
+    by = ("status", "error")
+    chosen = _common(rollup_failures, wanted)
+    return await _read(
+        connection, rollup_failures, spans, chosen, _by_key(wanted, by), by, counts, bucket_ms=None
+    )
 
 
 async def times_by(
@@ -95,10 +107,43 @@ async def times_by(
     bucket_ms: int | None = None,
     has_buckets: bool = True,
 ) -> list[Row]:
-    """The same of the times of requests that went well: `TIME_SUMS` and, with `has_buckets`, `BUCKETS`."""
+    """The times of requests that went well: `TIME_SUMS` and, with `has_buckets`, `BUCKETS`."""
+    if wanted.status == "error":
+        return []
     names = (*TIME_SUMS, *BUCKETS) if has_buckets else TIME_SUMS
-    counts = [sa.cast(sa.func.sum(rollup_times.c[one]), sa.BigInteger).label(one) for one in names]
-    return await _read(connection, rollup_times, spans, time_conditions(wanted), by, counts, bucket_ms)
+    counts = [_sum(rollup_times.c[one], one) for one in names]
+    chosen = _common(rollup_times, wanted)
+    return await _read(connection, rollup_times, spans, chosen, _by_key(wanted, by), by, counts, bucket_ms)
+
+
+async def count_keys(connection: AsyncConnection, spans: Sequence[Span], wanted: RequestFilter) -> int:
+    """How many client keys, by their names, asked for something."""
+    found: set[str] = set()
+    for span in spans:
+        query = sa.select(rollups.c.caller).where(*_within(rollups, span, 1), *_common(rollups, wanted))
+        if wanted.status is not None:
+            query = query.where(rollups.c.failed == int(wanted.status == "error"))
+        found |= set((await connection.execute(query.distinct())).scalars())
+    return len(found)
+
+
+def answers(wanted: RequestFilter) -> bool:
+    """Whether the roll-ups know: of single statuses and errors they have no sums but counts."""
+    return wanted.status in (None, "success", "error") and wanted.error is None
+
+
+def _by_key(wanted: RequestFilter, by: Sequence[str]) -> int:
+    """Over all keys, where none is asked for."""
+    return int(wanted.caller is not None or not _OF_KEYS.isdisjoint(by))
+
+
+def _sum(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[Any]:
+    return sa.cast(sa.func.sum(column), sa.BigInteger).label(name)
+
+
+def _within(table: sa.Table, span: Span, by_key: int) -> list[sa.ColumnElement[bool]]:
+    found = [table.c.resolution == span.resolution, table.c.by_key == by_key, table.c.at >= span.since]
+    return found if span.until is None else [*found, table.c.at < span.until]
 
 
 async def _read(
@@ -106,7 +151,8 @@ async def _read(
     table: sa.Table,
     spans: Sequence[Span],
     chosen: Sequence[sa.ColumnElement[bool]],
-    by: Sequence[Dimension],
+    by_key: int,
+    by: Sequence[str],
     counts: Sequence[sa.ColumnElement[Any]],
     bucket_ms: int | None,
 ) -> list[Row]:
@@ -118,13 +164,11 @@ async def _read(
     places: list[sa.ColumnElement[Any]] = [sa.literal_column(str(place + 1)) for place in range(len(groups))]
     found: dict[tuple[Any, ...], Row] = {}
     for span in spans:
-        its = [table.c.resolution == span.resolution, table.c.at >= span.since]
-        if span.until is not None:
-            its.append(table.c.at < span.until)
-        query = sa.select(*groups, *counts).where(*its, *chosen).group_by(*places)
+        query = sa.select(*groups, *counts).where(*_within(table, span, by_key), *chosen).group_by(*places)
         for row in (await connection.execute(query)).mappings():
-            _merge(found, dict(row), len(groups))
-    return [row for row in found.values() if row["requests"]]
+            if row["requests"]:  # else nothing was there to be summed
+                _merge(found, dict(row), len(groups))
+    return list(found.values())
 
 
 def _merge(found: dict[tuple[Any, ...], Row], row: Row, groups: int) -> None:
@@ -133,33 +177,11 @@ def _merge(found: dict[tuple[Any, ...], Row], row: Row, groups: int) -> None:
         found[key] = row
         return
     for name in list(row)[groups:]:
-        known[name] = (known[name] or 0) + (row[name] or 0)
-
-
-def conditions(wanted: RequestFilter) -> list[sa.ColumnElement[bool]]:
-    """What is looked for, but for the time."""
-    found = _common(rollups, wanted)
-    if wanted.error is not None:
-        found.append(rollups.c.error == wanted.error)
-    if wanted.status == "error":
-        found.append(WENT_WRONG)
-    elif wanted.status == "success":
-        found.append(sa.not_(WENT_WRONG))
-    elif wanted.status is not None:
-        found.append(rollups.c.status == int(wanted.status))
-    return found
-
-
-def time_conditions(wanted: RequestFilter) -> list[sa.ColumnElement[bool]]:
-    """The same; of what went wrong there are no times."""
-    found = _common(rollup_times, wanted)
-    is_failure = wanted.error is not None or wanted.status == "error"
-    if wanted.status not in (None, "error", "success"):
-        is_failure |= int(wanted.status or 0) >= 400
-    return [*found, sa.false()] if is_failure else found
+        known[name] += row[name]
 
 
 def _common(table: sa.Table, wanted: RequestFilter) -> list[sa.ColumnElement[bool]]:
+    """What is looked for, but for the time and the outcome."""
     found: list[sa.ColumnElement[bool]] = []
     if wanted.account is not None:
         its = table.c.account == wanted.account

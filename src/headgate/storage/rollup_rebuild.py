@@ -4,17 +4,17 @@ For what cannot be added to: a bucket of which some rows were deleted, and the c
 The migration that made the tables has this as it was on its day.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.storage.rollup_tables import (
-    BUCKETS,
     BY,
-    BY_OUTCOME,
     DURATIONS,
     FIRST_BYTES,
+    KINDS,
+    LAYOUT,
     LEAST_SPOKEN_US,
     MOST_NANO_USD,
     MOST_OF_A_MODEL,
@@ -28,7 +28,6 @@ from headgate.storage.rollup_tables import (
     TIME_BOUNDS_US,
     TIME_SUMS,
 )
-from headgate.storage.schema import rollup_times, rollups
 
 _KIND = r"""CASE WHEN path IN ('/v1/messages', '/api/v1/messages', '/v1/chat/completions', '/v1/completions',
  '/v1/responses') THEN 'inference'
@@ -47,17 +46,31 @@ async def rebuild(connection: AsyncConnection, at_ms: int) -> None:
     for resolution in RESOLUTIONS:
         span = resolution * 1000
         begin = at_ms - at_ms % span
-        for table, select in ((rollups, sums_of), (rollup_times, times_of)):
-            its = (table.c.resolution == resolution) & (table.c.at == begin)
-            await connection.execute(sa.delete(table).where(its))
-            made = select(resolution, begin, begin + span, connection.dialect.name)
-            await connection.exec_driver_sql(f"INSERT INTO {table.name} {made}")
+        for name in LAYOUT:
+            its = f"resolution = {resolution} AND by_key IN (0, 1) AND at = {begin}"
+            await connection.exec_driver_sql(f"DELETE FROM {name} WHERE {its}")
+            for made in (
+                SELECTS[name](resolution, begin, begin + span, connection.dialect.name),
+                over_keys(name, resolution, begin, begin + span),
+            ):
+                await connection.exec_driver_sql(f"INSERT INTO {name} {made}")
 
 
 async def lock_rollups(connection: AsyncConnection) -> None:
     """Recorders wait until this transaction ends; on SQLite there is one writer anyway."""
     if connection.dialect.name == "postgresql":
-        await connection.exec_driver_sql("LOCK TABLE rollups, rollup_times IN SHARE ROW EXCLUSIVE MODE")
+        await connection.exec_driver_sql(f"LOCK TABLE {', '.join(LAYOUT)} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def over_keys(table: str, resolution: int, since: int, until: int) -> str:
+    """A SELECT of what is there by key in that time, over all keys."""
+    by, counts = LAYOUT[table]
+    groups = [name for name in by if name not in ("resolution", "by_key", "key_id", "caller")]
+    fixed = {"resolution": str(resolution), "by_key": "0", "key_id": "0", "caller": "''"}
+    columns = ", ".join(fixed.get(name, name) for name in by)
+    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in counts)
+    its = f"resolution = {resolution} AND by_key = 1 AND at >= {since} AND at < {until}"
+    return f"SELECT {columns}, {sums} FROM {table} WHERE {its} GROUP BY {', '.join(groups)}"
 
 
 def sums_of(resolution: int, since: int, until: int, dialect: str) -> str:
@@ -68,14 +81,25 @@ def sums_of(resolution: int, since: int, until: int, dialect: str) -> str:
         "requests": "1",
         **{name: _bounded(name) for name in ("input_tokens", "output_tokens", "cache_read_tokens")},
         "cache_write_tokens": written,
+        "reasoning_tokens": _bounded("reasoning_tokens"),
         "nano_usd": _bounded("nano_usd", MOST_NANO_USD),
         "unpriced": f"CASE WHEN {has_tokens} AND nano_usd IS NULL THEN 1 ELSE 0 END",
         "duration_us": _microseconds("duration_ms", dialect),
+        **{kind: f"CASE WHEN {_KIND} = '{kind}' THEN 1 ELSE 0 END" for kind in KINDS},
     }
     counts = ", ".join(f"CAST(SUM({sums[name]}) AS BIGINT)" for name in SUMS)
-    by = f"{_by(resolution)}, {_KIND}, status, substr(coalesce(error, ''), 1, {MOST_OF_AN_ERROR})"
-    places = ", ".join(str(place + 1) for place in range(len(BY) + len(BY_OUTCOME)))
-    return f"SELECT {by}, {counts} FROM requests WHERE {_within(since, until)} GROUP BY {places}"
+    has_failed = f"CASE WHEN {_HAS_WORKED} THEN 0 ELSE 1 END"
+    places = ", ".join(str(place + 1) for place in range(len(BY) + 1))
+    its = _within(since, until)
+    return f"SELECT {_by(resolution)}, {has_failed}, {counts} FROM requests WHERE {its} GROUP BY {places}"
+
+
+def failures_of(resolution: int, since: int, until: int, _: str) -> str:
+    """The same of `rollup_failures`."""
+    error = f"substr(coalesce(error, ''), 1, {MOST_OF_AN_ERROR})"
+    places = ", ".join(str(place + 1) for place in range(len(BY) + 2))
+    its = f"{_within(since, until)} AND (status >= 400 OR error IS NOT NULL)"
+    return f"SELECT {_by(resolution)}, status, {error}, count(*) FROM requests WHERE {its} GROUP BY {places}"
 
 
 def times_of(resolution: int, since: int, until: int, dialect: str) -> str:
@@ -111,16 +135,26 @@ def times_of(resolution: int, since: int, until: int, dialect: str) -> str:
         "spoken_tokens": "CASE WHEN s IS NULL THEN 0 ELSE tokens END",
         "spoken_us": "CASE WHEN s IS NULL THEN 0 ELSE spoken END",
     }
-    for kind, columns in (("d", DURATIONS), ("f", FIRST_BYTES), ("s", SPEEDS)):
-        for place, name in enumerate(columns):
-            sums[name] = f"CASE WHEN {kind} = {place} THEN 1 ELSE 0 END"
-    counts = ", ".join(f"CAST(SUM({sums[name]}) AS BIGINT)" for name in (*TIME_SUMS, *BUCKETS))
+    in_buckets = [
+        f"count(*) FILTER (WHERE {kind} = {place})"
+        for kind, columns in (("d", DURATIONS), ("f", FIRST_BYTES), ("s", SPEEDS))
+        for place in range(len(columns))
+    ]
+    counts = ", ".join([*(f"CAST(SUM({sums[name]}) AS BIGINT)" for name in TIME_SUMS), *in_buckets])
     return f"SELECT {names}, {counts} FROM ({placed}) AS placed GROUP BY {names}"
+
+
+SELECTS: Final[dict[str, Callable[[int, int, int, str], str]]] = {
+    "rollups": sums_of,
+    "rollup_failures": failures_of,
+    "rollup_times": times_of,
+}
+"""By table: of a resolution, from a moment until another, in a dialect; by key."""
 
 
 def _by(resolution: int, *, names: bool = False) -> str:
     columns = (
-        str(resolution),
+        *(str(resolution), "1"),
         f"timestamp - timestamp % {resolution * 1000}",
         "coalesce(account_id, 0)",
         "coalesce(account, '')",

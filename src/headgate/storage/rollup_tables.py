@@ -1,8 +1,9 @@
 """What happened in sums, by minute, hour and day (UTC): what the owner's charts and tables are made from.
 
-`rollups` has one row for each of these and for each account, client key, model, provider, kind of request,
-status and error that occurred in it; `rollup_times` the times of those that went well, as histograms. All
-numbers are whole, so that a sum is the same in whatever order it is made: microseconds, nano-USD.
+`rollups` has one row for each of these and for each account, client key, model and provider that occurred in
+it, two where something went wrong; `rollup_failures` says what that was; `rollup_times` has the times of
+those that went well, as histograms. All is there once more over all keys (`by_key` 0), since most questions
+are not about keys and those rows are few. Numbers are whole, so that a sum is the same in whatever order.
 """
 
 from typing import Any, Final
@@ -38,11 +39,14 @@ TIME_BOUNDS_US: Final = tuple(step * 10**power for power in range(3, 8) for step
 SPEED_BOUNDS: Final = tuple(step * 10**power for power in (2, 3, 4) for step in _STEPS)
 """The same of output, in thousandths of a token per second: below 1/s … 630/s, and what is not."""
 
-BY: Final = ("resolution", "at", "account_id", "account", "key_id", "caller", "model", "provider")
-BY_OUTCOME: Final = ("kind", "status", "error")
+BY: Final = (
+    *("resolution", "by_key", "at", "account_id", "account", "key_id", "caller", "model", "provider"),
+)
+KINDS: Final = ("inference", "count_tokens", "embeddings")
+"""What requests were for; the others are none of these."""
 SUMS: Final = (
     *("requests", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
-    *("nano_usd", "unpriced", "duration_us"),
+    *("reasoning_tokens", "nano_usd", "unpriced", "duration_us", *KINDS),
 )
 TIME_SUMS: Final = ("requests", "duration_us", "first_bytes", "first_byte_us", "spoken_tokens", "spoken_us")
 DURATIONS: Final = tuple(f"d{place}" for place in range(len(TIME_BOUNDS_US) + 1))
@@ -51,17 +55,23 @@ SPEEDS: Final = tuple(f"s{place}" for place in range(len(SPEED_BOUNDS) + 1))
 BUCKETS: Final = (*DURATIONS, *FIRST_BYTES, *SPEEDS)
 
 _TYPES: Final[dict[str, type[sa.Text | sa.Integer | sa.BigInteger]]] = {
-    **dict.fromkeys(("resolution", "status", *BUCKETS), sa.Integer),
-    **dict.fromkeys(("account", "caller", "model", "provider", "kind", "error"), sa.Text),
+    **dict.fromkeys(("resolution", "by_key", "failed", "status", *BUCKETS), sa.Integer),
+    **dict.fromkeys(("account", "caller", "model", "provider", "error"), sa.Text),
 }
 
 
-def rollup_tables(metadata: sa.MetaData) -> tuple[sa.Table, sa.Table]:
-    """`account_id` and `key_id` are 0, texts empty, where there is none: NULL is no part of a key."""
-    return (
-        _table("rollups", metadata, (*BY, *BY_OUTCOME), SUMS),
-        _table("rollup_times", metadata, BY, (*TIME_SUMS, *BUCKETS)),
-    )
+LAYOUT: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "rollups": ((*BY, "failed"), SUMS),
+    "rollup_failures": ((*BY, "status", "error"), ("requests",)),
+    "rollup_times": (BY, (*TIME_SUMS, *BUCKETS)),
+}
+"""Of each table the key and the counts. `account_id` and `key_id` are 0, texts empty, where there is none:
+NULL is no part of a key. So are the two of the client key, over all keys."""
+
+
+def rollup_tables(metadata: sa.MetaData) -> tuple[sa.Table, sa.Table, sa.Table]:
+    rollups, failures, times = (_table(name, metadata, *its) for name, its in LAYOUT.items())
+    return rollups, failures, times
 
 
 def _table(name: str, metadata: sa.MetaData, by: tuple[str, ...], counts: tuple[str, ...]) -> sa.Table:

@@ -4,7 +4,7 @@ So the sums are exact after any crash: they come with the rows, or neither does.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.storage.database import Database
 from headgate.storage.rollup_tables import (
     BUCKETS,
-    BY,
-    BY_OUTCOME,
     DURATIONS,
     FIRST_BYTES,
     KEPT_SECONDS,
+    KINDS,
+    LAYOUT,
     LEAST_SPOKEN_US,
     MINUTE,
     MOST_NANO_USD,
@@ -32,7 +32,7 @@ from headgate.storage.rollup_tables import (
     TIME_BOUNDS_US,
     TIME_SUMS,
 )
-from headgate.storage.schema import rollup_times, rollups
+from headgate.storage.schema import rollup_failures, rollup_times, rollups
 from headgate.storage.sums import MOST, is_unpriced
 
 Row = Mapping[str, Any]
@@ -64,13 +64,16 @@ def kind_of(path: str) -> str:
     return "embeddings" if path == "/v1/embeddings" else "other"
 
 
-def roll_up(rows: Iterable[Row]) -> tuple[dict[Key, list[int]], dict[Key, list[int]]]:
-    """Of rows of `requests`, by minute: counts in the order of `SUMS`, and of `TIME_SUMS` and `BUCKETS`, by
-    the values of `BY` without the resolution (and `BY_OUTCOME`)."""
-    sums: dict[Key, list[int]] = {}
-    times: dict[Key, list[int]] = {}
+Sums = dict[Key, list[int]]
+
+
+def roll_up(rows: Iterable[Row]) -> dict[str, Sums]:
+    """Of rows of `requests`, by minute and key: for each table the counts, by its key from `at` on."""
+    sums: Sums = {}
+    failures: Sums = {}
+    times: Sums = {}
     for row in rows:
-        timestamp, error = row["timestamp"], row["error"]
+        timestamp, status, error = row["timestamp"], row["status"], row["error"]
         key = (
             timestamp - timestamp % (MINUTE * 1000),
             row["account_id"] or 0,
@@ -80,26 +83,31 @@ def roll_up(rows: Iterable[Row]) -> tuple[dict[Key, list[int]], dict[Key, list[i
             (row["model"] or "")[:MOST_OF_A_MODEL],
             row["provider"],
         )
+        has_failed = status >= 400 or error is not None
         duration = _microseconds(row["duration_ms"])
-        outcome = (kind_of(row["path"]), row["status"], (error or "")[:MOST_OF_AN_ERROR])
-        _add(sums.setdefault((*key, *outcome), [0] * len(SUMS)), _used(row, duration))
-        if row["status"] < 400 and error is None:
+        _add(sums.setdefault((*key, int(has_failed)), [0] * len(SUMS)), _used(row, duration))
+        if has_failed:
+            what = (*key, status, (error or "")[:MOST_OF_AN_ERROR])
+            failures.setdefault(what, [0])[0] += 1
+        else:
             _add_times(times.setdefault(key, [0] * len(_TIMES)), row, duration)
-    return sums, times
+    return {"rollups": sums, "rollup_failures": failures, "rollup_times": times}
 
 
 def _used(row: Row, duration: int) -> tuple[int, ...]:
     written = _bounded(row["cache_write_5m_tokens"]) + _bounded(row["cache_write_1h_tokens"])
-    nano_usd = row["nano_usd"]
+    nano_usd, kind = row["nano_usd"], kind_of(row["path"])
     return (
         1,
         _bounded(row["input_tokens"]),
         _bounded(row["output_tokens"]),
         _bounded(row["cache_read_tokens"]),
         written,
+        _bounded(row["reasoning_tokens"]),
         min(nano_usd or 0, MOST_NANO_USD),
         int(is_unpriced(row)),
         duration,
+        *(int(kind == one) for one in KINDS),
     )
 
 
@@ -141,31 +149,31 @@ def _add(sums: list[int], more: Sequence[int]) -> None:
 
 async def add_rollups(connection: AsyncConnection, rows: Iterable[Row]) -> None:
     """`rows`: of `requests`, inserted in this transaction."""
-    sums, times = roll_up(rows)
-    for table, by, counts, found in (
-        (rollups, (*BY, *BY_OUTCOME), SUMS, sums),
-        (rollup_times, BY, _TIMES, times),
-    ):
+    for table, found in roll_up(rows).items():
         if found:
-            values = [
-                (resolution, *key, *amounts)
-                for resolution in RESOLUTIONS
-                for key, amounts in sorted(_coarser(found, resolution).items())  # every recorder in one order
-            ]
-            statement = _addition(table.name, by, counts, connection.dialect.name)
+            values = sorted(_values(found))  # every recorder in one order
+            statement = _addition(table, *LAYOUT[table], connection.dialect.name)
             await connection.exec_driver_sql(statement, values)
 
 
-def _coarser(by_minute: dict[Key, list[int]], resolution: int) -> dict[Key, list[int]]:
-    if resolution == MINUTE:
-        return by_minute
-    found: dict[Key, list[int]] = {}
-    for (at, *rest), amounts in by_minute.items():
-        key = (at - at % (resolution * 1000), *rest)
-        if (sums := found.get(key)) is None:
-            found[key] = list(amounts)
+def _values(by_minute: Sums) -> Iterator[Key]:
+    """Whole rows: of minutes, hours and days, by key and over all keys."""
+    for by_key, sums in ((1, by_minute), (0, _folded(by_minute, 1, over_keys=True))):
+        for resolution in RESOLUTIONS:
+            sums = _folded(sums, resolution * 1000)
+            for key, counts in sums.items():
+                yield (resolution, by_key, *key, *counts)
+
+
+def _folded(sums: Sums, step_ms: int, *, over_keys: bool = False) -> Sums:
+    found: Sums = {}
+    for (at, account_id, account, key_id, caller, *rest), counts in sums.items():
+        of_key = (0, "") if over_keys else (key_id, caller)
+        key = (at - at % step_ms, account_id, account, *of_key, *rest)
+        if (known := found.get(key)) is None:
+            found[key] = list(counts)
         else:
-            _add(sums, amounts)
+            _add(known, counts)
     return found
 
 
@@ -207,15 +215,17 @@ async def forget_rollups(database: Database, now_ms: int) -> bool:
 
 
 async def _oldest(database: Database, resolution: int) -> int | None:
-    oldest = sa.select(sa.func.min(rollups.c.at)).where(rollups.c.resolution == resolution)
+    its = (rollups.c.resolution == resolution) & (rollups.c.by_key == 0)
     async with database.read() as connection:
-        found: int | None = (await connection.execute(oldest)).scalar()
+        found: int | None = (
+            await connection.execute(sa.select(sa.func.min(rollups.c.at)).where(its))
+        ).scalar()
         return found
 
 
 async def _forget(database: Database, resolution: int, since: int, end: int) -> None:
     """Those that ended by then."""
     async with database.write() as connection:
-        for table in (rollups, rollup_times):
-            its = (table.c.resolution == resolution) & (table.c.at >= since)
+        for table in (rollups, rollup_failures, rollup_times):
+            its = (table.c.resolution == resolution) & table.c.by_key.in_((0, 1)) & (table.c.at >= since)
             await connection.execute(sa.delete(table).where(its, table.c.at <= end - resolution * 1000))

@@ -183,7 +183,7 @@ provider_sums = sa.Table(
     sa.Column("unpriced", sa.BigInteger, nullable=False, server_default=sa.text("0")),
 )
 
-rollups, rollup_times = rollup_tables(metadata)
+rollups, rollup_failures, rollup_times = rollup_tables(metadata)
 
 # No foreign key: a health record may arrive after its account was removed, and must not stop a batch.
 account_health = sa.Table(

@@ -224,6 +224,7 @@ CREATE TABLE price_lists (
 
 CREATE TABLE rollups (
 	resolution INTEGER NOT NULL,
+	by_key INTEGER NOT NULL,
 	at BIGINT NOT NULL,
 	account_id BIGINT NOT NULL,
 	account TEXT NOT NULL,
@@ -231,23 +232,43 @@ CREATE TABLE rollups (
 	caller TEXT NOT NULL,
 	model TEXT NOT NULL,
 	provider TEXT NOT NULL,
-	kind TEXT NOT NULL,
-	status INTEGER NOT NULL,
-	error TEXT NOT NULL,
+	failed INTEGER NOT NULL,
 	requests BIGINT NOT NULL,
 	input_tokens BIGINT NOT NULL,
 	output_tokens BIGINT NOT NULL,
 	cache_read_tokens BIGINT NOT NULL,
 	cache_write_tokens BIGINT NOT NULL,
+	reasoning_tokens BIGINT NOT NULL,
 	nano_usd BIGINT NOT NULL,
 	unpriced BIGINT NOT NULL,
 	duration_us BIGINT NOT NULL,
-	PRIMARY KEY (resolution, at, account_id, account, key_id, caller, model, provider, kind, status, error)
+	inference BIGINT NOT NULL,
+	count_tokens BIGINT NOT NULL,
+	embeddings BIGINT NOT NULL,
+	PRIMARY KEY (resolution, by_key, at, account_id, account, key_id, caller, model, provider, failed)
+)
+ WITHOUT ROWID
+
+CREATE TABLE rollup_failures (
+	resolution INTEGER NOT NULL,
+	by_key INTEGER NOT NULL,
+	at BIGINT NOT NULL,
+	account_id BIGINT NOT NULL,
+	account TEXT NOT NULL,
+	key_id BIGINT NOT NULL,
+	caller TEXT NOT NULL,
+	model TEXT NOT NULL,
+	provider TEXT NOT NULL,
+	status INTEGER NOT NULL,
+	error TEXT NOT NULL,
+	requests BIGINT NOT NULL,
+	PRIMARY KEY (resolution, by_key, at, account_id, account, key_id, caller, model, provider, status, error)
 )
  WITHOUT ROWID
 
 CREATE TABLE rollup_times (
 	resolution INTEGER NOT NULL,
+	by_key INTEGER NOT NULL,
 	at BIGINT NOT NULL,
 	account_id BIGINT NOT NULL,
 	account TEXT NOT NULL,
@@ -325,7 +346,7 @@ CREATE TABLE rollup_times (
 	s13 INTEGER NOT NULL,
 	s14 INTEGER NOT NULL,
 	s15 INTEGER NOT NULL,
-	PRIMARY KEY (resolution, at, account_id, account, key_id, caller, model, provider)
+	PRIMARY KEY (resolution, by_key, at, account_id, account, key_id, caller, model, provider)
 )
  WITHOUT ROWID
 

@@ -3,7 +3,8 @@
 A day at a time, so that a long history is summed in memory: hours from the requests, days from hours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,11 +12,11 @@ from alembic import op
 revision = "0010"
 down_revision = "0009"
 
-BY = ("resolution", "at", "account_id", "account", "key_id", "caller", "model", "provider")
-BY_OUTCOME = ("kind", "status", "error")
+BY = (*("resolution", "by_key", "at", "account_id", "account", "key_id", "caller", "model", "provider"),)
+KINDS = ("inference", "count_tokens", "embeddings")
 SUMS = (
     *("requests", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
-    *("nano_usd", "unpriced", "duration_us"),
+    *("reasoning_tokens", "nano_usd", "unpriced", "duration_us", *KINDS),
 )
 TIME_SUMS = ("requests", "duration_us", "first_bytes", "first_byte_us", "spoken_tokens", "spoken_us")
 _STEPS = (10, 16, 25, 40, 63)
@@ -25,8 +26,13 @@ DURATIONS = tuple(f"d{place}" for place in range(24))
 FIRST_BYTES = tuple(f"f{place}" for place in range(24))
 SPEEDS = tuple(f"s{place}" for place in range(16))
 BUCKETS = (*DURATIONS, *FIRST_BYTES, *SPEEDS)
-_TEXTS = ("account", "caller", "model", "provider", "kind", "error")
-_SMALL = ("resolution", "status", *BUCKETS)
+LAYOUT = {
+    "rollups": ((*BY, "failed"), SUMS),
+    "rollup_failures": ((*BY, "status", "error"), ("requests",)),
+    "rollup_times": (BY, (*TIME_SUMS, *BUCKETS)),
+}
+_TEXTS = ("account", "caller", "model", "provider", "error")
+_SMALL = ("resolution", "by_key", "failed", "status", *BUCKETS)
 
 MOST_OF_A_MODEL, MOST_OF_AN_ERROR = 128, 64
 MOST_OF_ONE, MOST_NANO_USD, MOST_SPOKEN = 2**40, 2**50, 10**9
@@ -38,13 +44,10 @@ _MINUTES_KEPT, _HOURS_KEPT = 3 * _DAY, 100 * _DAY
 
 def upgrade() -> None:
     connection = op.get_bind()
-    made = sa.inspect(connection).get_table_names()
-    if "rollups" in made and "rollup_times" in made:
+    made = set(sa.inspect(connection).get_table_names())
+    if made >= set(LAYOUT):
         return
-    for name, by, counts in (
-        ("rollups", (*BY, *BY_OUTCOME), SUMS),
-        ("rollup_times", BY, (*TIME_SUMS, *BUCKETS)),
-    ):
+    for name, (by, counts) in LAYOUT.items():
         if name in made:
             op.drop_table(name)
         at = [sa.Column(one, _type(one), primary_key=True, autoincrement=False) for one in by]
@@ -68,17 +71,19 @@ def _sum_up(connection: sa.Connection) -> None:
     while oldest is not None:
         day = oldest - oldest % _DAY
         end = day + _DAY
-        for table, select in (("rollups", sums_of), ("rollup_times", times_of)):
+        for table, select in SELECTS.items():
             _add(connection, table, select(3600, day, end, connection.dialect.name))
+            _add(connection, table, _day_of(table, day))
+            _add(connection, table, over_keys(table, 86400, day, end))
+            if end <= hours:
+                old = f"resolution = 3600 AND by_key = 1 AND at >= {day} AND at < {end}"
+                connection.exec_driver_sql(f"DELETE FROM {table} WHERE {old}")
+            else:
+                _add(connection, table, over_keys(table, 3600, day, end))
             if end > minutes:
                 since = max(day, minutes - minutes % _HOUR)
                 _add(connection, table, select(60, since, end, connection.dialect.name))
-        _add(connection, "rollups", _day_of("rollups", (*BY, *BY_OUTCOME), SUMS, day))
-        _add(connection, "rollup_times", _day_of("rollup_times", BY, (*TIME_SUMS, *BUCKETS), day))
-        if end <= hours:
-            for table in ("rollups", "rollup_times"):
-                old = f"DELETE FROM {table} WHERE resolution = 3600 AND at >= {day} AND at < {end}"
-                connection.exec_driver_sql(old)
+                _add(connection, table, over_keys(table, 60, since, end))
         following = f"SELECT min(timestamp) FROM requests WHERE timestamp >= {end}"
         oldest = connection.exec_driver_sql(following).scalar()
 
@@ -87,11 +92,13 @@ def _add(connection: sa.Connection, table: str, select: str) -> None:
     connection.exec_driver_sql(f"INSERT INTO {table} {select}")
 
 
-def _day_of(table: str, by: Sequence[str], counts: Sequence[str], day: int) -> str:
-    others = ", ".join(by[2:])
+def _day_of(table: str, day: int) -> str:
+    """By key, from its hours."""
+    by, counts = LAYOUT[table]
+    others = ", ".join(by[3:])
     sums = ", ".join(f"CAST(SUM({one}) AS BIGINT)" for one in counts)
-    its = f"resolution = 3600 AND at >= {day} AND at < {day + _DAY}"
-    return f"SELECT 86400, {day}, {others}, {sums} FROM {table} WHERE {its} GROUP BY {others}"
+    its = f"resolution = 3600 AND by_key = 1 AND at >= {day} AND at < {day + _DAY}"
+    return f"SELECT 86400, 1, {day}, {others}, {sums} FROM {table} WHERE {its} GROUP BY {others}"
 
 
 _KIND = r"""CASE WHEN path IN ('/v1/messages', '/api/v1/messages', '/v1/chat/completions', '/v1/completions',
@@ -103,6 +110,17 @@ _KIND = r"""CASE WHEN path IN ('/v1/messages', '/api/v1/messages', '/v1/chat/com
 _HAS_WORKED = "status < 400 AND error IS NULL"
 
 
+def over_keys(table: str, resolution: int, since: int, until: int) -> str:
+    """A SELECT of what is there by key in that time, over all keys."""
+    by, counts = LAYOUT[table]
+    groups = [name for name in by if name not in ("resolution", "by_key", "key_id", "caller")]
+    fixed = {"resolution": str(resolution), "by_key": "0", "key_id": "0", "caller": "''"}
+    columns = ", ".join(fixed.get(name, name) for name in by)
+    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in counts)
+    its = f"resolution = {resolution} AND by_key = 1 AND at >= {since} AND at < {until}"
+    return f"SELECT {columns}, {sums} FROM {table} WHERE {its} GROUP BY {', '.join(groups)}"
+
+
 def sums_of(resolution: int, since: int, until: int, dialect: str) -> str:
     """A SELECT of all columns of `rollups`, from the requests of that time (Unix milliseconds)."""
     written = f"{_bounded('cache_write_5m_tokens')} + {_bounded('cache_write_1h_tokens')}"
@@ -111,14 +129,25 @@ def sums_of(resolution: int, since: int, until: int, dialect: str) -> str:
         "requests": "1",
         **{name: _bounded(name) for name in ("input_tokens", "output_tokens", "cache_read_tokens")},
         "cache_write_tokens": written,
+        "reasoning_tokens": _bounded("reasoning_tokens"),
         "nano_usd": _bounded("nano_usd", MOST_NANO_USD),
         "unpriced": f"CASE WHEN {has_tokens} AND nano_usd IS NULL THEN 1 ELSE 0 END",
         "duration_us": _microseconds("duration_ms", dialect),
+        **{kind: f"CASE WHEN {_KIND} = '{kind}' THEN 1 ELSE 0 END" for kind in KINDS},
     }
     counts = ", ".join(f"CAST(SUM({sums[name]}) AS BIGINT)" for name in SUMS)
-    by = f"{_by(resolution)}, {_KIND}, status, substr(coalesce(error, ''), 1, {MOST_OF_AN_ERROR})"
-    places = ", ".join(str(place + 1) for place in range(len(BY) + len(BY_OUTCOME)))
-    return f"SELECT {by}, {counts} FROM requests WHERE {_within(since, until)} GROUP BY {places}"
+    has_failed = f"CASE WHEN {_HAS_WORKED} THEN 0 ELSE 1 END"
+    places = ", ".join(str(place + 1) for place in range(len(BY) + 1))
+    its = _within(since, until)
+    return f"SELECT {_by(resolution)}, {has_failed}, {counts} FROM requests WHERE {its} GROUP BY {places}"
+
+
+def failures_of(resolution: int, since: int, until: int, _: str) -> str:
+    """The same of `rollup_failures`."""
+    error = f"substr(coalesce(error, ''), 1, {MOST_OF_AN_ERROR})"
+    places = ", ".join(str(place + 1) for place in range(len(BY) + 2))
+    its = f"{_within(since, until)} AND (status >= 400 OR error IS NOT NULL)"
+    return f"SELECT {_by(resolution)}, status, {error}, count(*) FROM requests WHERE {its} GROUP BY {places}"
 
 
 def times_of(resolution: int, since: int, until: int, dialect: str) -> str:
@@ -154,16 +183,26 @@ def times_of(resolution: int, since: int, until: int, dialect: str) -> str:
         "spoken_tokens": "CASE WHEN s IS NULL THEN 0 ELSE tokens END",
         "spoken_us": "CASE WHEN s IS NULL THEN 0 ELSE spoken END",
     }
-    for kind, columns in (("d", DURATIONS), ("f", FIRST_BYTES), ("s", SPEEDS)):
-        for place, name in enumerate(columns):
-            sums[name] = f"CASE WHEN {kind} = {place} THEN 1 ELSE 0 END"
-    counts = ", ".join(f"CAST(SUM({sums[name]}) AS BIGINT)" for name in (*TIME_SUMS, *BUCKETS))
+    in_buckets = [
+        f"count(*) FILTER (WHERE {kind} = {place})"
+        for kind, columns in (("d", DURATIONS), ("f", FIRST_BYTES), ("s", SPEEDS))
+        for place in range(len(columns))
+    ]
+    counts = ", ".join([*(f"CAST(SUM({sums[name]}) AS BIGINT)" for name in TIME_SUMS), *in_buckets])
     return f"SELECT {names}, {counts} FROM ({placed}) AS placed GROUP BY {names}"
+
+
+SELECTS: Final[dict[str, Callable[[int, int, int, str], str]]] = {
+    "rollups": sums_of,
+    "rollup_failures": failures_of,
+    "rollup_times": times_of,
+}
+"""By table: of a resolution, from a moment until another, in a dialect; by key."""
 
 
 def _by(resolution: int, *, names: bool = False) -> str:
     columns = (
-        str(resolution),
+        *(str(resolution), "1"),
         f"timestamp - timestamp % {resolution * 1000}",
         "coalesce(account_id, 0)",
         "coalesce(account, '')",
