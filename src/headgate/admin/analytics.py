@@ -88,7 +88,7 @@ async def analytics(
     minutes, hours or days, which `meta` tells; what a request belongs to is when it began."""
     now = round(owner.clock.now() * 1000)
     wanted_sections = _sections(sections)
-    since, until, bucket = _time(range, from_ms, to_ms, now)
+    since, until, bucket = time_of(range, from_ms, to_ms, now)
     meta = Meta(
         range=None if from_ms is not None else range,
         from_at=since,
@@ -101,7 +101,7 @@ async def analytics(
     )
     asked = RequestFilter(account=account, caller=key, model=model, provider=provider, status=status)
     try:
-        found = await _find(owner, asked, meta, wanted_sections, now)
+        found = await find(owner, asked, meta, wanted_sections, now)
     except StorageError as error:
         _log.error("Analytics error: %s", error.message)
         raise StorageError(f"Failed to fetch analytics data: {error.message}", hint=error.hint) from error
@@ -122,7 +122,7 @@ def _sections(wanted: str | None) -> Collection[str]:
     return list(dict.fromkeys(names))
 
 
-def _time(range: Range, from_ms: int | None, to_ms: int | None, now: int) -> tuple[int, int, int]:
+def time_of(range: Range, from_ms: int | None, to_ms: int | None, now: int) -> tuple[int, int, int]:
     """Where it begins and ends, and how long a bucket is: Unix milliseconds, whole buckets."""
     if from_ms is None:
         if to_ms is not None:
@@ -143,7 +143,7 @@ def _time(range: Range, from_ms: int | None, to_ms: int | None, now: int) -> tup
     return since, until, step
 
 
-async def _find(owner: Owner, asked: RequestFilter, meta: Meta, sections: Collection[str], now: int) -> Found:
+async def find(owner: Owner, asked: RequestFilter, meta: Meta, sections: Collection[str], now: int) -> Found:
     """No more than the sections ask for, each kind of row with one query for each resolution, all of one
     moment."""
     wanted = await of_account(owner, asked)
