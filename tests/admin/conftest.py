@@ -26,6 +26,7 @@ from headgate.pool.pool import Pool
 from headgate.providers.anthropic import AnthropicProvider
 from headgate.record.replay import Counts
 from headgate.record.supervisor import RecorderReport
+from headgate.relay.exchange import Exchange
 from headgate.storage.accounts import AccountStore
 from headgate.storage.client_keys import KeyStore
 from headgate.storage.database import open_database
@@ -51,6 +52,7 @@ class Relaying:
 
     in_flight: int = 0
     open_streams: int = 0
+    open_requests: list[Exchange] = field(default_factory=list)
     is_draining: bool = False
     journal_dropped: int = 0
     journal_failure: str | None = None

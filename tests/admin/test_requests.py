@@ -207,7 +207,16 @@ class events:
         async for line in lines:
             if line.startswith(":"):
                 break
-        return (json.loads(line[6:]) async for line in lines if line.startswith("data: "))
+        return self._finished(lines)
+
+    @staticmethod
+    async def _finished(lines: AsyncIterator[str]) -> AsyncIterator[Any]:
+        name = ""
+        async for line in lines:
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: ") and name == "finish":
+                yield json.loads(line.removeprefix("data: "))
 
     async def __aexit__(self, *stop: Any) -> None:
         await self._stream.__aexit__(*stop)

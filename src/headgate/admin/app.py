@@ -44,6 +44,7 @@ from headgate.admin import (
 )
 from headgate.admin.doors import Doors
 from headgate.admin.entrance import Entrance
+from headgate.admin.live import Live
 from headgate.admin.outside import Outside
 from headgate.admin.owner import Owner
 from headgate.admin.texts import WholeTexts
@@ -97,6 +98,7 @@ def build_app(*, owner: Owner) -> FastAPI:
     entrance = Entrance(lambda: _admin_key(owner), owner.clock)
     app.state.owner, app.state.entrance = owner, entrance
     app.state.latest_sums = metrics.LatestSums(owner)
+    app.state.live = Live(owner)
     owner.on_new_key.append(entrance.sessions.end_all)
     # As they are: `include_router` makes each anew for this app, at the first request that comes (70 ms).
     app.router.routes.extend(ROUTES)

@@ -25,6 +25,7 @@ from headgate.errors import HeadgateError, SettingsError, StorageError
 from headgate.oauth.signing_in import SigningIn
 from headgate.pool.pool import Pool
 from headgate.record.supervisor import RecorderReport
+from headgate.relay.exchange import Exchange
 from headgate.sources.sources import Sources
 from headgate.storage.accounts import AccountStore
 from headgate.storage.audit import AuditStore
@@ -48,6 +49,11 @@ class GatewayProcess(Protocol):
 
     @property
     def open_streams(self) -> int: ...
+
+    @property
+    def open_requests(self) -> Collection[Exchange]:
+        """The same, each as it stands."""
+        ...
 
     @property
     def is_draining(self) -> bool:

@@ -3,13 +3,15 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
+from headgate.admin.live import Event, Live, View
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.views import RequestDetail, RequestView, request_detail, request_view
 from headgate.errors import NotFound
@@ -30,6 +32,12 @@ class RequestPage(BaseModel):
     next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null: the last one.")
 
 
+def _live_of(request: Request) -> Live:
+    live: Live = request.app.state.live
+    return live
+
+
+ItsLive = Annotated[Live, Depends(_live_of)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 Status = Annotated[str | None, Query(description="`error`, `success`, or an HTTP status such as 429.")]
 OfAccount = Annotated[str | None, Query(description="The account that answered.")]
@@ -41,6 +49,13 @@ OfModel = Annotated[str | None, Query(description="The model asked for.")]
 Since = Annotated[int | None, Query(ge=0, le=10**15, description="Unix milliseconds.")]
 Cursor = Annotated[str | None, Query(max_length=256)]
 Backlog = Annotated[int, Query(ge=0, le=1000, description="How many past ones to begin with.")]
+Phases = Annotated[
+    bool,
+    Query(
+        description="Also `start` and `first_byte`; with a filter by status or account there are none, for "
+        "only the end of a request tells these."
+    ),
+]
 LastSeen = Annotated[int | None, Header(alias="last-event-id", ge=-(2**53), le=2**53)]
 
 
@@ -66,18 +81,21 @@ async def list_requests(
 @router.get("/stream", operation_id="stream_requests", response_class=StreamingResponse)
 async def stream_requests(
     owner: ItsOwner,
+    live: ItsLive,
     backlog: Backlog = 0,
     status: Status = None,
     account: AskedAccount = None,
     key: OfKey = None,
     model: OfModel = None,
     since: Since = None,
+    phases: Phases = True,
     last_event_id: LastSeen = None,
 ) -> StreamingResponse:
-    """Server-sent events: the form of `/api/requests`, oldest first, one request per event.
+    """Server-sent events of each request: `start` and `first_byte` while it runs, `finish` when it is
+    recorded, in the form of `/api/requests`.
 
-    The event id is the place in the order of recording: a client that reconnects with
-    `Last-Event-ID` misses nothing.
+    The id of a `finish` is the place in the order of recording: a client that reconnects with
+    `Last-Event-ID` misses none.
     """
     wanted = await of_account(
         owner, RequestFilter(status=status, account=account, caller=key, model=model, since_ms=since)
@@ -87,7 +105,7 @@ async def stream_requests(
     rows, _ = await owner.requests.page(wanted, limit=max(backlog, 1))
     past = [row for row in reversed(rows[:backlog]) if last_event_id is None and row["seq"] <= place]
     return StreamingResponse(
-        _events(owner, wanted, past, place),
+        _events(owner, live if phases else None, wanted, past, place),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
@@ -109,20 +127,35 @@ async def of_account(owner: Owner, wanted: RequestFilter) -> RequestFilter:
 
 
 async def _events(
-    owner: Owner, wanted: RequestFilter, past: list[dict[str, Any]], place: int
+    owner: Owner, live: Live | None, wanted: RequestFilter, past: list[dict[str, Any]], place: int
 ) -> AsyncIterator[bytes]:
     """Ends when the gateway drains; a client that leaves cancels it at the next wait."""
     yield b": open\n\n"
     for row in past:
         yield _event(row)
+    with live.view(wanted) if live is not None else nullcontext() as view:
+        async for told in _news(owner, live, view, wanted, place):
+            yield told
+
+
+async def _news(
+    owner: Owner, live: Live | None, view: View | None, wanted: RequestFilter, place: int
+) -> AsyncIterator[bytes]:
     silent_since = owner.clock.monotonic()
     while not (owner.process and owner.process.is_draining):
+        # Before the records: what they tell of has begun by then.
+        if live is not None and view is not None:
+            live.look()
+            for event in view.take():
+                silent_since = owner.clock.monotonic()
+                yield _phase(event)
         rows = await owner.requests.after(place, marking=wanted)
         for row in rows:
             place = row["seq"]
             if _matches(row, wanted):
                 silent_since = owner.clock.monotonic()
-                yield _event(row)
+                earlier = [] if view is None else map(_phase, view.before(row))
+                yield b"".join([*earlier, _event(row)])
         if owner.clock.monotonic() - silent_since >= KEEPALIVE_SECONDS:
             silent_since = owner.clock.monotonic()
             yield b": still here\n\n"
@@ -135,9 +168,14 @@ async def _events(
             await asyncio.sleep(POLL_SECONDS)
 
 
+def _phase(event: Event) -> bytes:
+    name, said = event
+    return f"event: {name}\ndata: {json.dumps(said, separators=(',', ':'))}\n\n".encode()
+
+
 def _event(row: dict[str, Any]) -> bytes:
     data = json.dumps(request_view(row).model_dump(mode="json"), separators=(",", ":"))
-    return f"id: {row['seq']}\ndata: {data}\n\n".encode()
+    return f"id: {row['seq']}\nevent: finish\ndata: {data}\n\n".encode()
 
 
 def _matches(row: dict[str, Any], wanted: RequestFilter) -> bool:

@@ -43,7 +43,7 @@ async def follow_requests(config: Path | None, limit: int, filters: dict[str, An
     doing = "Cannot follow the requests"
     folder, lines = origin(config).data_folder(), _Lines()
     place: str | None = None
-    params = {"backlog": limit, **filters}
+    params = {"backlog": limit, "phases": False, **filters}
     with failing_as(doing):
         async with on_demand.running_gateway(folder) as control:
             if control is None:

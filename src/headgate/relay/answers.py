@@ -78,6 +78,7 @@ class Answers:
         answer, meter, keepalive = opened.answer, opened.meter, None
         self._begin(exchange, trail, opened)
         answer.forget_head()
+        exchange.account = None if trail.serving is None else trail.serving.account.name
         seconds = self._keepalive_seconds
         if seconds and isinstance(meter, StreamMeter) and meter.is_plain and exchange.can_be_ended:
             keepalive = KeepAlive(exchange, meter, seconds=seconds)

@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from headgate.dialects.anthropic import RequestFacts
 from headgate.errors import HeadgateError
 from headgate.outbox import Outbox
 from headgate.relay.body import BodyBuffer, BodyStream
@@ -88,6 +89,10 @@ class Exchange(msgspec.Struct, eq=False):
     ready_at: float = 0.0
     """The request is whole, or streams, and it is its turn."""
     first_byte_at: float | None = None
+    facts: RequestFacts | None = None
+    """What was read of the body, from the relay's start on."""
+    session: str | None = None
+    """What the accounts were chosen by: a header's word for the conversation, else the body's."""
     counted_as: str | None = None
     """The address among whose connections it counts while it is open: it came through a trusted proxy."""
     # The answer
@@ -95,6 +100,8 @@ class Exchange(msgspec.Struct, eq=False):
     response_bytes: int = 0
     has_started: bool = False
     is_complete: bool = False
+    account: str | None = None
+    """The name of the one that answers, for who watches an answer that goes on."""
     _pending: bytes = b""
     _is_chunked: bool = False
     _has_stated_length: bool = False

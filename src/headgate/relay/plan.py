@@ -85,7 +85,7 @@ class Planner:
         if endpoint.reads_body and isinstance(exchange.body, BodyBuffer):
             facts = read_request(exchange.body.whole(), with_session=session is None)
             session = session or facts.session
-        trail.facts, trail.session = facts, session
+        exchange.facts, exchange.session = facts, session
         deals = deals_in_objects(exchange, facts)
         provider = self._providers[endpoint.provider]
         model = facts.model if facts is not None else None

@@ -10,7 +10,6 @@ import msgspec
 
 from headgate.access.callers import Caller
 from headgate.access.meter import Reservation
-from headgate.dialects.anthropic import RequestFacts
 from headgate.dialects.meters import Meter
 from headgate.errors import UpstreamError
 from headgate.pool.accounts import Account, Credential
@@ -43,9 +42,6 @@ class Trail(msgspec.Struct, eq=False):
     """Account ids in the order of trying."""
     passing: dict[int, tuple[LivingAccount, int]] = {}
     """Account id to the account and its failures that may pass."""
-    facts: RequestFacts | None = None
-    session: str | None = None
-    """What the accounts were chosen by: a header's word for the conversation, else the body's."""
     trying: Account | None = None
     """What the account was when its attempt began: its owner may change it meanwhile."""
     serving: LivingAccount | None = None
@@ -131,7 +127,7 @@ class Trail(msgspec.Struct, eq=False):
     def to_record(self, status: int, error: str | None, *, last_bytes: int = 0) -> RequestRecord:
         exchange, head = self._exchange, self._exchange.head
         caller = head.client.caller
-        facts, serving = self.facts, self.serving
+        facts, serving = exchange.facts, self.serving
         usage = self.meter.finish() if self.meter is not None else None
         if error is None and self.meter is not None:
             error = self.meter.error_type
@@ -149,7 +145,7 @@ class Trail(msgspec.Struct, eq=False):
             caller.name if serving is not None else _caller_name(caller, self.attempts),
             exchange.address,
             head.client.user_agent,
-            self.session,
+            exchange.session,
             facts.model[:_LONGEST_NAME] if facts is not None else None,
             facts.stream if facts is not None else False,
             serving.account.id if serving is not None else None,

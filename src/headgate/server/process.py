@@ -1,8 +1,11 @@
 """The relaying side as its owner sees it on `/health` and `/status`."""
 
+from collections.abc import Collection
+
 from headgate.errors import HeadgateError
 from headgate.record.journal import Journal
 from headgate.record.supervisor import RecorderProcess, RecorderReport
+from headgate.relay.exchange import Exchange
 from headgate.server.certificate import Certificate
 from headgate.server.lane import FastLane
 
@@ -30,6 +33,10 @@ class RunningProcess:
     @property
     def open_streams(self) -> int:
         return sum(exchange.has_started for exchange in self._lane.open_exchanges)
+
+    @property
+    def open_requests(self) -> Collection[Exchange]:
+        return self._lane.open_exchanges
 
     @property
     def journal_dropped(self) -> int:
