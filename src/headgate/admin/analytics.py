@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from headgate.admin.analytics_forms import Analytics, GroupBy, Meta, Mode, Range, Section
 from headgate.admin.analytics_sections import COLUMNS, Found
 from headgate.admin.owner import ItsOwner, Owner
-from headgate.admin.requests import OfAccount, OfKey, OfModel, of_account
+from headgate.admin.request_choice import OfAccount, OfKey, OfModel, OfProvider, of_account
 from headgate.errors import InvalidRequest, StorageError
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.rollup_queries import (
@@ -49,7 +49,6 @@ _BY_MODEL = frozenset({"overview", "cost_by_model", "model_performance", "cache"
 _TIMED = frozenset({"overview", "model_performance", "account_performance", "groups"})
 """Which sections need what."""
 
-OfProvider = Annotated[str | None, Query(description="The provider.")]
 Outcome = Annotated[Literal["success", "error"] | None, Query(description="Only what went well, or wrong.")]
 TheRange = Annotated[Range, Query(description="The time until now.")]
 From = Annotated[

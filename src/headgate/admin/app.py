@@ -19,6 +19,7 @@ from headgate.admin import (
     data,
     document,
     encryption,
+    export,
     health,
     key_import,
     logs,
@@ -63,6 +64,7 @@ ROUTERS = (
     key_import.router,
     strategy.router,
     config.router,
+    export.router,  # before `/api/requests/{id}`
     requests.router,
     usage.router,
     analytics.router,

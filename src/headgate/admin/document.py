@@ -109,6 +109,13 @@ def _events(model: str, **example: str) -> dict[str, Any]:
 _OTHER_ANSWERS: dict[str, dict[str, Any]] = {
     "stream_requests": _events("RequestView", id="42", data='{"id":"hg_0123456789abcdef","status":200}'),
     "stream_logs": _events("LogEntry", data='{"level":"info","message":"Account work paused"}'),
+    "export_requests": {
+        "text/csv": {
+            "schema": _TEXT,
+            "example": "time,id,status\r\n2026-11-18T11:06:40+00:00,hg_01,200\r\n",
+        },
+        "application/jsonl": {"schema": _TEXT, "example": '{"id":"hg_01","status":200}\n'},
+    },
     "management_config_yaml": {
         "application/yaml": {
             "schema": {"type": ["object", "null"]},

@@ -35,8 +35,9 @@ class View:
 
     def offer(self, event: Event) -> None:
         said = event[1]
-        is_for_caller = self._wanted.caller in (None, said["caller"])
-        if is_for_caller and self._wanted.model in (None, said["model"]):
+        wanted = self._wanted
+        asked = ((wanted.caller, "caller"), (wanted.model, "model"), (wanted.provider, "provider"))
+        if all(one in (None, said.get(name, one)) for one, name in asked):
             self._waiting.append(event)
 
     def take(self) -> list[Event]:
@@ -83,7 +84,8 @@ class Live:
     @contextmanager
     def view(self, wanted: RequestFilter) -> Iterator[View | None]:
         """Begins with what runs. None for a filter that only an end can answer: by outcome, or by account."""
-        if wanted.status is not None or wanted.account is not None or self._owner.process is None:
+        is_of_ends = any(one is not None for one in (wanted.status, wanted.account, wanted.error))
+        if is_of_ends or wanted.until_ms is not None or self._owner.process is None:
             yield None
             return
         view = View(wanted)

@@ -75,6 +75,7 @@ OPERATIONS: dict[str, Operation] = {
     "reload_config": Operation("Load the settings once more", (409,)),
     # ---- what happened -------------------------------------------------------------------------------
     "list_requests": Operation("List requests", (503,)),
+    "export_requests": Operation("Take requests along, as CSV or JSON lines", (503,)),
     "stream_requests": Operation("Follow requests", (503,)),
     "get_request": Operation("Show a request with its attempts", (404, 503)),
     "usage": Operation("Sum up what was used", (503,)),

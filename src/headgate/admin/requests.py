@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -13,9 +12,9 @@ from starlette.responses import StreamingResponse
 
 from headgate.admin.live import Event, Live, View
 from headgate.admin.owner import ItsOwner, Owner
+from headgate.admin.request_choice import Chosen, matches
 from headgate.admin.views import RequestDetail, RequestView, request_detail, request_view
 from headgate.errors import NotFound
-from headgate.storage.account_history import is_of
 from headgate.storage.request_filter import RequestFilter
 
 POLL_SECONDS = 0.25
@@ -39,14 +38,6 @@ def _live_of(request: Request) -> Live:
 
 ItsLive = Annotated[Live, Depends(_live_of)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
-Status = Annotated[str | None, Query(description="`error`, `success`, or an HTTP status such as 429.")]
-OfAccount = Annotated[str | None, Query(description="The account that answered.")]
-AskedAccount = Annotated[
-    str | None, Query(description="The account that answered, or failed an attempt (`failed_account`).")
-]
-OfKey = Annotated[str | None, Query(description="The client key, by the name that the requests show.")]
-OfModel = Annotated[str | None, Query(description="The model asked for.")]
-Since = Annotated[int | None, Query(ge=0, le=10**15, description="Unix milliseconds.")]
 Cursor = Annotated[str | None, Query(max_length=256)]
 Backlog = Annotated[int, Query(ge=0, le=1000, description="How many past ones to begin with.")]
 Phases = Annotated[
@@ -62,18 +53,11 @@ LastSeen = Annotated[int | None, Header(alias="last-event-id", ge=-(2**53), le=2
 @router.get("", operation_id="list_requests")
 async def list_requests(
     owner: ItsOwner,
+    wanted: Chosen,
     limit: Limit = 50,
     cursor: Cursor = None,
-    status: Status = None,
-    account: AskedAccount = None,
-    key: OfKey = None,
-    model: OfModel = None,
-    since: Since = None,
 ) -> RequestPage:
     """Newest first."""
-    wanted = await of_account(
-        owner, RequestFilter(status=status, account=account, caller=key, model=model, since_ms=since)
-    )
     rows, next_cursor = await owner.requests.page(wanted, limit=limit, cursor=cursor)
     return RequestPage(requests=[request_view(row) for row in rows], next_cursor=next_cursor)
 
@@ -82,12 +66,8 @@ async def list_requests(
 async def stream_requests(
     owner: ItsOwner,
     live: ItsLive,
+    wanted: Chosen,
     backlog: Backlog = 0,
-    status: Status = None,
-    account: AskedAccount = None,
-    key: OfKey = None,
-    model: OfModel = None,
-    since: Since = None,
     phases: Phases = True,
     last_event_id: LastSeen = None,
 ) -> StreamingResponse:
@@ -97,9 +77,6 @@ async def stream_requests(
     The id of a `finish` is the place in the order of recording: a client that reconnects with
     `Last-Event-ID` misses none.
     """
-    wanted = await of_account(
-        owner, RequestFilter(status=status, account=account, caller=key, model=model, since_ms=since)
-    )
     place = await owner.requests.last_seq() if last_event_id is None else last_event_id
     # Read before the stream begins, so that a wrong filter is still an answer with a status.
     rows, _ = await owner.requests.page(wanted, limit=max(backlog, 1))
@@ -109,21 +86,6 @@ async def stream_requests(
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
-
-
-async def of_account(owner: Owner, wanted: RequestFilter) -> RequestFilter:
-    """With what an account did under its other names; any of them names it, unless another has it now."""
-    if (name := wanted.account) is None:
-        return wanted
-    living = owner.pool.by_name(name)
-    if living is None:
-        ids = await owner.requests.had_name(name)
-        found = [one for one in map(owner.pool.by_id, sorted(ids)) if one is not None]
-        if len(found) != 1 or ids != {found[0].id}:
-            return wanted  # nobody's any more, or two had it
-        living = found[0]
-    names = await owner.requests.former_names(living.id, but=living.account.name)
-    return replace(wanted, account=living.account.name, account_id=living.id, former_names=names)
 
 
 async def _events(
@@ -152,7 +114,7 @@ async def _news(
         rows = await owner.requests.after(place, marking=wanted)
         for row in rows:
             place = row["seq"]
-            if _matches(row, wanted):
+            if matches(row, wanted):
                 silent_since = owner.clock.monotonic()
                 earlier = [] if view is None else map(_phase, view.before(row))
                 yield b"".join([*earlier, _event(row)])
@@ -176,24 +138,6 @@ def _phase(event: Event) -> bytes:
 def _event(row: dict[str, Any]) -> bytes:
     data = json.dumps(request_view(row).model_dump(mode="json"), separators=(",", ":"))
     return f"id: {row['seq']}\nevent: finish\ndata: {data}\n\n".encode()
-
-
-def _matches(row: dict[str, Any], wanted: RequestFilter) -> bool:
-    """The filter of a page, applied to one row that has just been recorded."""
-    has_failed = row["status"] >= 400 or row["error"] is not None
-    if wanted.status == "error":
-        fits = has_failed
-    elif wanted.status == "success":
-        fits = not has_failed
-    else:
-        fits = wanted.status is None or row["status"] == int(wanted.status)
-    is_from_account = wanted.account is None or (
-        is_of(wanted, row["account"], row["account_id"]) or row["failed_account"] is not None
-    )
-    is_callers = wanted.caller is None or row["caller"] == wanted.caller
-    is_recent = wanted.since_ms is None or row["timestamp"] >= wanted.since_ms
-    is_for_model = wanted.model is None or row["model"] == wanted.model
-    return fits and is_from_account and is_callers and is_recent and is_for_model
 
 
 @router.get("/{request_id}", operation_id="get_request")

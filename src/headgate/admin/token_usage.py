@@ -10,7 +10,7 @@ from headgate.admin import analytics_sums as sums
 from headgate.admin.analytics_sums import add_up, grouped
 from headgate.admin.limit_views import WindowView, window_views
 from headgate.admin.owner import ItsOwner, Owner
-from headgate.admin.requests import of_account
+from headgate.admin.request_choice import of_account
 from headgate.admin.token_usage_forms import (
     AccountSeriesPoint,
     AccountsUsage,
