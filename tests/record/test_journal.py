@@ -8,7 +8,7 @@ import pytest
 
 from headgate.clock import SystemClock
 from headgate.errors import StorageError
-from headgate.record.events import HealthRecord, Record, decode
+from headgate.record.events import HealthRecord, Record, SpanRecord, decode
 from headgate.record.journal import Journal
 from headgate.record.segments import Tail, list_segments, read_frames
 from tests.record.samples import attempt, request
@@ -269,3 +269,36 @@ def test_a_place_that_cannot_be_a_folder_is_named(tmp_path: Path, clock: SetCloc
     with pytest.raises(StorageError, match=f"Cannot create the journal: {tmp_path / 'file'}"):
         Journal(tmp_path / "file", "g", clock)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def span(number: int, size: int = 300) -> SpanRecord:
+    return SpanRecord(number.to_bytes(16, "big"), b"x" * size, size, "anthropic")
+
+
+def test_messages_leave_half_of_the_journal_to_records(tmp_path: Path, clock: SetClock) -> None:
+    journal = Journal(tmp_path, "g", clock, max_bytes=40_000)
+    taken = []
+    for number in range(100):
+        clock.seconds += 2
+        taken.append(journal.offer(span(number)))
+        journal.append(request(f"r{number}"))
+    assert taken[0] and not taken[-1] and journal.dropped == 0
+    spans = [one for one in records(tmp_path) if isinstance(one, SpanRecord)]
+    assert len(spans) == sum(taken) and journal.spans_refused == 100 - len(spans)
+    assert 15_000 < sum(len(one.span) for one in spans) + len(ids(tmp_path)) * 200 < 50_000
+    journal.close()
+
+
+def test_a_full_disk_takes_the_record_without_its_messages(
+    tmp_path: Path, clock: SetClock, file_size_limit: Any
+) -> None:
+    """What was in one write with it is left out, and the record stands."""
+    journal = Journal(tmp_path, "g", clock)
+    journal.append(request("before"))
+    file_size_limit(journal.size() + 1000)
+    for number in range(5):
+        journal.offer(span(number, size=600))
+    journal.append(request("r"))
+    assert [one for one in ids(tmp_path) if one] == ["before", "r"] and journal.dropped == 0
+    assert journal.failing is None
+    journal.close()

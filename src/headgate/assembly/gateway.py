@@ -164,6 +164,7 @@ class Gateway:
         tokens = sign_in.refresher
         self._tasks.spawn(Schedule(pool, tokens, clock).run(), name="tokens ahead of time")
         planner = await parts.planner_of(stores, pool, ring, self._providers, journal, clock)
+        parts.set_spans(planner.spans, settings)
         doors = sources.on_hosts = FollowDoors(
             planner, ring, stores.client_keys, self._tasks, changing=sources.changing
         )

@@ -36,6 +36,7 @@ from headgate.providers.anthropic import AnthropicProvider
 from headgate.providers.provider import Provider
 from headgate.record.events import HealthRecord, ObjectRecord
 from headgate.record.journal import Journal
+from headgate.record.spans import Spans
 from headgate.relay.answers import Answers
 from headgate.relay.attempts import Relay
 from headgate.relay.ending import Ending
@@ -130,7 +131,14 @@ async def planner_of(
     def on_object(object_id: str, account_id: int) -> None:
         journal.append(ObjectRecord(object_id, account_id, int(clock.now() * 1000)))
 
-    return Planner(pool, objects, providers, ring=ring, clock=clock, on_object=on_object)
+    seed = stores.secrets.seed("messages")
+    spans = Spans(journal.offer, clock.monotonic, seed=secrets.randbits(64) if seed is None else seed)
+    return Planner(pool, objects, providers, ring=ring, clock=clock, on_object=on_object, spans=spans)
+
+
+def set_spans(spans: Spans, settings: Settings) -> None:
+    kept = settings.storage.conversations
+    spans.is_on, spans.keeps_titles = kept.link, kept.titles
 
 
 def sources_of(stores: Stores, pool: Pool, clock: Clock, settings: Settings) -> Sources:

@@ -141,6 +141,7 @@ class RunningParts:
         self.ring.declare(parts.declared_keys(settings))
         self.gate.defaults = parts.default_limits(settings)
         parts.set_queue(self.queue, settings)
+        parts.set_spans(self.planner.spans, settings)
         self.lane.replace(made.relay, made.callers, settings.server)
         self.forget_heads()
         if new_log is not None:

@@ -267,6 +267,17 @@ class AdminSettings(Section):
         return None if isinstance(value, str) and not value.strip() else value
 
 
+class ConversationSettings(Section):
+    """Which request continues which; of what is said only hashes and sizes are kept."""
+
+    link: bool = setting(True, "Link requests to conversations.", unit="true or false")
+    titles: bool = setting(
+        True,
+        "Keep the first 120 characters of a conversation's first words as its title.",
+        unit="true or false",
+    )
+
+
 class StorageSettings(Section):
     """Where records and accounts are kept."""
 
@@ -285,6 +296,7 @@ class StorageSettings(Section):
         later=True,
     )
     bodies: BodySettings = BodySettings()
+    conversations: ConversationSettings = ConversationSettings()
 
     @property
     def address(self) -> str | None:

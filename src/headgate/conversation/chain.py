@@ -15,7 +15,7 @@ from headgate.conversation.facts import HASH_BYTES, NO_ID, Facts, SubCall
 class Chain(msgspec.Struct, frozen=True):
     prefixes: tuple[bytes, ...] = ()
     sides: str = ""
-    """Who said the block at each place: `a` the model, `u` all else."""
+    """Who said the block at each place, as in `Facts`."""
     calls: tuple[tuple[int, SubCall], ...] = ()
     """Calls that open another conversation, each with the place at which its message ends."""
     scope: bytes = b""
@@ -34,7 +34,7 @@ class Chain(msgspec.Struct, frozen=True):
 
     def has_answer(self, place: int) -> bool:
         """Whether the model has said something up to `place`."""
-        return "a" in self.sides[:place]
+        return "a" in self.sides[:place] or "o" in self.sides[1:place]
 
 
 def scoped(scope: bytes, key: bytes) -> bytes:

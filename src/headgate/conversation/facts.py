@@ -37,7 +37,7 @@ class Facts(msgspec.Struct, array_like=True, frozen=True, gc=False):
     units: bytes
     """A hash of 16 bytes for each block that counts, in order."""
     sides: str
-    """A letter for each: `a` what the model said, `u` all else."""
+    """A letter for each: `a` what the model said, `u` all else, `o` where nobody could read who it was."""
     ids: bytes
     """A hash of 16 bytes for each: of the tool call it is or answers, else zeros."""
     said: bytes = b""
@@ -86,7 +86,7 @@ def facts_of(turn: Turn) -> Facts:
 
 def opaque(span: bytes) -> Facts:
     """For a message that nobody could read: it is the same only as itself."""
-    return Facts(_hash(b"opaque", span), "u", NO_ID)
+    return Facts(_hash(b"opaque", span), "o", NO_ID)
 
 
 def said_hash(text: str) -> bytes:
@@ -148,7 +148,7 @@ def _sub_call(call: Call) -> SubCall | None:
     prompt = call.input.get("prompt")
     if not isinstance(prompt, str) or not cleaned(prompt):
         return None
-    return SubCall(call.id[:128], said_hash(prompt))
+    return SubCall(_plain(call.id[:128]), said_hash(prompt))
 
 
 def _title(text: str) -> str | None:
@@ -156,7 +156,12 @@ def _title(text: str) -> str | None:
     line = _SPACE.sub(" ", text[: 4 * TITLE_CHARACTERS]).strip()
     if len(line) > TITLE_CHARACTERS:
         line = line[: TITLE_CHARACTERS - 1].rstrip() + "…"
-    return line or None
+    return _plain(line) or None
+
+
+def _plain(text: str) -> str:
+    """What every database takes."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 # ---- bytes -----------------------------------------------------------------------------------------

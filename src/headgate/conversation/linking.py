@@ -29,6 +29,8 @@ class Ask(msgspec.Struct, frozen=True):
     """A hash of the session in its scope; empty when the client named none."""
     system: bytes = b""
     output_tokens: int | None = None
+    messages: int = 0
+    """In its history; nothing depends on it."""
 
 
 class _Match(msgspec.Struct, frozen=True):
@@ -55,7 +57,7 @@ class Linker:
         else:
             link = self._go_on(ask, match)
         known = match.deepest.place if match is not None else 0
-        self._note(ask, link)
+        self._note(ask, link, known)
         adopt_waiting(self._past, ask.chain, link, ask.session, ask.began_at, known=known)
         return link
 
@@ -161,36 +163,31 @@ class Linker:
 
     # ---- the past grows ----------------------------------------------------------------------------
 
-    def _note(self, ask: Ask, link: Link) -> None:
+    def _note(self, ask: Ask, link: Link, known: int) -> None:
+        """`known`: how much of the chain the conversation had already. What lies far below may not have been
+        loaded, and is as it was."""
         chain, past = ask.chain, self._past
         talk = past.talk(link.conversation)
         assert talk is not None
-        before = chain.scope
-        last_known: Place | None = None
+        last = len(chain)
         for number, prefix in enumerate(chain.prefixes, 1):
             place = past.place_in(prefix, talk.id)
-            if place is None:
-                if last_known is not None and not last_known.is_continued:
-                    last_known.is_continued = True
-                    past.put_place(last_known)
-                last_known = None
-                place = Place(
-                    prefix, talk.id, before, number, chain.sides[number - 1], link.branch, ask.session
-                )
-                place.is_continued = number < len(chain)
+            if place is not None and number < last:
+                self._mark_continued(place, is_last_known=number == known)
+            elif place is None and number > known:
+                before = chain.prefixes[number - 2] if number > 1 else chain.scope
+                side, size = chain.sides[number - 1], chain.sizes[number - 1]
+                place = Place(prefix, talk.id, before, number, side, link.branch, size, ask.session)
+                place.is_continued = number < last
                 past.put_place(place)
-            elif number < len(chain):
-                last_known = place
-                self._mark_end(place)
-            before = prefix
         self._end_at(past.place_in(chain.prefixes[-1], talk.id) if chain.prefixes else None, ask)
         talk.last_at = max(talk.last_at, ask.began_at)
         talk.last_request, talk.last_branch = ask.id, link.branch
         past.put_talk(talk)
 
-    def _mark_end(self, place: Place) -> None:
+    def _mark_continued(self, place: Place, *, is_last_known: bool) -> None:
         """A request has gone on from it, also where what follows was known."""
-        if place.request is not None and not place.is_continued:
+        if (is_last_known or place.request is not None) and not place.is_continued:
             place.is_continued = True
             self._past.put_place(place)
 

@@ -26,6 +26,8 @@ class Place(msgspec.Struct):
     """1 for the first."""
     side: str
     branch: int
+    size: int = 0
+    """Characters of all that was said up to it."""
     session: bytes = b""
     """The session, as a hash in its scope, of the request that brought it; empty: none was named."""
     is_continued: bool = False
@@ -73,6 +75,8 @@ class WaitingCall(msgspec.Struct, frozen=True):
     """Whose answer held it."""
     at: int
     session: bytes = b""
+    prefix: bytes = b""
+    """Where its message ends."""
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -103,8 +107,8 @@ class Past:
         self.changed_places: dict[tuple[bytes, str], Place] = {}
         self.forgotten_places: set[tuple[bytes, str]] = set()
         self.changed_talks: dict[str, Talk] = {}
-        self.new_waiting: list[WaitingCall] = []
-        self.answered_calls: list[WaitingCall] = []
+        self.changed_calls: dict[WaitingCall, bool] = {}
+        """Each with whether its conversation was found."""
 
     # ---- filling it ----------------------------------------------------------------------------
 
@@ -156,6 +160,9 @@ class Past:
     def waiting(self, prompt: bytes) -> list[WaitingCall]:
         return self._waiting.get(prompt, []) if prompt else []
 
+    def all_waiting(self) -> Iterable[WaitingCall]:
+        return (call for calls in self._waiting.values() for call in calls)
+
     # ---- changing it ---------------------------------------------------------------------------
 
     def put_place(self, place: Place) -> None:
@@ -185,11 +192,10 @@ class Past:
 
     def put_waiting(self, call: WaitingCall) -> None:
         self.know_waiting(call)
-        self.new_waiting.append(call)
+        self.changed_calls[call] = False
 
     def answer(self, call: WaitingCall) -> None:
-        self._waiting[call.prompt].remove(call)
-        if call in self.new_waiting:
-            self.new_waiting.remove(call)
-        else:
-            self.answered_calls.append(call)
+        waiting = self._waiting.get(call.prompt, [])
+        if call in waiting:
+            waiting.remove(call)
+        self.changed_calls[call] = True

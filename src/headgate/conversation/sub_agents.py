@@ -36,7 +36,9 @@ def adopt_waiting(past: Past, chain: Chain, link: Link, session: bytes, now: int
         caller = _caller_of(past, chain, link, number)
         if caller is None:
             continue
-        waiting = WaitingCall(call.prompt, call.tool_id, link.conversation, caller[0], caller[1], session)
+        waiting = WaitingCall(
+            call.prompt, call.tool_id, link.conversation, *caller, session, chain.prefixes[number - 1]
+        )
         if _is_known(past, waiting):
             continue
         for talk in sorted(past.opened_with(call.prompt), key=lambda one: one.started_at):
@@ -44,6 +46,7 @@ def adopt_waiting(past: Past, chain: Chain, link: Link, session: bytes, now: int
             is_free = talk.parent_request is None and talk.session == session
             if in_time and is_free and _adopt(past, talk, waiting):
                 past.put_talk(talk)
+                past.answer(waiting)
                 break
         else:
             past.put_waiting(waiting)

@@ -6,6 +6,7 @@ Sources: Anthropic API reference, "Messages", "Errors" and "Streaming messages" 
 import hashlib
 import json
 import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,12 @@ class RequestFacts(msgspec.Struct, frozen=True, gc=False):
     """Names the conversation; None when nothing in the body does."""
     container: str | None = None
     """Id of a code execution container, which lives in one account."""
+    spans: bytes = b""
+    """What the caller of `read_request` made of the messages."""
+
+
+Take = Callable[[Sequence[msgspec.Raw], msgspec.Raw], bytes]
+"""Of the messages, each as it was sent, and of the system prompt."""
 
 
 class _Metadata(msgspec.Struct):
@@ -40,25 +47,61 @@ class _Body(msgspec.Struct):
     messages: msgspec.Raw = msgspec.Raw()
 
 
+class _Turns(msgspec.Struct):
+    """The same with the messages apart, which costs nothing more: the decoder walks over them anyway."""
+
+    model: str
+    stream: bool | None = None
+    metadata: _Metadata | None = None
+    container: Any = None
+    system: msgspec.Raw = msgspec.Raw()
+    messages: list[msgspec.Raw] = []
+
+
 _decode_body = msgspec.json.Decoder(_Body).decode
+_decode_turns = msgspec.json.Decoder(_Turns).decode
+
+_LARGE_BODY = 1 << 20
+_MOST_COMMAS = 500_000
+"""In a larger one: a list of ten million numbers would take a gigabyte apart."""
 
 
-def read_request(body: bytes | bytearray, *, with_session: bool = True) -> RequestFacts:
-    """Reads model, stream, session and container. `with_session` False spares the session look-up.
+def read_request(
+    body: bytes | bytearray, *, with_session: bool = True, take: Take | None = None
+) -> RequestFacts:
+    """Reads model, stream, session and container. `with_session` False spares the session look-up; `take`
+    makes what it likes of the messages, whose bytes are the body's: it must not keep them.
 
     Raises `InvalidRequest` naming field and position; what the fields mean is the provider's to judge.
     """
     try:
         if not body.isascii():
             body.decode()  # the decoder looks only at what it reads
+        if take is not None and (len(body) <= _LARGE_BODY or body.count(b",") <= _MOST_COMMAS):
+            turns = _turns_of(body)
+            if turns is not None:
+                return _facts(turns, with_session, take(turns.messages, turns.system))
         fields = _decode_body(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         fields = _second_opinion(body)
+    return _facts(fields, with_session, b"")
+
+
+def _turns_of(body: bytes | bytearray) -> _Turns | None:
+    """None where `messages` is no list, or something else is not as it should be."""
+    try:
+        return _decode_turns(body)
+    except msgspec.ValidationError:
+        return None
+
+
+def _facts(fields: _Body | _Turns, with_session: bool, spans: bytes) -> RequestFacts:
     return RequestFacts(
         fields.model,
         bool(fields.stream),
         _session_of(fields) if with_session else None,
         _container_of(fields.container) if fields.container is not None else None,
+        spans,
     )
 
 
@@ -134,11 +177,20 @@ _LONGEST_OPENING = 1_048_576
 """Bytes of the messages looked through for the first: the whole gateway waits for this loop."""
 
 
-def _session_of(fields: _Body) -> str | None:
+def _session_of(fields: _Body | _Turns) -> str | None:
     user_id = fields.metadata.user_id if fields.metadata else None
     if isinstance(user_id, str) and (session := _session_in_user_id(user_id)):
         return session[:_LONGEST_SESSION]
-    return _opening_digest(bytes(fields.system), bytes(fields.messages))
+    if isinstance(fields, _Turns):
+        first = _first_object(fields.messages)
+        if first is None or len(first) <= _LONGEST_OPENING:
+            return _opening_digest(bytes(fields.system), first)
+        return _opening_digest(bytes(fields.system), None, first[:_LONGEST_OPENING])
+    messages = bytes(fields.messages)
+    first = _first_element(messages)
+    if first is None and len(messages) > _LONGEST_OPENING:
+        return _opening_digest(bytes(fields.system), None, messages[:_LONGEST_OPENING])
+    return _opening_digest(bytes(fields.system), first)
 
 
 def _session_in_user_id(user_id: str) -> str | None:
@@ -155,21 +207,25 @@ def _session_in_user_id(user_id: str) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def _opening_digest(system: bytes, messages: bytes) -> str | None:
+def _opening_digest(system: bytes, first: bytes | None, beginning: bytes = b"") -> str | None:
     """A digest of the system text and the first user message: what stays the same all along.
 
     Only texts count, not blocks' other fields: clients move `cache_control` from turn to turn. Of an
-    opening that is very long its beginning counts, as it is written.
+    opening that is very long its `beginning` counts, as it is written.
     """
-    first = _first_element(messages)
-    beginning = b""
-    if first is None:
-        if len(messages) <= _LONGEST_OPENING:
-            return None
-        beginning = messages[:_LONGEST_OPENING]
+    if first is None and not beginning:
+        return None
     texts = "\0".join([*_texts(system), *_texts(first or b"")])
     digest = hashlib.blake2b(beginning + texts.encode("utf-8", "surrogatepass"), digest_size=16)
     return "opening-" + digest.hexdigest()
+
+
+def _first_object(elements: list[msgspec.Raw]) -> bytes | None:
+    for raw in elements:
+        element = bytes(raw).lstrip()
+        if element[:1] in (b"{", b"["):
+            return element
+    return None
 
 
 def _first_element(array: bytes) -> bytes | None:
@@ -179,10 +235,8 @@ def _first_element(array: bytes) -> bytes | None:
             elements = _ELEMENTS.decode(array)
         except msgspec.DecodeError:
             elements = []  # it is no array
-        for raw in elements:
-            element = bytes(raw).lstrip()
-            if element[:1] in (b"{", b"["):
-                return element
+        if (element := _first_object(elements)) is not None:
+            return element
     depth, start = 0, -1
     for token in _JSON_TOKEN.finditer(array, 0, _LONGEST_OPENING):
         match token.group()[:1]:

@@ -78,6 +78,12 @@ class RequestRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=
     """Where no account could be asked, or all that could be are limited."""
     key_id: int | None = None
     """Of a client key that the database keeps; `caller` is its name."""
+    spans: bytes = b""
+    """Hashes, 16 bytes each: of `system`, then of every message (`SpanRecord`). Empty: it is not linked."""
+    apart: bytes = b""
+    """What keeps callers of one name apart: a hash of the own credential that was shown."""
+    domain: str | None = None
+    """The host that was called, where hosts have accounts of their own."""
 
 
 class HealthRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="health"):
@@ -98,7 +104,21 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="
     at_ms: int
 
 
-Record = RequestRecord | HealthRecord | ObjectRecord
+class SpanRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="span"):
+    """A message that requests name by its hash, before the first of them."""
+
+    hash: bytes
+    """16 bytes, of the message as it was sent (xxh3-128, with the installation's seed)."""
+    span: bytes
+    """JSON; empty when it is too long for the journal."""
+    size: int
+    """Bytes of the message."""
+    dialect: str
+    is_first: bool = False
+    """It was the first of a request: only of such a one a title is kept."""
+
+
+Record = RequestRecord | HealthRecord | ObjectRecord | SpanRecord
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)

@@ -15,7 +15,7 @@ import msgspec
 
 from headgate.clock import Clock
 from headgate.errors import StorageError
-from headgate.record.events import Attempt, Record
+from headgate.record.events import Attempt, Record, SpanRecord
 from headgate.record.lock import is_locked, try_lock
 from headgate.record.segments import HEADER, MAX_PAYLOAD_BYTES, list_segments, new_segment_path
 from headgate.storage.location import permission_denied
@@ -25,6 +25,9 @@ DEFAULT_SEGMENT_BYTES = 16 << 20
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 """While records are dropped: how often we look whether there is room again. A look lists a folder."""
+
+_SECONDS_BETWEEN_COUNTS = 1.0
+"""How often we look how full it is, while that matters."""
 
 _MOST_WAITING_BYTES = 262_144
 """Added and not committed: some hundred records."""
@@ -51,6 +54,8 @@ class Journal:
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
     ) -> None:
         self.dropped = 0
+        self.spans_refused = 0
+        """Messages that were not taken, so that records find room."""
         self.last_failure: str | None = None
         """Why the last dropped record was dropped, in words."""
         self._folder = folder
@@ -66,6 +71,10 @@ class Journal:
         self._descriptor = -1
         self._size = 0
         self._blocked_until = 0.0
+        self._has_spans = False
+        """Among what waits in `_frames`."""
+        self._is_half_full = False
+        self._next_count = 0.0
         self._open()
 
     def append(self, record: Record) -> None:
@@ -93,6 +102,16 @@ class Journal:
         if len(frames) > _MOST_WAITING_BYTES:
             self.commit()
 
+    def offer(self, span: SpanRecord) -> bool:
+        """Like `add`, for what may be missing: not taken in the half of the journal that is kept for records,
+        and the first to go when the disk is full."""
+        if self._blocked_until or self._is_filling():
+            self.spans_refused += 1
+            return False
+        self._has_spans = True
+        self.add(span)
+        return True
+
     def commit(self) -> None:
         """Hand what was added to the kernel, in one write. What finds no room is dropped and counted."""
         if not self._waiting:
@@ -103,6 +122,7 @@ class Journal:
         if fits or self._has_room(length):
             self._write(frames, length)
         self._waiting = 0
+        self._has_spans = False
 
     def size(self) -> int:
         """Bytes in this journal's segments."""
@@ -122,6 +142,14 @@ class Journal:
         self._blocked_until = float("inf")
 
     # ---- the rare paths --------------------------------------------------------------------------
+
+    def _is_filling(self) -> bool:
+        """Whether half of the room is used. Looked at now and then: a look lists a folder."""
+        now = self._clock.monotonic()
+        if now >= self._next_count:
+            self._next_count = now + _SECONDS_BETWEEN_COUNTS
+            self._is_half_full = self.size() + len(self._frames) > self._max_bytes // 2
+        return self._is_half_full
 
     def _open(self) -> None:
         try:
@@ -173,12 +201,27 @@ class Journal:
         if written == length:
             self._size += length
             return
-        self._keep_whole_frames(frames, written)
+        end = self._keep_whole_frames(frames, written)
+        if self._has_spans and self._descriptor >= 0 and self._write_records(frames[end:]):
+            return
         self._block("the journal cannot be written: the disk is full")
 
-    def _keep_whole_frames(self, frames: bytearray, written: int) -> None:
+    def _write_records(self, frames: bytearray) -> bool:
+        """Once more, without the messages: whether the records alone found room."""
+        records = _without_spans(frames)
+        if len(records) == len(frames):
+            return False
+        with suppress(OSError):
+            if os.write(self._descriptor, records) == len(records):
+                self._size += len(records)
+                return True
+            os.ftruncate(self._descriptor, self._size)
+        return False
+
+    def _keep_whole_frames(self, frames: bytearray, written: int) -> int:
         """Only part was written. The recorder may have read the whole frames of it already: they stay. The
-        half one is taken away; where that fails, the segment is left for a new one."""
+        half one is taken away; where that fails, the segment is left for a new one. Returns how many bytes
+        stay."""
         end = 0
         while end + HEADER.size <= written:
             next_end = end + HEADER.size + HEADER.unpack_from(frames, end)[0]
@@ -193,6 +236,7 @@ class Journal:
             with suppress(OSError):
                 os.close(self._descriptor)
             self._descriptor = -1
+        return end
 
     def _block(self, failure: str) -> None:
         if not self._blocked_until:
@@ -203,6 +247,21 @@ class Journal:
     def _drop(self, failure: str, records: int = 1) -> None:
         self.dropped += records
         self.last_failure = failure
+
+
+_SPAN = msgspec.msgpack.encode(SpanRecord(b"", b"", 0, ""))[:6]
+"""What the payload of a message begins with: the array's head and the tag."""
+
+
+def _without_spans(frames: bytearray) -> bytearray:
+    kept, place = bytearray(), 0
+    while place < len(frames):
+        begin = place + HEADER.size
+        end = begin + HEADER.unpack_from(frames, place)[0]
+        if frames[begin : begin + len(_SPAN)] != _SPAN:
+            kept += frames[place:end]
+        place = end
+    return kept
 
 
 def _without_surrogates(record: Record) -> Record:

@@ -18,6 +18,7 @@ from headgate.record.replay import Counts, Replay
 from headgate.record.state import LOW_DISK_BYTES, StateFile, free_bytes
 from headgate.storage.database import Database, open_database
 from headgate.storage.rollups import forget_rollups
+from headgate.storage.spans import forget_spans
 
 LOCK_PAUSE_SECONDS = 0.05
 GATHER_SECONDS = 0.05
@@ -134,16 +135,17 @@ class Recorder:
         self._is_disk_low = is_low
 
     async def _forget(self, database: Database) -> None:
-        """The minutes and hours in the roll-ups that are kept no longer."""
+        """Minutes and hours in the roll-ups that are kept no longer, messages that nobody names any more."""
         if self._clock.monotonic() < self._next_forgetting:
             return
         self._next_forgetting = self._clock.monotonic() + FORGET_SECONDS
-        try:
-            for _ in range(FORGET_STEPS):
-                if self._stop.is_set() or not await forget_rollups(database, round(self._clock.now() * 1000)):
-                    return
-        except HeadgateError as error:
-            _log.warning("Old roll-ups stay for now: %s", error.message)
+        for forget in (forget_rollups, forget_spans):
+            try:
+                for _ in range(FORGET_STEPS):
+                    if self._stop.is_set() or not await forget(database, round(self._clock.now() * 1000)):
+                        break
+            except HeadgateError as error:
+                _log.warning("Old roll-ups or messages stay for now: %s", error.message)
 
     async def _may_retry(self, error: HeadgateError) -> bool:
         """Wait a little longer each time; False when we are to stop and have tried long enough."""

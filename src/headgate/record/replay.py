@@ -7,11 +7,13 @@ when its writer is gone and all of it is stored.
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from headgate.record.events import Record, RequestRecord, decode
+from headgate.record.events import Record, RequestRecord, SpanRecord, decode
+from headgate.record.links import Links
 from headgate.record.rows import to_rows
 from headgate.record.segments import (
     HEADER,
@@ -25,6 +27,7 @@ from headgate.record.segments import (
     read_frames,
 )
 from headgate.storage.batch import (
+    Also,
     PositionMoved,
     Rows,
     RowsRefused,
@@ -72,6 +75,7 @@ class Replay:
         self._folder = folder
         self._database = database
         self._on_written = on_written
+        self._links = Links()
 
     async def drain(self) -> None:
         """Until nothing moves any more. StorageError when the database is away."""
@@ -115,7 +119,9 @@ class Replay:
     async def _write(self, segment: Segment, start: int, frames: Sequence[Frame]) -> None:
         records = self._decode(frames, segment)
         try:
-            await self._store(segment, start, frames[-1].end, to_rows(records))
+            rows = to_rows(records)
+            also = partial(self._links.add, records=records, rows=rows.requests)
+            await self._store(segment, start, frames[-1].end, rows, also)
         except RowsRefused as error:
             if len(frames) > 1:
                 # One bad record must not hold up the others: halve until it stands alone.
@@ -130,7 +136,7 @@ class Replay:
             )
             await self._store(segment, start, frames[-1].end, Rows())
             return
-        self.counts.written += len(records)
+        self.counts.written += sum(not isinstance(one, SpanRecord) for one in records)
         self._on_written(records)
 
     def _decode(self, frames: Sequence[Frame], segment: Segment) -> list[Record]:
@@ -143,8 +149,10 @@ class Replay:
                 _log.error("Unreadable record in %s before byte %d: %s", segment.name, frame.end, error)
         return records
 
-    async def _store(self, segment: Segment, start: int, end: int, rows: Rows) -> None:
-        await write_batch(self._database, Step(segment.journal, segment.name, start, end), rows)
+    async def _store(
+        self, segment: Segment, start: int, end: int, rows: Rows, also: Also | None = None
+    ) -> None:
+        await write_batch(self._database, Step(segment.journal, segment.name, start, end), rows, also)
         if self.positions is not None:
             self.positions[segment.journal, segment.name] = end
 

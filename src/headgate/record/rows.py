@@ -44,7 +44,7 @@ def to_rows(records: Iterable[Record]) -> Rows:
 def _add_request(record: RequestRecord, rows: Rows) -> None:
     row = _columns(record)
     row["timestamp"] = row.pop("at_ms")
-    del row["attempts"], row["usage"]
+    del row["attempts"], row["usage"], row["spans"], row["apart"], row["domain"]
     usage = record.usage or _UNSAID
     row |= _usage_columns(usage)
     row["nano_usd"] = known_cost_of(record.model, usage)

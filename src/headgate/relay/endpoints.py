@@ -24,6 +24,8 @@ class Endpoint:
     """Whether its answers may name an address that has to lead back to us (`addresses.py`)."""
     only_method: bytes | None = None
     """None: the provider judges."""
+    holds_turns: bool = False
+    """Whether its requests are turns of conversations."""
 
     def refuse_other_methods(self, method: bytes, path: bytes) -> None:
         """Raises MethodNotAllowed."""
@@ -43,7 +45,12 @@ class Endpoint:
 
 
 _MESSAGES = Endpoint(
-    "anthropic", "anthropic", reads_body=True, upstream_path=b"/v1/messages", only_method=b"POST"
+    "anthropic",
+    "anthropic",
+    reads_body=True,
+    upstream_path=b"/v1/messages",
+    only_method=b"POST",
+    holds_turns=True,
 )
 _POSTED = Endpoint("anthropic", "anthropic", reads_body=True, only_method=b"POST")
 _PASS_THROUGH = Endpoint("anthropic", "anthropic", reads_body=False)

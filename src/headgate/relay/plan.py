@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from headgate.access.client_keys import ClientKey
+from headgate.access.hosts import host_in, host_of
 from headgate.access.ring import KeyRing
 from headgate.clock import Clock
 from headgate.dialects.anthropic import RequestFacts, read_request
@@ -18,12 +19,15 @@ from headgate.pool.objects import Objects
 from headgate.pool.pool import Pool
 from headgate.pool.wanted import Wanted
 from headgate.providers.provider import Provider
+from headgate.record.spans import Spans
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
 from headgate.relay.loops import refuse_own_request
 from headgate.relay.pins import deals_in_objects, ids_in, ids_in_request
 from headgate.relay.trail import Trail
 from headgate.sources.hosts import Hosts
+
+_LONGEST_DOMAIN = 253
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -56,7 +60,9 @@ class Planner:
         ring: KeyRing,
         clock: Clock,
         on_object: Callable[[str, int], None],
+        spans: Spans,
     ) -> None:
+        self.spans = spans
         self._pool = pool
         self._ring = ring
         self._now = clock.now
@@ -83,7 +89,8 @@ class Planner:
         session = client.session
         facts = None
         if endpoint.reads_body and isinstance(exchange.body, BodyBuffer):
-            facts = read_request(exchange.body.whole(), with_session=session is None)
+            take = self.spans.take if endpoint.holds_turns and self.spans.is_on else None
+            facts = read_request(exchange.body.whole(), with_session=session is None, take=take)
             session = session or facts.session
         exchange.facts, exchange.session = facts, session
         deals = deals_in_objects(exchange, facts)
@@ -92,12 +99,16 @@ class Planner:
         if key is not None and model is not None and key.is_narrow:
             key.refuse_model(model)
         if client.caller.own_credential is not None:
+            if key is None:
+                trail.apart = self.spans.digest(client.caller.own_credential.secret)
             refuse_own_request(exchange, self._pool, provider)
         pinned_id = None
         if deals or client.wanted_account is not None:
             pinned_id = self._pinned(exchange, facts, searches=deals)
-        if self._hosts is not None and client.wanted_account is None and client.caller.uses_pool:
-            pinned_id = self._hosts.account_of(client.headers)
+        if self._hosts is not None:
+            trail.domain = host_of(host_in(client.headers))[:_LONGEST_DOMAIN] or None
+            if client.wanted_account is None and client.caller.uses_pool:
+                pinned_id = self._hosts.account_of(client.headers)
         return Plan(
             facts,
             model,

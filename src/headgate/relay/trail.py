@@ -64,6 +64,9 @@ class Trail(msgspec.Struct, eq=False):
     reservation: Reservation | None = None
     """Of the limits of the caller's key; the record settles it."""
     is_recorded: bool = False
+    apart: bytes = b""
+    domain: str | None = None
+    """As in `RequestRecord`, both."""
 
     def note_attempt(
         self,
@@ -162,6 +165,9 @@ class Trail(msgspec.Struct, eq=False):
             self.provider_request_id,
             self.skipped,
             (caller.key.id or None) if caller.key is not None else None,
+            facts.spans if facts is not None else b"",
+            self.apart,
+            self.domain,
         )
 
 

@@ -5,6 +5,7 @@ of two replayers one wins, and a crash leaves either both or neither. The unique
 belt.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -67,8 +68,11 @@ async def forget_position(database: Database, journal: str, segment: str) -> Non
         await connection.execute(sa.delete(journal_positions).where(this))
 
 
-async def write_batch(database: Database, step: Step, rows: Rows) -> None:
-    """Write `rows` and move the position, both or neither.
+Also = Callable[[AsyncConnection], Awaitable[None]]
+
+
+async def write_batch(database: Database, step: Step, rows: Rows, also: Also | None = None) -> None:
+    """Write `rows`, then what `also` writes, and move the position, all or nothing.
 
     PositionMoved and RowsRefused as above; StorageError when the database is away, which may be
     tried again.
@@ -77,6 +81,8 @@ async def write_batch(database: Database, step: Step, rows: Rows) -> None:
         async with database.write() as connection:
             await _move_position(connection, step)
             await _insert_rows(connection, rows)
+            if also is not None:
+                await also(connection)
     except StorageError as error:
         if _is_about_a_value(error.__cause__):
             raise RowsRefused(error.message) from error

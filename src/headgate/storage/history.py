@@ -5,17 +5,21 @@ import sqlalchemy as sa
 from headgate.storage.database import Database
 from headgate.storage.rollup_rebuild import lock_rollups, rebuild
 from headgate.storage.rollup_tables import DAY, RESOLUTIONS
-from headgate.storage.schema import requests, rollup_failures, rollup_times, rollups
+from headgate.storage.schema import conversations, requests, rollup_failures, rollup_times, rollups
 
 PIECE = 2_000
 """Requests deleted in one transaction: some tens of milliseconds."""
+
+
+CONVERSATIONS = 200
+"""Deleted in one, with some hundred blocks each."""
 
 
 async def clear_before(database: Database, before_ms: int, *, most: int) -> int:
     """Delete up to about `most` requests that began earlier, with their attempts; how many there were.
 
     Accounts, their counters, their health and their objects stay. Fewer than `most`: there are no more, and
-    then the roll-ups of that time are gone as well.
+    then the conversations and roll-ups of that time are gone as well.
     """
     oldest = (
         sa.select(requests.c.seq)
@@ -31,8 +35,21 @@ async def clear_before(database: Database, before_ms: int, *, most: int) -> int:
         if piece.rowcount < PIECE:
             break
     if deleted < most:
+        await _clear_conversations(database, before_ms)
         await _clear_rollups(database, before_ms)
     return deleted
+
+
+async def _clear_conversations(database: Database, before_ms: int) -> None:
+    """Those whose last request began before, with their blocks; their requests are gone by now. One that goes
+    on keeps its sums."""
+    oldest = sa.select(conversations.c.id).where(conversations.c.last_at < before_ms)
+    oldest = oldest.order_by(conversations.c.last_at).limit(CONVERSATIONS)
+    while True:
+        async with database.write() as connection:
+            piece = await connection.execute(sa.delete(conversations).where(conversations.c.id.in_(oldest)))
+        if piece.rowcount < CONVERSATIONS:
+            return
 
 
 async def _clear_rollups(database: Database, before_ms: int) -> None:

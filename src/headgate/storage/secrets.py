@@ -110,6 +110,13 @@ class SecretBox:
         self.make_key()
         return [hmac.new(key, secret.encode(), hashlib.sha256).hexdigest() for key in self._digest_keys]
 
+    def seed(self, purpose: str) -> int | None:
+        """64 bits that only this installation knows, one number for each purpose; None: there is no key."""
+        if not self._digest_keys:
+            return None
+        digest = hmac.new(self._digest_keys[0], b"seed " + purpose.encode(), hashlib.sha256).digest()
+        return int.from_bytes(digest[:8], "big")
+
     def explain_closed(self, names: Sequence[str]) -> str:
         """What the owner is told about accounts whose secret does not open."""
         if self._failure is not None:

@@ -350,6 +350,95 @@ CREATE TABLE rollup_times (
 )
  WITHOUT ROWID
 
+CREATE TABLE spans (
+	hash BLOB NOT NULL,
+	facts BLOB NOT NULL,
+	seen_at BIGINT NOT NULL,
+	PRIMARY KEY (hash)
+)
+
+CREATE TABLE conversations (
+	id TEXT NOT NULL,
+	caller TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	started_at BIGINT NOT NULL,
+	last_at BIGINT NOT NULL,
+	branches INTEGER NOT NULL,
+	last_request TEXT NOT NULL,
+	last_branch INTEGER NOT NULL,
+	scope BLOB NOT NULL,
+	opening BLOB NOT NULL,
+	session_hash BLOB NOT NULL,
+	requests BIGINT NOT NULL,
+	failed BIGINT NOT NULL,
+	input_tokens BIGINT NOT NULL,
+	output_tokens BIGINT NOT NULL,
+	cache_read_tokens BIGINT NOT NULL,
+	cache_write_tokens BIGINT NOT NULL,
+	nano_usd BIGINT NOT NULL,
+	unpriced BIGINT NOT NULL,
+	key_id BIGINT,
+	domain TEXT,
+	session TEXT,
+	title TEXT,
+	model TEXT,
+	parent_id TEXT,
+	parent_request_id TEXT,
+	parent_tool_id TEXT,
+	PRIMARY KEY (id)
+)
+
+CREATE TABLE turns (
+	prefix BLOB NOT NULL,
+	conversation_id TEXT NOT NULL,
+	"before" BLOB NOT NULL,
+	place INTEGER NOT NULL,
+	side TEXT NOT NULL,
+	branch INTEGER NOT NULL,
+	size BIGINT NOT NULL,
+	session_hash BLOB NOT NULL,
+	is_continued BOOLEAN NOT NULL,
+	began_at BIGINT NOT NULL,
+	ended_at BIGINT NOT NULL,
+	went_well BOOLEAN NOT NULL,
+	system BLOB NOT NULL,
+	request_id TEXT,
+	output_tokens BIGINT,
+	summary_scope BLOB,
+	PRIMARY KEY (prefix, conversation_id),
+	CONSTRAINT turns_conversation FOREIGN KEY(conversation_id) REFERENCES conversations (id) ON DELETE CASCADE
+)
+
+CREATE TABLE agent_calls (
+	prompt BLOB NOT NULL,
+	tool_id TEXT NOT NULL,
+	conversation_id TEXT NOT NULL,
+	request_id TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	session_hash BLOB NOT NULL,
+	prefix BLOB NOT NULL,
+	is_answered BOOLEAN NOT NULL,
+	PRIMARY KEY (prompt, tool_id, conversation_id),
+	CONSTRAINT agent_calls_conversation FOREIGN KEY(conversation_id) REFERENCES conversations (id) ON DELETE CASCADE
+)
+
+CREATE TABLE request_links (
+	request_id TEXT NOT NULL,
+	conversation_id TEXT NOT NULL,
+	branch INTEGER NOT NULL,
+	relation TEXT NOT NULL,
+	prefix BLOB NOT NULL,
+	place INTEGER NOT NULL,
+	messages INTEGER NOT NULL,
+	session_hash BLOB NOT NULL,
+	opening BLOB NOT NULL,
+	continues BOOLEAN NOT NULL,
+	parent_request_id TEXT,
+	PRIMARY KEY (request_id),
+	CONSTRAINT request_links_request FOREIGN KEY(request_id) REFERENCES requests (id) ON DELETE CASCADE,
+	CONSTRAINT request_links_conversation FOREIGN KEY(conversation_id) REFERENCES conversations (id) ON DELETE CASCADE
+)
+
 CREATE INDEX objects_newest ON objects (at_ms)
 
 CREATE INDEX objects_account ON objects (account_id)
@@ -373,6 +462,24 @@ CREATE UNIQUE INDEX client_keys_name ON client_keys (name) WHERE revoked_at IS N
 CREATE UNIQUE INDEX prices_in_force ON prices (origin, provider, model) WHERE valid_until IS NULL
 
 CREATE INDEX prices_model ON prices (model)
+
+CREATE INDEX spans_seen ON spans (seen_at)
+
+CREATE INDEX conversations_newest ON conversations (last_at, id)
+
+CREATE INDEX conversations_parent ON conversations (parent_id)
+
+CREATE INDEX conversations_session ON conversations (session_hash)
+
+CREATE INDEX conversations_opening ON conversations (opening, started_at)
+
+CREATE INDEX turns_conversation ON turns (conversation_id)
+
+CREATE INDEX turns_summary ON turns (summary_scope, began_at)
+
+CREATE INDEX agent_calls_conversation ON agent_calls (conversation_id)
+
+CREATE INDEX request_links_conversation ON request_links (conversation_id)
 
 CREATE VIEW api_requests AS
 SELECT id AS request_id, datetime(timestamp / 1000, 'unixepoch') AS created_at, duration_ms AS response_time_ms,
