@@ -71,7 +71,8 @@ async def get_database(owner: ItsOwner) -> DatabaseView:
 
 @router.post("/api/database/check", operation_id="check_database")
 async def check_database(owner: ItsOwner) -> CheckView:
-    """Integrity, schema, orphans. Reads the whole file: on a large one this takes its time."""
+    """Integrity, schema, orphans, and whether sums and requests agree. Reads the whole file: on a large one
+    this takes its time."""
     result = await upkeep.check(owner.database)
     return CheckView(ok=result.is_ok, problems=result.problems, checked=result.checked)
 

@@ -14,6 +14,7 @@ from headgate.errors import StorageError
 from headgate.storage.damage import explain
 from headgate.storage.database import Database
 from headgate.storage.migrations.revision import revisions
+from headgate.storage.rollup_check import differing_days
 from headgate.storage.schema import attempts, metadata, requests
 
 _MOST_PROBLEMS = 20
@@ -67,6 +68,8 @@ async def check(database: Database) -> Check:
             await _check_schema(connection, result)
             if result.is_ok:
                 await _check_orphans(connection, result)
+                result.problems += await differing_days(connection)
+                result.checked.append("roll-ups")
     except StorageError as error:
         result.problems.append(error.message)
     return result

@@ -1,0 +1,48 @@
+"""Whether the roll-ups say what the requests say, to the last number: a day at a time."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.storage.rollup_rebuild import SELECTS, over_keys
+from headgate.storage.rollup_tables import DAY, LAYOUT
+from headgate.storage.schema import requests
+
+MOST_NAMED = 10
+_DAY_MS = DAY * 1000
+
+
+async def differing_days(connection: AsyncConnection) -> list[str]:
+    """In words, the newest first. The day of the oldest request is left out: part of it may be gone already.
+
+    Each comparison is one statement, so a recorder that goes on writing makes no difference.
+    """
+    oldest = (await connection.execute(sa.select(sa.func.min(requests.c.timestamp)))).scalar()
+    at = (await connection.execute(sa.select(sa.func.max(requests.c.timestamp)))).scalar()
+    found: list[str] = []
+    while oldest is not None and at is not None and at // _DAY_MS > oldest // _DAY_MS:
+        day = at // _DAY_MS * _DAY_MS
+        for table in LAYOUT:
+            if len(found) < MOST_NAMED and await _differs(connection, table, day):
+                date = datetime.fromtimestamp(day / 1000, UTC).strftime("%Y-%m-%d")
+                found.append(f"roll-ups: {table} of {date} is not what its requests say")
+        before = sa.select(sa.func.max(requests.c.timestamp)).where(requests.c.timestamp < day)
+        at = (await connection.execute(before)).scalar()
+    return found
+
+
+async def _differs(connection: AsyncConnection, table: str, day: int) -> bool:
+    by, counts = LAYOUT[table]
+    its = f"resolution = {DAY} AND at = {day}"
+    columns = ", ".join((*by, *counts))
+    by_key = f"SELECT {columns} FROM {table} WHERE {its} AND by_key = 1"
+    over_all = f"SELECT {columns} FROM {table} WHERE {its} AND by_key = 0"
+    made = SELECTS[table](DAY, day, day + _DAY_MS, connection.dialect.name)
+    folded = over_keys(table, DAY, day, day + _DAY_MS)
+    for one, other in ((made, by_key), (by_key, made), (folded, over_all), (over_all, folded)):
+        rest = f"SELECT * FROM ({one}) AS one EXCEPT SELECT * FROM ({other}) AS other"
+        differing = await connection.exec_driver_sql(f"SELECT 1 FROM ({rest}) AS rest LIMIT 1")
+        if differing.first() is not None:
+            return True
+    return False
