@@ -41,14 +41,14 @@ async def test_a_dry_run_says_all_and_writes_nothing(headgate: Command, tmp_path
     assert outcomes[("account", "my-team")] == "added"
     assert outcomes[("setting", "retry.attempts")] == "added"
     assert (outcomes[("account", "qw")], outcomes[("setting", "nothing_of_ours")]) == ("left out", "left out")
-    assert found["history"] == {"added": 3, "there": 0, "unreadable": 1}
+    assert found["history"] == {"added": 3, "there": 0, "older": 0, "unreadable": 1}
     assert found["ok"]
     assert [one.partition(":")[0] for one in found["notices"]] == ["my-team", "my-team"]
     settings = headgate.config.read_bytes()
     again = (await headgate("import", "ccflare", str(place), "--json")).json()
     assert not {one["outcome"] for one in again["items"]} & {"added", "changed", "failed"}
     assert len(again["notices"]) == 1  # nothing is new, but a client id is still missing
-    assert again["history"] == {"added": 0, "there": 3, "unreadable": 1}
+    assert again["history"] == {"added": 0, "there": 3, "older": 0, "unreadable": 1}
     assert headgate.config.read_bytes() == settings
     shown = (await headgate("requests", "--json")).json()["requests"]
     assert [one["account"] for one in shown] == ["my-team"] * 3

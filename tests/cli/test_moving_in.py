@@ -33,7 +33,7 @@ async def test_a_running_gateway_takes_it_over_at_once(
         for number in range(5):
             theirs.ccflare_request(database, account, number)
         moved = (await headgate("import", "ccflare", str(tmp_path), "--only", "history", "--json")).json()
-        assert moved["history"] == {"added": 5, "there": 0, "unreadable": 0}
+        assert moved["history"] == {"added": 5, "there": 0, "older": 0, "unreadable": 0}
         # The account was not asked for: the history keeps its name.
         rows = (await headgate("requests", "--json")).json()["requests"]
         assert {one["account"] for one in rows} == {"work"}

@@ -43,6 +43,29 @@ def test_d4_the_guides_sql_on_sqlite(tmp_path: Path, provider: SimulatedProvider
         assert (integrity, tier) == ([("ok",)], [(1,)])
 
 
+def test_d12_how_long_the_history_is_kept_is_settable(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """D12: `storage.retention_days`, while running too; the guides' STORAGE_ADAPTER_* shorten nothing."""
+    with Gateway(
+        tmp_path, provider=provider.url, environment={"STORAGE_ADAPTER_RETENTION_MS": "1"}
+    ) as gateway:
+        first = record_of(gateway, message(gateway))["id"]
+        second = record_of(gateway, message(gateway))["id"]
+        day_ms = 86_400_000
+        _sql(
+            gateway.data / "headgate.db",
+            f"UPDATE requests SET timestamp = timestamp - 60 * {day_ms} WHERE id = '{first}'",
+            f"UPDATE requests SET timestamp = timestamp - 10 * {day_ms} WHERE id = '{second}'",
+        )
+        count = "SELECT id FROM requests ORDER BY timestamp"
+        assert _sql(gateway.data / "headgate.db", count) == [[(first,), (second,)]]
+        gateway.command("config", "set", "storage.retention_days", "30")
+        wait_until(
+            lambda: _sql(gateway.data / "headgate.db", count) == [[(second,)]],
+            what="the end of the older one",
+        )
+        assert lines_of(gateway, "older than 30 days")
+
+
 async def test_d4_the_guides_sql_on_postgresql(
     tmp_path: Path, provider: SimulatedProvider, postgres_url: str
 ) -> None:

@@ -16,7 +16,7 @@ from headgate.storage.database import Database
 from headgate.storage.drafts import AccountDraft
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.requests import RequestStore
-from headgate.storage.schema import requests
+from headgate.storage.schema import requests, rollups
 from headgate.storage.secrets import SecretBox
 from headgate.storage.usage import usage
 
@@ -65,7 +65,7 @@ async def account_id(database: Database) -> int:
     return added.id
 
 
-async def add(database: Database, history: Past, *, writes: bool = True) -> Moved:
+async def add(database: Database, history: Past, *, writes: bool = True, since_ms: int = 0) -> Moved:
     moved = Moved()
     await add_history(
         database,
@@ -73,6 +73,7 @@ async def add(database: Database, history: Past, *, writes: bool = True) -> Move
         THEIRS,
         moved=moved,
         clock=SystemClock(),
+        since_ms=since_ms,
         writes=writes,
         gently=True,
         tell=lambda moved: None,
@@ -93,6 +94,21 @@ async def test_each_request_comes_once(database: Database, account_id: int) -> N
     assert cursor is not None
     total = (await usage(database, RequestFilter(), "account"))[0]
     assert (total["key"], total["requests"], total["input_tokens"]) == (account_id, 1200, 3600)
+
+
+async def test_what_would_be_deleted_at_once_is_left_out(database: Database, account_id: int) -> None:
+    """It is counted, and not added up; those of that moment are kept."""
+    rows = [past(number) for number in range(700)]
+    moved = await add(database, Past(rows), since_ms=rows[600].at_ms)
+    assert (moved.added, moved.there, moved.older, moved.seen) == (100, 0, 600, 700)
+    async with database.read() as connection:
+        oldest = await connection.execute(sa.select(sa.func.min(requests.c.timestamp)))
+        summed = await connection.execute(
+            sa.select(sa.func.sum(rollups.c.requests)).where(
+                (rollups.c.resolution == 86_400) & (rollups.c.by_key == 0)
+            )
+        )
+        assert (oldest.scalar(), int(summed.scalar() or 0)) == (rows[600].at_ms, 100)
 
 
 async def test_whose_request_it_was(database: Database, account_id: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from headgate.dialects.usage import Usage
 from headgate.record.events import Attempt, RequestRecord
+from headgate.record.recorder import Wishes
 from headgate.storage.database import Database
 from headgate.storage.requests import RequestStore
 
@@ -53,10 +54,10 @@ def logs(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*.log"))
 
 
-def log_settings(file: Path) -> dict[str, Any]:
-    """The settings under `log`, to a file of the test's own."""
-    fields = {"level": "info", "format": "pretty", "color": "never", "max_bytes": 1 << 20, "backups": 1}
-    return {"file": str(file), **fields}
+def wishes(file: Path, *, level: str = "info", retention_days: int = 0) -> Wishes:
+    """What the settings ask, with a log file of the test's own."""
+    fields = {"level": level, "format": "pretty", "color": "never", "max_bytes": 1 << 20, "backups": 1}
+    return Wishes({"file": str(file), **fields}, retention_days)
 
 
 async def until(is_so: Callable[[], bool], *, seconds: float = 20.0) -> None:

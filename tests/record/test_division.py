@@ -17,12 +17,12 @@ from headgate.clock import SystemClock
 from headgate.record.division import divide
 from headgate.record.journal import Journal
 from headgate.record.supervisor import RecorderProcess
-from tests.record.samples import log_settings, request, until
+from tests.record.samples import wishes, request, until
 
 standby = divide()
 
 async def main(folder, url, log):
-    log = log_settings(Path(log))
+    log = wishes(Path(log))
     process = RecorderProcess(
         Path(folder), url, log, SystemClock(), standby=standby, first_restart_seconds=0.01
     )
@@ -63,7 +63,7 @@ async def test_one_that_is_killed_is_followed_by_a_new_program(sqlite_url: str, 
 standby.kill()
 await until(lambda: process.restarts == 1 and process.is_alive and process.pid != standby.pid)
 assert standby.returncode == -9
-process.configure_log(log)
+process.wish(type(log)(log.log, 9))
 standby.tell(b"to nobody"), standby.kill(), standby.end_input()
 assert await process.stop()
 """

@@ -16,9 +16,12 @@ from headgate.clock import SystemClock
 from headgate.record.journal import Journal
 from headgate.record.recorder import Order
 from headgate.record.state import read_state
+from headgate.storage.bulk import insert_new
 from headgate.storage.database import Database, open_database
-from tests.record.samples import attempt, log_settings, logs, recorded, request, until
+from headgate.storage.schema import requests
+from tests.record.samples import attempt, logs, recorded, request, until, wishes
 from tests.starts import Talking, talk
+from tests.storage.rows import request_row
 
 
 @pytest.fixture
@@ -35,13 +38,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """What a test starts is gone at its end, however it ends."""
     with ExitStack() as started:
 
-        def start(folder: Path, url: str, log_file: Path, stdout: int | None = None) -> Talking:
+        def start(
+            folder: Path, url: str, log_file: Path, stdout: int | None = None, *, retention_days: int = 0
+        ) -> Talking:
             environment = {"PATH": os.environ["PATH"]}
             process = talk([], module=MODULE, folder=tmp_path, environment=environment, stdout=stdout)
             started.enter_context(process)
             started.callback(process.kill)
             assert process.stdin is not None
-            order = Order(str(folder), url, log_settings(log_file))
+            order = Order(str(folder), url, wishes(log_file, retention_days=retention_days))
             process.stdin.write(msgspec.json.encode(order) + b"\n")
             process.stdin.flush()
             return process
@@ -81,6 +86,40 @@ async def test_d5_it_stores_logs_and_flushes(
         "INFO: [async-db-writer] Async DB writer queue flushed",
     ):
         assert log.count(line) == 1, line
+
+
+async def test_what_is_older_than_it_is_kept_goes(
+    database_url: str, folder: Path, start: Start, tmp_path: Path
+) -> None:
+    """From the start on, however much of it there is, and when the time becomes shorter while it runs."""
+    now_ms, day = round(SystemClock().now() * 1000), 86_400_000
+    ages = {"new": 0, "days": 5, "month": 29} | {f"old-{number:05}": 31 for number in range(7_000)}
+    rows = [request_row(name, timestamp=now_ms - age * day) for name, age in ages.items()]
+    database = await open_database(database_url)
+    await database.upgrade()
+    async with database.write() as connection:
+        await insert_new(connection, requests, rows)
+    recorder = start(folder, database_url, tmp_path / "app.log", retention_days=30)
+
+    async def left() -> set[str]:
+        async with database.read() as connection:
+            return set((await connection.execute(sa.select(requests.c.id))).scalars())
+
+    async with asyncio.timeout(30):
+        while len(await left()) > 3:  # noqa: ASYNC110 - another process has no event of ours
+            await asyncio.sleep(0.05)
+        assert await left() == {"new", "days", "month"}
+        assert recorder.stdin is not None
+        recorder.stdin.write(msgspec.json.encode(wishes(tmp_path / "app.log", retention_days=3)) + b"\n")
+        recorder.stdin.flush()
+        while len(await left()) > 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert await left() == {"new"}
+    await database.close()
+    assert await asyncio.to_thread(end, recorder) == 0
+    log = (tmp_path / "app.log").read_text()
+    assert "Deleted 7000 requests that were older than 30 days (storage.retention_days)" in log
+    assert "Deleted 2 requests that were older than 3 days" in log
 
 
 async def test_a_sigterm_drains_as_well(sqlite_url: str, folder: Path, start: Start, tmp_path: Path) -> None:

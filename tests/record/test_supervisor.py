@@ -13,7 +13,7 @@ from headgate.record.lock import FolderLock
 from headgate.record.state import read_state
 from headgate.record.supervisor import RecorderProcess
 from headgate.storage.database import open_database
-from tests.record.samples import log_settings, logs, recorded, request, until
+from tests.record.samples import logs, recorded, request, until, wishes
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 async def recorder(folder: Path, sqlite_url: str, tmp_path: Path) -> AsyncIterator[RecorderProcess]:
     process = RecorderProcess(
-        folder, sqlite_url, log_settings(tmp_path / "app.log"), SystemClock(), first_restart_seconds=0.01
+        folder, sqlite_url, wishes(tmp_path / "app.log"), SystemClock(), first_restart_seconds=0.01
     )
     await process.start()
     yield process
@@ -73,7 +73,7 @@ async def test_a_killed_recorder_is_started_again(
 async def test_stop_drains_though_the_recorder_is_dead(folder: Path, sqlite_url: str, tmp_path: Path) -> None:
     """It died a moment ago and is not started again yet: one more is started to the end."""
     process = RecorderProcess(
-        folder, sqlite_url, log_settings(tmp_path / "app.log"), SystemClock(), first_restart_seconds=3600
+        folder, sqlite_url, wishes(tmp_path / "app.log"), SystemClock(), first_restart_seconds=3600
     )
     await process.start()
     journal = Journal(folder, "g", SystemClock())
@@ -108,9 +108,9 @@ async def test_no_orphan_outlives_a_killed_gateway(
         "from headgate.record.division import divide\n"
         "from headgate.record.journal import Journal\n"
         "from headgate.record.supervisor import RecorderProcess\n"
-        "from tests.record.samples import log_settings, request\n"
+        "from tests.record.samples import wishes, request\n"
         "async def main(standby, folder, url, log):\n"
-        "    log = log_settings(Path(log))\n"
+        "    log = wishes(Path(log))\n"
         "    process = RecorderProcess(Path(folder), url, log, SystemClock(), standby=standby)\n"
         "    await process.start()\n"
         "    journal = Journal(Path(folder), 'g', SystemClock())\n"

@@ -279,7 +279,7 @@ class Gateway:
         journal = Journal(folder, "gateway", self._clock)
         url = str(database.path) if database.path else self._settings.storage.address or ""
         recorder = RecorderProcess(
-            folder, url, self._settings.log.model_dump(), self._clock, standby=self._standby
+            folder, url, parts.wishes_of(self._settings), self._clock, standby=self._standby
         )
         await recorder.start()
         closing.push_async_callback(recorder.stop, hurry=self._hurry)

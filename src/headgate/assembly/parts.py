@@ -36,6 +36,7 @@ from headgate.providers.anthropic import AnthropicProvider
 from headgate.providers.provider import Provider
 from headgate.record.events import HealthRecord, ObjectRecord
 from headgate.record.journal import Journal
+from headgate.record.recorder import Wishes
 from headgate.record.spans import Spans
 from headgate.relay.answers import Answers
 from headgate.relay.attempts import Relay
@@ -239,6 +240,11 @@ def shared_limits_of(
         return None
     store = SliceStore(stores.database, holder)
     return SharedLimits(store, gate, ring, clock, on_change=queue.wake)
+
+
+def wishes_of(settings: Settings) -> Wishes:
+    """What the recorder has to go by."""
+    return Wishes(settings.log.model_dump(), settings.storage.retention_days)
 
 
 def default_limits(settings: Settings) -> Limits:

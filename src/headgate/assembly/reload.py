@@ -146,7 +146,7 @@ class RunningParts:
         self.forget_heads()
         if new_log is not None:
             log.install(new_log)
-            self.recorder.configure_log(settings.log.model_dump())
+        self.recorder.wish(parts.wishes_of(settings))
 
     async def _take_back(self, old: "_Made", *, accounts: bool, log_too: bool) -> None:
         """The old settings worked before. What fails even now is in the log, and the rest goes on by them."""

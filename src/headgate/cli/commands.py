@@ -45,7 +45,7 @@ ENTRIES = (
     ),
     Entry(
         "usage",
-        "Show what was used: requests, errors and tokens, in sums and in all.",
+        "Show what was used: requests, errors, tokens and cost, in sums and in all.",
         "headgate usage --since 7d --by model",
     ),
     Entry(

@@ -14,6 +14,8 @@ from headgate.moving.found import HISTORY, History
 from headgate.moving.history import Accounts, Moved, add_history
 from headgate.storage.database import open_database
 
+_DAY_SECONDS = 86_400
+
 
 async def take_history(move: Move) -> None:
     history = move.found.history
@@ -30,12 +32,21 @@ async def take_history(move: Move) -> None:
             await _add(move, history, theirs, tell, moved)
         except (ForeignDataUnreadable, StorageError) as error:
             failure = f"{error.message} What was added until then stays, and a second run goes on."
-    move.report.history = {"added": moved.added, "there": moved.there, "unreadable": history.unreadable}
+    move.report.history = {
+        "added": moved.added,
+        "there": moved.there,
+        "older": moved.older,
+        "unreadable": history.unreadable,
+    }
     counted = f"{moved.added} added, {moved.there} here already"
     if failure:
         move.report.add(HISTORY, "requests", FAILED, f"{counted}. {failure}")
     else:
         move.report.add(HISTORY, "requests", ADDED if moved.added else UNCHANGED, counted)
+    if moved.older:
+        days = move.loaded.settings.storage.retention_days
+        why = f"{moved.older} are older than {days} days; with storage.retention_days 0 all are kept"
+        move.report.add(HISTORY, "requests", LEFT_OUT, why)
     if history.unreadable:
         move.report.add(HISTORY, "requests", LEFT_OUT, f"{history.unreadable} have no id or no time")
 
@@ -43,7 +54,9 @@ async def take_history(move: Move) -> None:
 async def _add(
     move: Move, history: History, theirs: Accounts, tell: Callable[[Moved], None], moved: Moved
 ) -> None:
-    database = await open_database(move.loaded.settings.storage.address, move.loaded.data_folder)
+    storage, clock = move.loaded.settings.storage, SystemClock()
+    days = storage.retention_days
+    database = await open_database(storage.address, move.loaded.data_folder)
     try:
         if move.control.is_running:
             used = (await move.control.get("/api/database", doing=DOING))["location"]
@@ -54,7 +67,8 @@ async def _add(
             history,
             theirs,
             moved=moved,
-            clock=SystemClock(),
+            clock=clock,
+            since_ms=round((clock.now() - days * _DAY_SECONDS) * 1000) if days else 0,
             writes=not move.report.dry_run,
             gently=move.control.is_running,
             tell=tell,

@@ -293,7 +293,6 @@ class StorageSettings(Section):
         unit="days",
         ge=0,
         le=MOST_DAYS,
-        later=True,
     )
     bodies: BodySettings = BodySettings()
     conversations: ConversationSettings = ConversationSettings()

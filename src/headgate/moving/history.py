@@ -32,10 +32,12 @@ class Moved:
     added: int = 0
     there: int = 0
     """Known by their id already."""
+    older: int = 0
+    """Than what is kept: they would be deleted at once."""
 
     @property
     def seen(self) -> int:
-        return self.added + self.there
+        return self.added + self.there + self.older
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ async def add_history(
     *,
     moved: Moved,
     clock: Clock,
+    since_ms: int,
     writes: bool,
     gently: bool,
     tell: Callable[[Moved], None],
@@ -70,12 +73,15 @@ async def add_history(
     """Counts into `moved`. Raises ForeignDataUnreadable and StorageError: what was added until then stays,
     and a second run goes on.
 
-    `gently`: a gateway is at work on this database, so every other moment is left to its recorder.
+    `since_ms`: what began earlier is left out. `gently`: a gateway is at work on this database, so every
+    other moment is left to its recorder.
     """
     ids = await _ids_by_name(database)
     async for batch in history.batches(PIECE):
         began = clock.monotonic()
-        await _add(database, batch, theirs, ids, moved, writes=writes)
+        kept = [one for one in batch if one.at_ms >= since_ms]
+        moved.older += len(batch) - len(kept)
+        await _add(database, kept, theirs, ids, moved, writes=writes)
         tell(moved)
         if writes and gently:
             await asyncio.sleep(clock.monotonic() - began)

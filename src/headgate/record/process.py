@@ -7,13 +7,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
 from headgate.clock import SystemClock
 from headgate.log import configure
-from headgate.record.recorder import Order, Recorder
+from headgate.record.recorder import Order, Recorder, Wishes
 
 _NICENESS = 10
 """On a busy machine the gateway goes first: a record can wait in the journal, a client cannot."""
@@ -32,12 +31,12 @@ def main() -> int:
     if (line := next(told, None)) is None:
         return 0  # the gateway did not come so far
     order = msgspec.json.decode(line, type=Order)
-    configure(order.log, own_file=True)
+    configure(order.wishes.log, own_file=True)
     return asyncio.run(_run(order, told))
 
 
 def _told_by_the_gateway() -> Iterator[bytes]:
-    """The order, then other settings of the log, a line each, until the gateway goes.
+    """The order, then other wishes, a line each, until the gateway goes.
 
     By `os.read`: a thread that waits in `sys.stdin` would hold up the end of the process.
     """
@@ -55,16 +54,20 @@ async def _run(order: Order, told: Iterator[bytes]) -> int:
         with suppress(RuntimeError):  # the loop has ended already
             loop.call_soon_threadsafe(stop.set)
 
-    def configure_log(line: bytes) -> None:
-        configure(msgspec.json.decode(line, type=dict[str, Any]), own_file=True)
+    recorder = Recorder(order, SystemClock(), stop)
+
+    def obey(line: bytes) -> None:
+        wishes = msgspec.json.decode(line, type=Wishes)
+        configure(wishes.log, own_file=True)
+        recorder.obey(wishes)
 
     def wait_for_the_gateway_to_go() -> None:
         with suppress(RuntimeError):
             for line in told:
-                loop.call_soon_threadsafe(configure_log, line)
+                loop.call_soon_threadsafe(obey, line)
         ask_to_stop()
 
     signal.signal(signal.SIGTERM, ask_to_stop)
     # A thread, because not every platform's event loop can watch a pipe.
     threading.Thread(target=wait_for_the_gateway_to_go, daemon=True).start()
-    return await Recorder(order, SystemClock(), stop).run()
+    return await recorder.run()

@@ -17,6 +17,7 @@ from headgate.record.lock import FolderLock
 from headgate.record.replay import Counts, Replay
 from headgate.record.state import LOW_DISK_BYTES, StateFile, free_bytes
 from headgate.storage.database import Database, open_database
+from headgate.storage.history import PIECE, delete_before
 from headgate.storage.rollups import forget_rollups
 from headgate.storage.spans import forget_spans
 
@@ -30,6 +31,9 @@ DISK_LOOK_SECONDS = 30.0
 FORGET_SECONDS = 300.0
 FORGET_STEPS = 50
 """Small deletions in the roll-ups, in a row: what a long absence left is gone after some turns."""
+FORGET_PIECES = 3
+"""Of requests, in a row: half a second at most, in which nothing is recorded."""
+_DAY_SECONDS = 86_400.0
 
 FIRST_RETRY_SECONDS = 0.25
 LAST_RETRY_SECONDS = 10.0
@@ -39,8 +43,18 @@ DRAIN_SECONDS = 4.0
 _log = logging.getLogger("headgate.async-db-writer")
 
 
+class Wishes(msgspec.Struct):
+    """What the settings ask of a recorder; they may change while it runs."""
+
+    log: dict[str, object]
+    """The settings under `log`."""
+    retention_days: int = 0
+    """How long records of requests are kept; 0: for ever."""
+
+
 class Order(msgspec.Struct):
-    """What the gateway tells a new recorder: one line of JSON on standard input.
+    """What the gateway tells a new recorder: one line of JSON on standard input, and other `Wishes` in each
+    further line.
 
     Not on the command line: `database_url` may hold a password, and a command line is public.
     """
@@ -49,8 +63,7 @@ class Order(msgspec.Struct):
     """Where the journal lies."""
     database_url: str
     """As the setting `storage.url`, or the path of the SQLite file."""
-    log: dict[str, object]
-    """The settings under `log`."""
+    wishes: Wishes
 
 
 class Recorder:
@@ -65,8 +78,10 @@ class Recorder:
         self._stopped_at: float | None = None
         self._retry_seconds = FIRST_RETRY_SECONDS
         self._next_disk_look = 0.0
-        self._next_forgetting = clock.monotonic() + FORGET_SECONDS
+        self._next_forgetting = 0.0
+        self.retention_days = order.wishes.retention_days
         self._is_disk_low = False
+        self._forgotten = 0
 
     async def run(self) -> int:
         """The exit code: 0 when everything is stored, 1 when the database stayed away."""
@@ -134,8 +149,15 @@ class Recorder:
             _log.warning("Disk space is low: %d MiB are free at %s", (free or 0) >> 20, self._folder)
         self._is_disk_low = is_low
 
+    def obey(self, wishes: Wishes) -> None:
+        """From now on."""
+        if wishes.retention_days != self.retention_days:
+            self.retention_days = wishes.retention_days
+            self._next_forgetting = 0.0
+
     async def _forget(self, database: Database) -> None:
-        """Minutes and hours in the roll-ups that are kept no longer, messages that nobody names any more."""
+        """What is kept no longer, a little at a time: requests, minutes and hours in the roll-ups, messages
+        that nobody names any more."""
         if self._clock.monotonic() < self._next_forgetting:
             return
         self._next_forgetting = self._clock.monotonic() + FORGET_SECONDS
@@ -146,6 +168,30 @@ class Recorder:
                         break
             except HeadgateError as error:
                 _log.warning("Old roll-ups or messages stay for now: %s", error.message)
+        try:
+            if await self._forget_requests(database):
+                self._next_forgetting = 0.0  # after what has come in meanwhile
+        except HeadgateError as error:
+            _log.warning("Old requests stay for now: %s", error.message)
+
+    async def _forget_requests(self, database: Database) -> bool:
+        """Whether there are more of them."""
+        days = self.retention_days
+        if not days or self._stop.is_set():
+            return False
+        before_ms = round((self._clock.now() - days * _DAY_SECONDS) * 1000)
+        deleted = await delete_before(database, before_ms, most=FORGET_PIECES * PIECE)
+        self._forgotten += deleted
+        if deleted >= FORGET_PIECES * PIECE:
+            return True
+        if self._forgotten:
+            _log.info(
+                "Deleted %d requests that were older than %d days (storage.retention_days)",
+                self._forgotten,
+                days,
+            )
+            self._forgotten = 0
+        return False
 
     async def _may_retry(self, error: HeadgateError) -> bool:
         """Wait a little longer each time; False when we are to stop and have tried long enough."""

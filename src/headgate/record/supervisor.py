@@ -2,16 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from headgate.clock import Clock
 from headgate.record.division import Divided, RecorderLife, Started
-from headgate.record.recorder import DRAIN_SECONDS, Order
+from headgate.record.recorder import DRAIN_SECONDS, Order, Wishes
 from headgate.record.replay import Counts, unread_bytes
 from headgate.record.segments import list_segments
 from headgate.record.state import free_bytes, read_state, stored_positions
@@ -59,7 +57,7 @@ class RecorderProcess:
         self,
         folder: Path,
         database_url: str,
-        log_settings: Mapping[str, Any],
+        wishes: Wishes,
         clock: Clock,
         *,
         standby: Divided | None = None,
@@ -69,7 +67,7 @@ class RecorderProcess:
         self.restarts = 0
         self._folder = folder
         self._database_url = database_url
-        self._log_settings = dict(log_settings)
+        self._wishes = wishes
         self._clock = clock
         self._first_restart_seconds = first_restart_seconds
         self._standby = standby
@@ -103,11 +101,11 @@ class RecorderProcess:
         process = await self._spawn()
         self._tasks.spawn(self._watch(process), name="recorder watch")
 
-    def configure_log(self, settings: Mapping[str, Any]) -> None:
-        """Other settings of the log, for the recorder that runs and for those that come after it."""
-        self._log_settings = dict(settings)
-        if self._process is not None and self.is_alive:
-            self._process.tell(msgspec.json.encode(self._log_settings) + b"\n")
+    def wish(self, wishes: Wishes) -> None:
+        """For the recorder that runs and for those that come after it."""
+        is_news, self._wishes = wishes != self._wishes, wishes
+        if is_news and self._process is not None and self.is_alive:
+            self._process.tell(msgspec.json.encode(wishes) + b"\n")
 
     async def settle(self, *, seconds: float = SETTLE_SECONDS) -> bool:
         """Wait until everything that is in the journal now is in the database; False: not in time."""
@@ -157,7 +155,7 @@ class RecorderProcess:
     async def _spawn(self) -> RecorderLife:
         standby, self._standby = self._standby, None
         process = self._process = standby or await Started.begin()
-        order = Order(str(self._folder), self._database_url, self._log_settings)
+        order = Order(str(self._folder), self._database_url, self._wishes)
         process.tell(msgspec.json.encode(order) + b"\n")
         return process
 

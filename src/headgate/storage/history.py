@@ -9,17 +9,23 @@ from headgate.storage.schema import conversations, requests, rollup_failures, ro
 
 PIECE = 2_000
 """Requests deleted in one transaction: some tens of milliseconds."""
-
-
 CONVERSATIONS = 200
 """Deleted in one, with some hundred blocks each."""
 
 
 async def clear_before(database: Database, before_ms: int, *, most: int) -> int:
-    """Delete up to about `most` requests that began earlier, with their attempts; how many there were.
+    """`delete_before`; when there are no more, the roll-ups of that time go as well."""
+    deleted = await delete_before(database, before_ms, most=most)
+    if deleted < most:
+        await _clear_rollups(database, before_ms)
+    return deleted
 
-    Accounts, their counters, their health and their objects stay. Fewer than `most`: there are no more, and
-    then the conversations and roll-ups of that time are gone as well.
+
+async def delete_before(database: Database, before_ms: int, *, most: int) -> int:
+    """Delete up to about `most` requests that began earlier, with their attempts; how many there were. Fewer
+    than `most`: there are no more, and then the conversations of that time are gone as well.
+
+    Accounts, their counters, their health and their objects stay, and what was summed up.
     """
     oldest = (
         sa.select(requests.c.seq)
@@ -36,7 +42,6 @@ async def clear_before(database: Database, before_ms: int, *, most: int) -> int:
             break
     if deleted < most:
         await _clear_conversations(database, before_ms)
-        await _clear_rollups(database, before_ms)
     return deleted
 
 
