@@ -187,6 +187,7 @@ class Headgate:
             "server": {"host": "127.0.0.1", "port": self._port, "max_connections": _MOST_CONNECTIONS},
             "access": {"api_keys": [CLIENT_KEY], "limits": self._limits},
             "routing": {"strategy": "session"},
+            "pricing": {"refresh_hours": 0},
             "log": {"file": str(folder / "app.log")},
             "accounts": [
                 {

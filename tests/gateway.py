@@ -91,6 +91,7 @@ class Gateway:
             "server": {"port": 0, "shutdown_grace_seconds": 5},
             "access": {"api_keys": [CLIENT_KEY]},
             "retry": {"delay_ms": 10},
+            "pricing": {"refresh_hours": 0},  # nothing of a test goes out into the world
             "log": {"file": str(self.log_file), "color": "never"},
             "accounts": [_declared(account, provider) for account in accounts],
         }

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from headgate.access.client_keys import ClientKey
 from headgate.access.gate import Gate
 from headgate.access.limits import Limits, Rate, Spending, day_of, week_begin
-from headgate.access.meter import Reservation
+from headgate.access.meter import Reservation, Sold
 from headgate.access.slices import Slices
 from headgate.dialects.usage import Usage
 from headgate.errors import BudgetExceeded, RateLimited
-from headgate.pricing.prices import NANO, cost_of
+from tests.pricing.costs import NANO, cost_of
 
 START = 1_700_000_000.0
 HAIKU = "claude-haiku-4-5"
+SOLD = Sold(HAIKU)
 
 
 class HandClock:
@@ -85,7 +86,7 @@ def test_many_at_once_get_exactly_the_limit() -> None:
     let_in = 0
     for _ in range(1000):
         try:
-            gate.enter(key, 100).settle(HAIKU, Usage(1, 1))
+            gate.enter(key, 100).settle(SOLD, Usage(1, 1))
             let_in += 1
         except RateLimited as refusal:
             assert 0 < refusal.wait_seconds <= 0.6 + 1e-6
@@ -124,9 +125,9 @@ def test_ten_thousand_keys_keep_to_their_own_limits() -> None:
             running.append((number, reservation))
         if len(running) > 500:
             _, reservation = running.pop(random.randrange(len(running)))
-            reservation.settle(HAIKU, Usage(100, 20))
+            reservation.settle(SOLD, Usage(100, 20))
     for _, reservation in running:
-        reservation.settle(HAIKU, Usage(100, 20))
+        reservation.settle(SOLD, Usage(100, 20))
     cost = cost_of(HAIKU, Usage(100, 20))
     for number, key in enumerate(keys):
         meter = gate.meter_of(key.id)
@@ -148,7 +149,7 @@ def test_no_more_run_at_one_time_than_may() -> None:
     let_in = [one for one in running if one is not None]
     assert len(let_in) == 3
     for _ in range(2):
-        let_in[0].settle(HAIKU, None)  # a second time frees nothing more
+        let_in[0].settle(SOLD, None)  # a second time frees nothing more
     assert [_enters(gate, key) is not None for _ in range(2)] == [True, False]
 
 
@@ -157,10 +158,10 @@ def test_tokens_are_settled_by_what_was_used() -> None:
     gate, clock, key = gate_with(tpm=1000)
     first = gate.enter(key, 4 * 600)  # guessed: 600
     assert _enters(gate, key) is not None  # 25 by its bytes
-    first.settle(HAIKU, Usage(50, 50, 1_000_000))  # the prompt cache's do not count
+    first.settle(SOLD, Usage(50, 50, 1_000_000))  # the prompt cache's do not count
     large = _enters(gate, key)
     assert large is not None
-    large.settle(HAIKU, Usage(3000, 0))
+    large.settle(SOLD, Usage(3000, 0))
     assert _enters(gate, key) is None
     clock.at += 60
     assert _enters(gate, key) is None  # two minutes' worth was used beyond
@@ -190,7 +191,7 @@ def test_a_budget_is_exact_after_settlement(used: list[tuple[int, int, float]]) 
             assert "laptop" in refusal.message and "a day" in refusal.message
             continue
         assert today < 0.02 * NANO
-        reservation.settle(HAIKU, usage)
+        reservation.settle(SOLD, usage)
         spent[day_of(clock.at)] = today + cost_of(HAIKU, usage)
     meter = gate.meter_of(key.id)
     assert meter.spending.total == sum(spent.values())
@@ -200,7 +201,7 @@ def test_a_budget_is_exact_after_settlement(used: list[tuple[int, int, float]]) 
 def test_requests_at_once_are_let_in_by_what_they_may_cost() -> None:
     """The mean of those before is kept free for each that runs."""
     gate, _, key = gate_with(total_usd=1.0)
-    gate.enter(key, 0).settle(HAIKU, Usage(100_000, 0))  # ten cents
+    gate.enter(key, 0).settle(SOLD, Usage(100_000, 0))  # ten cents
     running = [one for _ in range(100) if (one := _enters(gate, key)) is not None]
     assert len(running) == 9
     with pytest.raises(RateLimited, match="Rate limit") as refusal:
@@ -208,7 +209,7 @@ def test_requests_at_once_are_let_in_by_what_they_may_cost() -> None:
     assert (refusal.value.wait_seconds, refusal.value.is_by_time) == (1, False)
     assert "$1.00 in all, and its running requests may need" in refusal.value.hint
     for one in running:
-        one.settle(HAIKU, Usage(100_000, 0))
+        one.settle(SOLD, Usage(100_000, 0))
     with pytest.raises(BudgetExceeded):
         gate.enter(key, 0)
 
@@ -229,14 +230,14 @@ def test_a_first_burst_is_let_in_by_what_it_sends() -> None:
 def test_who_has_used_a_budget_to_the_cent_has_nothing_left(cents: int) -> None:
     """$1.07 as a float is a hair more in nano-USD than 107 cents are."""
     gate, _, key = gate_with(total_usd=cents / 100)
-    gate.enter(key, 0).settle(HAIKU, Usage(cents * 10_000, 0))
+    gate.enter(key, 0).settle(SOLD, Usage(cents * 10_000, 0))
     with pytest.raises(BudgetExceeded, match="in all"):
         gate.enter(key, 0)
 
 
 def test_a_small_budget_is_not_said_to_be_none() -> None:
     gate, _, key = gate_with(daily_usd=0.001)
-    gate.enter(key, 0).settle(HAIKU, Usage(1350, 0))
+    gate.enter(key, 0).settle(SOLD, Usage(1350, 0))
     with pytest.raises(BudgetExceeded, match=r"has used \$0.00135 of \$0.001 a day"):
         gate.enter(key, 0)
 
@@ -244,14 +245,14 @@ def test_a_small_budget_is_not_said_to_be_none() -> None:
 def test_requests_at_once_do_not_pass_the_tokens_of_five_hours_together() -> None:
     """The mean of those before is kept free for each that runs; who is refused by that may soon come back."""
     gate, clock, key = gate_with(window_tokens=1000)
-    gate.enter(key, 0).settle(HAIKU, Usage(100, 0))
+    gate.enter(key, 0).settle(SOLD, Usage(100, 0))
     running = [one for _ in range(100) if (one := _enters(gate, key)) is not None]
     assert len(running) == 9
     with pytest.raises(RateLimited) as refusal:
         gate.enter(key, 0)
     assert refusal.value.wait_seconds == 1
     for one in running:
-        one.settle(HAIKU, Usage(100, 0))
+        one.settle(SOLD, Usage(100, 0))
     with pytest.raises(RateLimited) as refusal:
         gate.enter(key, 0)
     assert refusal.value.wait_seconds == 5 * 3600
@@ -262,7 +263,7 @@ def test_requests_at_once_do_not_pass_the_tokens_of_five_hours_together() -> Non
 def test_weeks_begin_on_monday() -> None:
     gate, clock, key = gate_with(weekly_usd=0.1)
     clock.at = 1_767_225_600.0 + 3 * 86_400  # Sunday, 4 January 2026
-    gate.enter(key, 0).settle(HAIKU, Usage(100_000, 0))
+    gate.enter(key, 0).settle(SOLD, Usage(100_000, 0))
     with pytest.raises(BudgetExceeded, match="a week") as refusal:
         gate.enter(key, 0)
     assert "2026-01-05 00:00 UTC" in refusal.value.hint
@@ -297,9 +298,9 @@ def test_budgets_hold_under_a_clock_that_was_ahead(seconds: float) -> None:
     limits = {"daily_usd": 0.1}, {"weekly_usd": 0.1}, {"window_tokens": 100_000}
     for gate, clock, key in (gate_with(**one) for one in limits):
         clock.set_by = seconds
-        gate.enter(key, 0).settle(HAIKU, Usage(50_000, 0))
+        gate.enter(key, 0).settle(SOLD, Usage(50_000, 0))
         clock.set_by = 0.0
-        gate.enter(key, 0).settle(HAIKU, Usage(50_000, 0))
+        gate.enter(key, 0).settle(SOLD, Usage(50_000, 0))
         with pytest.raises((BudgetExceeded, RateLimited)):
             gate.enter(key, 0)
         clock.at += 7 * 86_400
@@ -308,13 +309,13 @@ def test_budgets_hold_under_a_clock_that_was_ahead(seconds: float) -> None:
 
 def test_five_hours_begin_with_a_first_request() -> None:
     gate, clock, key = gate_with(window_tokens=1000)
-    gate.enter(key, 0).settle(HAIKU, Usage(900, 100))
+    gate.enter(key, 0).settle(SOLD, Usage(900, 100))
     clock.at += 4 * 3600
     with pytest.raises(RateLimited) as refusal:
         gate.enter(key, 0)
     assert refusal.value.wait_seconds == 3600
     clock.at += 3600
-    gate.enter(key, 0).settle(HAIKU, Usage(1, 0))
+    gate.enter(key, 0).settle(SOLD, Usage(1, 0))
 
 
 def test_limits_of_all_hold_where_a_key_has_none() -> None:

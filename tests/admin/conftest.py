@@ -31,6 +31,7 @@ from headgate.storage.accounts import AccountStore
 from headgate.storage.client_keys import KeyStore
 from headgate.storage.database import open_database
 from headgate.storage.health import HealthStore
+from headgate.storage.prices import PriceStore
 from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
 from headgate.storage.sign_ins import SignInStore
@@ -83,7 +84,8 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
     accounts = AccountStore(database, box, clock)
     sign_ins, keys = SignInStore(database, box, accounts, clock), KeyStore(database, clock)
     health, spending = HealthStore(database), SpendingStore(database)
-    stores = Stores(database, tmp_path, box, accounts, sign_ins, health, keys, spending)
+    prices = PriceStore(database, clock)
+    stores = Stores(database, tmp_path, box, accounts, sign_ins, health, keys, spending, prices)
     sign_in = parts.signing_in_of(
         stores,
         pool,
@@ -107,6 +109,7 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
         gate=Gate(clock),
         queue=FairQueue(clock.monotonic),
         client_keys=keys,
+        prices=prices,
         upstream=upstream,
         providers={provider.name},
         process=relaying,

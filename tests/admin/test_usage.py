@@ -5,9 +5,9 @@ import pytest
 
 from headgate.admin.owner import Owner
 from headgate.dialects.usage import Usage
-from headgate.pricing.prices import NANO, known_cost_of
 from headgate.storage.batch import Step, write_batch
 from tests.admin.conftest import add
+from tests.pricing.costs import NANO, known_cost_of
 from tests.storage.rows import request_row, rows_of
 
 DAY = 86_400_000

@@ -4,11 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from headgate.dialects.usage import Usage
-from headgate.pricing.prices import NANO, cost_of
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway
 from tests.guides.asking import message
 from tests.guides.test_c_keys import made
+from tests.pricing.costs import NANO, cost_of
 
 
 def test_a_burst_right_after_a_start_does_not_pass_the_budget(

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from headgate.pricing.prices import known_cost_of
 from headgate.storage.batch import Rows
 from headgate.storage.sums import usage_of
+from tests.pricing.costs import known_cost_of
 
 _UNTOLD = {"reasoning_tokens": None, "service_tier": None, "other_usage": None}
 
@@ -41,8 +41,8 @@ def request_row(request_id: str, **changes: Any) -> dict[str, Any]:
         "skipped": None,
         "key_id": None,
     }
-    row |= changes
-    return {"nano_usd": known_cost_of(row["model"], usage_of(row)), **_UNTOLD, **row}
+    row = {**_UNTOLD, **row, **changes}
+    return {"nano_usd": known_cost_of(row["model"], usage_of(row)), **row}
 
 
 def attempt_row(request_id: str, position: int, **changes: Any) -> dict[str, Any]:

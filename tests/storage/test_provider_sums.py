@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from headgate.dialects.usage import Usage
-from headgate.pricing.prices import cost_of
 from headgate.storage.batch import PositionMoved, Rows, Step, write_batch
 from headgate.storage.database import Database
 from headgate.storage.provider_sums import TIMED_REQUESTS, ProviderSum, ProviderSums
+from tests.pricing.costs import cost_of
 from tests.storage.rows import attempt_row, request_row, rows_of
 
 MODEL = "claude-sonnet-4-5"

@@ -6,10 +6,10 @@ import pytest
 
 from headgate.access.limits import DAY_SECONDS, WINDOW_SECONDS, week_begin
 from headgate.dialects.usage import Usage
-from headgate.pricing.prices import cost_of
 from headgate.storage.batch import PositionMoved, Step, write_batch
 from headgate.storage.database import Database
 from headgate.storage.spending import SpendingStore
+from tests.pricing.costs import cost_of
 from tests.storage.rows import request_row, rows_of
 
 THURSDAY = 20_503 * DAY_SECONDS + 3600.0

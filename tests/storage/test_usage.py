@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from headgate.dialects.usage import Usage
-from headgate.pricing.prices import known_cost_of
 from headgate.storage.batch import Step, write_batch
 from headgate.storage.database import Database
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.requests import RequestStore
 from headgate.storage.rollups import forget_rollups
 from headgate.storage.usage import Grouping, unpriced_models, usage
+from tests.pricing.costs import known_cost_of
 from tests.storage.rows import request_row, rows_of
 from tests.storage.test_rollups import NOW, made_up, record
 

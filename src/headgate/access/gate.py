@@ -26,7 +26,8 @@ from headgate.access.slices import Demand, Pot, Slices, What
 from headgate.clock import Clock
 from headgate.errors import BudgetExceeded, RateLimited
 from headgate.pricing.amounts import usd
-from headgate.pricing.prices import NANO, nano_of
+from headgate.pricing.prices import Prices
+from headgate.pricing.rates import NANO, nano_of
 
 _BYTES_PER_TOKEN = 4
 _MINUTE = MINUTE_SECONDS + ROUNDING_SECONDS
@@ -123,8 +124,9 @@ class _Limited:
 class Gate:
     """One for the gateway. `defaults` are the limits of keys that have none of their own."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, prices: Prices | None = None) -> None:
         self._now, self._steady = clock.now, clock.monotonic
+        self._prices = prices or Prices()
         self.defaults = NO_LIMITS
         self.slices = Slices()
         """What this process holds of each limit: all, where it is alone."""
@@ -148,7 +150,7 @@ class Gate:
     def meter_of(self, key_id: int) -> KeyMeter:
         meter = self._meters.get(key_id)
         if meter is None:
-            meter = self._meters[key_id] = KeyMeter()
+            meter = self._meters[key_id] = KeyMeter(self._prices)
         return meter
 
     def limits_of(self, key: ClientKey) -> Limits:

@@ -1,18 +1,24 @@
 """What one key uses: reserved when a request is let in, settled when its record is written."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from headgate.access.demand import Appetite
 from headgate.access.limits import Rate, Spending
 from headgate.access.slices import What
 from headgate.dialects.usage import Usage
-from headgate.pricing.prices import cost_of
+from headgate.pricing.prices import Prices
 
 _OLDER_COUNT = 2
 """The guess for the next request is a quarter of the last one and three of those before."""
 _USUAL_OUTPUT = 500
 """Tokens of an answer, before there was one. What a client says is the most that it would take, and tools say
 some ten thousand: by that a small budget would let in one request at a time."""
+
+
+_FIRST_GUESS = "anthropic"
+"""Whose prices a first request is guessed by: who will serve it is not known yet."""
 
 
 def tokens_of(usage: Usage) -> int:
@@ -25,15 +31,33 @@ def tokens_of(usage: Usage) -> int:
     )
 
 
+class Sold(NamedTuple):
+    """What a price is looked up by."""
+
+    model: str | None
+    provider: str = "anthropic"
+    account: str | None = None
+
+
 class KeyMeter:
     """What one key uses."""
 
     __slots__ = (
-        *("appetites", "for_requests", "for_tokens", "mean_nano", "mean_tokens", "requests", "reserved"),
+        *(
+            "_prices",
+            "appetites",
+            "for_requests",
+            "for_tokens",
+            "mean_nano",
+            "mean_tokens",
+            "requests",
+            "reserved",
+        ),
         *("reserved_tokens", "running", "spending", "tokens", "tpm"),
     )
 
-    def __init__(self) -> None:
+    def __init__(self, prices: Prices) -> None:
+        self._prices = prices
         self.spending = Spending()
         self.requests = Rate()
         self.tokens = Rate()
@@ -55,11 +79,14 @@ class KeyMeter:
 
     def guess_nano(self, model: str | None, tokens: int) -> int:
         """What a request may cost that sends so many tokens."""
-        return self.mean_nano if self.mean_nano >= 0 else cost_of(model or "", Usage(tokens, _USUAL_OUTPUT))
+        if self.mean_nano >= 0:
+            return self.mean_nano
+        return self._prices.table.budget_cost_of(_FIRST_GUESS, model, Usage(tokens, _USUAL_OUTPUT))
 
-    def settle(self, model: str | None, usage: Usage, began: float) -> int:
+    def settle(self, sold: Sold, usage: Usage, began: float) -> int:
         """Tokens that were used."""
-        tokens, nano = tokens_of(usage), cost_of(model or "", usage)
+        tokens = tokens_of(usage)
+        nano = self._prices.table.budget_cost_of(sold.provider, sold.model, usage, sold.account)
         self.spending.add(nano, tokens, began)
         if self.mean_tokens < 0:
             self.mean_tokens, self.mean_nano = tokens, nano
@@ -78,7 +105,7 @@ class Reservation(msgspec.Struct, eq=False):
     _tpm: int | None
     _began: float
 
-    def settle(self, model: str | None, usage: Usage | None) -> None:
+    def settle(self, sold: Sold | None, usage: Usage | None) -> None:
         """What it used takes the place of what was guessed. A second time changes nothing."""
         meter, self._meter = self._meter, None
         if meter is None:
@@ -86,6 +113,6 @@ class Reservation(msgspec.Struct, eq=False):
         meter.running -= 1
         meter.reserved -= self._nano
         meter.reserved_tokens -= self._tokens
-        tokens = 0 if usage is None else meter.settle(model, usage, self._began)
+        tokens = 0 if usage is None or sold is None else meter.settle(sold, usage, self._began)
         if self._tpm is not None and meter.tpm:
             meter.tokens.give_back(self._tokens - tokens, meter.tpm)

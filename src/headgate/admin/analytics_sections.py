@@ -22,7 +22,7 @@ from headgate.admin.analytics_forms import (
 )
 from headgate.admin.analytics_sums import Row, add_up, add_up_speed, add_up_times, grouped
 from headgate.admin.owner import Owner
-from headgate.pricing.prices import NANO
+from headgate.pricing.rates import NANO, Price
 from headgate.storage.rollup_queries import Dimension
 from headgate.storage.rollup_tables import KINDS
 
@@ -138,7 +138,9 @@ class Found:
                 cache_hit_rate=sums.hit_rate(its),
                 cache_read_tokens=its["cache_read_tokens"],
                 cache_write_tokens=its["cache_write_tokens"],
-                saved_usd=None if (saved := sums.saved_nano(model, its)) is None else saved / NANO,
+                saved_usd=None
+                if (saved := sums.saved_nano(self._price(model), its)) is None
+                else saved / NANO,
             )
             for model, its in self._by("model")
             if its["cache_read_tokens"] or its["cache_write_tokens"]
@@ -235,9 +237,12 @@ class Found:
         ]
         return sorted(found, key=lambda one: (-one[1]["requests"], one[0]))
 
+    def _price(self, model: str) -> Price | None:
+        return self.owner.prices.prices.table.price_anywhere(model)
+
     def _saved(self, rows: Sequence[Row]) -> float | None:
         saved = [
-            sums.saved_nano(model, add_up(its))
+            sums.saved_nano(self._price(model), add_up(its))
             for model, its in grouped(rows, lambda row: row["model"]).items()
         ]
         known = [one for one in saved if one is not None]

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from headgate.dialects.usage import Usage
-from headgate.pricing.prices import NANO, cost_of, is_known
+from headgate.pricing.rates import NANO, PICO_PER_NANO, Price
 from headgate.storage.histograms import percentile
 from headgate.storage.rollup_tables import (
     BUCKETS,
@@ -111,20 +110,14 @@ def speed(sums: Row) -> float | None:
     return round(sums["spoken_tokens"] * 1_000_000 / spoken, 2) if spoken else None
 
 
-def saved_nano(model: str, sums: Row) -> int | None:
-    """By today's prices; None: the model has none. A model's long prompts are taken for short ones."""
-    if not is_known(model):
+def saved_nano(price: Price | None, sums: Row) -> int | None:
+    """By today's price; None: the model has none. A model's long prompts are taken for short ones."""
+    if price is None:
         return None
-    fresh, read, written = (
-        cost_of(model, usage)
-        for usage in (
-            Usage(input_tokens=1),
-            Usage(cache_read_tokens=1),
-            Usage(cache_write_5m_tokens=1),
-        )
-    )
-    saved: int = sums["cache_read_tokens"] * (fresh - read) - sums["cache_write_tokens"] * (written - fresh)
-    return saved
+    rates = price.rates
+    read, written = rates.input - rates.cache_read, rates.cache_write_5m - rates.input
+    saved: int = sums["cache_read_tokens"] * read - sums["cache_write_tokens"] * written
+    return saved // PICO_PER_NANO
 
 
 def ratio(part: int, whole: int) -> float | None:

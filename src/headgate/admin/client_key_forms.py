@@ -10,7 +10,7 @@ from headgate.access.meter import KeyMeter
 from headgate.admin.account_forms import ApiKey, Form, Label
 from headgate.config.fields import ACCOUNT_NAME_PATTERN, LAST_MOMENT, MOST_THINGS, AccountName
 from headgate.config.limits import MOST_QUEUE_WEIGHT, MOST_TOKENS, MOST_USD
-from headgate.pricing.prices import NANO
+from headgate.pricing.rates import NANO
 
 _MOST = 1_000
 _LONGEST_OVERLAP_SECONDS = 90 * 86_400

@@ -93,6 +93,13 @@ _BY_FIELD: dict[str, Any] = {
         "dropped": 0,
     },
     **{"cost_usd": 0.0081, "unpriced_requests": 0, "reasoning_tokens": 120, "service_tier": "standard"},
+    **{
+        "rates": {"input": 3.0, "output": 15.0},
+        "long_context": [],
+        "tiers": {},
+        "tried_at": _AT,
+        "taken_at": _AT,
+    },
     **{"restarts": 0, "lag_bytes": 0, "written": 120, "lost": 0, "open_streams": 1, "running": 0},
     **{"day_usd": 0.42, "week_usd": 1.7, "total_usd": 12.5, "window_tokens": 52_000, "size_bytes": 1_048_576},
     **{"journal_lag_bytes": 0, "deleted": 120, "sealed": 2, "size": 412, "success": 118, "failed": 2},

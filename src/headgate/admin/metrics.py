@@ -16,7 +16,7 @@ from headgate.access.callers import secrets_shown
 from headgate.access.client_keys import ClientKey, digest_of
 from headgate.admin.owner import AskedByOwner, ItsOwner, Owner
 from headgate.errors import StorageError
-from headgate.pricing.prices import NANO
+from headgate.pricing.rates import NANO
 from headgate.storage.provider_sums import ProviderSum, ProviderSums, Timing
 
 FRESH_SECONDS = 1.0

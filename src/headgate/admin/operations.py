@@ -86,6 +86,8 @@ OPERATIONS: dict[str, Operation] = {
     "daily_token_usage": Operation("What an account used, by days", (404, 503)),
     "token_usage_time_series": Operation("How an account's window came to be", (404, 503)),
     "accounts_token_usage": Operation("The windows of all accounts", (503,)),
+    "list_prices": Operation("List what models cost", (503,)),
+    "get_price": Operation("Show what a model costs, and cost before", (503,)),
     "list_logs": Operation("Show the log's last entries", (404, 503)),
     "stream_logs": Operation("Follow the log", (404, 503)),
     "list_changes": Operation("List what the owner changed", (503,)),

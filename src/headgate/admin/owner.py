@@ -24,6 +24,7 @@ from headgate.config.settings import Settings
 from headgate.errors import HeadgateError, SettingsError, StorageError
 from headgate.oauth.signing_in import SigningIn
 from headgate.pool.pool import Pool
+from headgate.pricing.litellm import URL
 from headgate.record.supervisor import RecorderReport
 from headgate.relay.exchange import Exchange
 from headgate.sources.sources import Sources
@@ -32,6 +33,7 @@ from headgate.storage.audit import AuditStore
 from headgate.storage.changes import Change
 from headgate.storage.client_keys import KeyStore
 from headgate.storage.database import Database
+from headgate.storage.prices import PriceStore
 from headgate.storage.requests import RequestStore
 from headgate.storage.secrets import SecretBox
 from headgate.upstream.client import UpstreamClient
@@ -113,6 +115,7 @@ class Owner:
     gate: Gate
     queue: FairQueue
     client_keys: KeyStore
+    prices: PriceStore
     upstream: UpstreamClient
     sign_in: SigningIn
     providers: Collection[str]
@@ -137,6 +140,12 @@ class Owner:
     @property
     def settings(self) -> Settings:
         return self.configuration.settings
+
+    @property
+    def price_url(self) -> str | None:
+        """Where prices are fetched; None: they are not."""
+        pricing = self.settings.pricing
+        return (pricing.url or URL) if pricing.refresh_hours else None
 
     # ---- changes, and the record of them ---------------------------------------------------------
 

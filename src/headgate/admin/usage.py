@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.request_choice import OfAccount, OfKey, OfModel, Since, Status, of_account
-from headgate.pricing.prices import NANO
+from headgate.pricing.rates import NANO
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.usage import COUNTS, Grouping, unpriced_models, usage
 

@@ -19,7 +19,7 @@ from headgate.admin.limit_views import (
 from headgate.config.proxies import shown
 from headgate.pool.living import LivingAccount
 from headgate.pool.sessions import Running
-from headgate.pricing.prices import NANO
+from headgate.pricing.rates import NANO
 
 
 class AccountView(BaseModel):

@@ -23,6 +23,7 @@ from headgate.assembly import parts
 from headgate.assembly.doors import FollowDoors
 from headgate.assembly.first_uses import FirstUses
 from headgate.assembly.neighbours import Neighbours
+from headgate.assembly.price_list import PriceList
 from headgate.assembly.reload import RunningParts, follow_files, reload_all
 from headgate.assembly.stores import Stores, become_the_only_one, open_current
 from headgate.clock import Clock
@@ -183,6 +184,7 @@ class Gateway:
         callers = parts.callers_of(settings, ring, clock)
         lane = FastLane(relay, callers, outbox=outbox, clock=clock, limits=settings.server)
         process = RunningProcess(lane, journal, recorder, certificate)
+        price_list = PriceList(stores.prices, recorder, upstream, clock, settings)
         running = RunningParts(
             settings=settings,
             stores=stores,
@@ -197,6 +199,7 @@ class Gateway:
             journal=journal,
             recorder=recorder,
             lane=lane,
+            price_list=price_list,
             clock=clock,
         )
         doors.forget_heads = running.forget_heads
@@ -214,6 +217,7 @@ class Gateway:
             holder=holder,
             on_keys=running.forget_heads,
             on_slices=shared.look if shared is not None else lambda: None,
+            on_prices=price_list.look,
         )
         self._tasks.spawn(neighbours.run(), name="neighbours")
         configuration = Configuration(self._loaded, apply=running.apply)
@@ -243,6 +247,7 @@ class Gateway:
         self._owner = owner
         self._tasks.spawn(follow_files(owner), name="settings files")
         self._tasks.spawn(sources.follow(), name="files of accounts")
+        self._tasks.spawn(price_list.run(), name="price list")
         if certificate is not None:
             self._tasks.spawn(certificate.follow(), name="certificate")
         folder_warnings = _mode_warnings(self._loaded.data_folder, stores.folder)
@@ -256,7 +261,9 @@ class Gateway:
         database = await self._open_database(closing)
         stores = Stores.on(database, self._loaded, self._clock)
         stores.secrets.refuse_broken()
-        await catch_up(stores.folder / "journal", database, self._clock)
+        await stores.prices.take_shipped()
+        await stores.prices.load()
+        await catch_up(stores.folder / "journal", database, self._clock, prices=stores.prices.prices)
         if database.path is not None:  # of SQLite this gateway is the only one
             await stores.sign_ins.end_turns_of_the_dead()
         await take_declared(stores.accounts, self._settings.accounts)

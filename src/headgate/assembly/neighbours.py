@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from headgate.access.client_keys import ClientKey
 from headgate.access.gate import Gate
@@ -33,8 +33,10 @@ class Neighbours:
         holder: str,
         on_keys: Callable[[], None],
         on_slices: Callable[[], None],
+        on_prices: Callable[[], Awaitable[None]],
     ) -> None:
-        """`on_keys`: other keys open now than a moment ago; `on_slices`: other parts of limits are held."""
+        """`on_keys`: other keys open now than a moment ago; `on_slices`: other parts of limits are held;
+        `on_prices`: others hold."""
         self._stores = stores
         self._pool = pool
         self._ring = ring
@@ -42,6 +44,7 @@ class Neighbours:
         self._clock = clock
         self._on_keys = on_keys
         self._on_slices = on_slices
+        self._on_prices = on_prices
         self._holder = holder
         self._listener = NewsListener(stores.database, on_news=self._note, on_gap=self._note_gap)
         self._pending: dict[str, set[int] | None] = {}
@@ -77,7 +80,7 @@ class Neighbours:
         self._news.set()
 
     def _note_gap(self) -> None:
-        self._note({"accounts": [], "health": [], "keys": [], "spending": [], "slices": []})
+        self._note({"accounts": [], "health": [], "keys": [], "spending": [], "slices": [], "prices": []})
 
     def _put_back(self, pending: dict[str, set[int] | None]) -> None:
         for what, ids in pending.items():
@@ -93,6 +96,8 @@ class Neighbours:
             await self._look_at_health(pending["health"])
         if "keys" in pending:
             await self._look_at_keys(pending["keys"])
+        if "prices" in pending:
+            await self._on_prices()
         if "spending" in pending:
             self._gate.restore(await self._stores.spending.load(self._clock.now(), pending["spending"]))
 

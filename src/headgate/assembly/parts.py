@@ -18,7 +18,7 @@ from headgate.admin.configuration import Configuration
 from headgate.admin.owner import GatewayProcess, Owner
 from headgate.assembly.first_uses import FirstUses
 from headgate.assembly.sharing import SharedLimits
-from headgate.assembly.stores import Stores
+from headgate.assembly.stores import Stores, own_of
 from headgate.clock import Clock
 from headgate.config.exposure import is_loopback
 from headgate.config.settings import RoutingSettings, Settings
@@ -225,7 +225,7 @@ def declared_keys(settings: Settings) -> list[bytes]:
 
 async def gate_of(stores: Stores, settings: Settings, clock: Clock) -> Gate:
     """The limits of the keys, with what was used in earlier lives."""
-    gate = Gate(clock)
+    gate = Gate(clock, stores.prices.prices)
     gate.defaults = default_limits(settings)
     gate.restore(await stores.spending.load(clock.now()))
     gate.restore_guesses(await stores.spending.means(clock.now()))
@@ -244,7 +244,7 @@ def shared_limits_of(
 
 def wishes_of(settings: Settings) -> Wishes:
     """What the recorder has to go by."""
-    return Wishes(settings.log.model_dump(), settings.storage.retention_days)
+    return Wishes(settings.log.model_dump(), settings.storage.retention_days, own_of(settings))
 
 
 def default_limits(settings: Settings) -> Limits:
@@ -299,6 +299,7 @@ def owner_of(
         gate=gate,
         queue=queue,
         client_keys=stores.client_keys,
+        prices=stores.prices,
         forget_heads=forget_heads,
         upstream=upstream,
         sign_in=sign_in,

@@ -16,6 +16,7 @@ from headgate.access.ring import KeyRing
 from headgate.admin.actor import ACTOR, Actor, Who
 from headgate.admin.owner import Owner
 from headgate.assembly import parts
+from headgate.assembly.price_list import PriceList
 from headgate.assembly.stores import Stores
 from headgate.clock import Clock
 from headgate.config import fingerprints
@@ -60,6 +61,7 @@ class RunningParts:
     journal: Journal
     recorder: RecorderProcess
     lane: FastLane
+    price_list: PriceList
     clock: Clock
     listener: Listener | None = None
     """None until the gateway listens."""
@@ -142,6 +144,7 @@ class RunningParts:
         self.gate.defaults = parts.default_limits(settings)
         parts.set_queue(self.queue, settings)
         parts.set_spans(self.planner.spans, settings)
+        self.price_list.follow(settings)
         self.lane.replace(made.relay, made.callers, settings.server)
         self.forget_heads()
         if new_log is not None:

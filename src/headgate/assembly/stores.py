@@ -5,7 +5,9 @@ from pathlib import Path
 
 from headgate.clock import Clock
 from headgate.config.loading import Loaded
+from headgate.config.settings import Settings
 from headgate.pool.pool import Pool
+from headgate.pricing.prices import Listed, own_prices
 from headgate.record.instance import InstanceLock
 from headgate.storage.accounts import AccountStore
 from headgate.storage.client_keys import KeyStore
@@ -13,6 +15,7 @@ from headgate.storage.counters import CounterStore
 from headgate.storage.database import Database, open_database
 from headgate.storage.health import HealthStore
 from headgate.storage.location import locate, make_data_folder, make_folder, state_folder
+from headgate.storage.prices import PriceStore
 from headgate.storage.secrets import SecretBox
 from headgate.storage.sign_ins import SignInStore
 from headgate.storage.spending import SpendingStore
@@ -43,6 +46,12 @@ async def become_the_only_one(loaded: Loaded) -> InstanceLock:
     return instance
 
 
+def own_of(settings: Settings) -> list[Listed]:
+    """The owner's own prices."""
+    accounts = {one.name: one.prices for one in settings.accounts if one.prices}
+    return own_prices(settings.pricing.models, accounts)
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """On one open database."""
@@ -56,6 +65,7 @@ class Stores:
     health: HealthStore
     client_keys: KeyStore
     spending: SpendingStore
+    prices: PriceStore
 
     @classmethod
     def on(cls, database: Database, loaded: Loaded, clock: Clock) -> "Stores":
@@ -65,7 +75,9 @@ class Stores:
         accounts = AccountStore(database, secrets, clock)
         sign_ins = SignInStore(database, secrets, accounts, clock)
         keys, spending = KeyStore(database, clock), SpendingStore(database)
-        return cls(database, folder, secrets, accounts, sign_ins, HealthStore(database), keys, spending)
+        prices = PriceStore(database, clock, own_of(loaded.settings))
+        health = HealthStore(database)
+        return cls(database, folder, secrets, accounts, sign_ins, health, keys, spending, prices)
 
     async def fill(self, pool: Pool) -> None:
         """The accounts with the health and the counts that an earlier life left them."""

@@ -25,6 +25,7 @@ _ADDRESS = re.compile(r"Server running on (http://\S+)")
 # A terminal would be coloured by escape codes inside the line that is looked for.
 _SETTINGS = """\
 server: {{host: 127.0.0.1, port: {port}, shutdown_grace_seconds: 5}}
+pricing: {{refresh_hours: 0}}
 log: {{level: info, format: pretty, color: never, file: {log_file}}}
 """
 

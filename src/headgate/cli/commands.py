@@ -49,6 +49,11 @@ ENTRIES = (
         "headgate usage --since 7d --by model",
     ),
     Entry(
+        "prices",
+        "Show what models cost, in USD per million tokens: prices of the owner, fetched ones, shipped ones.",
+        "headgate prices claude-opus-4-5",
+    ),
+    Entry(
         "logs",
         "Print the last lines of the log file, those of gateway and recorder alike.",
         "headgate logs --follow --level warn",

@@ -30,7 +30,8 @@ from headgate.upstream.client import UpstreamClient
 async def _settle(stores: Stores, clock: Clock) -> bool:
     """What a killed gateway left in the journal; False while its recorder, or a start, is at it."""
     try:
-        await catch_up(stores.folder / "journal", stores.database, clock, wait_seconds=1.0, tells=False)
+        folder, prices = stores.folder / "journal", stores.prices.prices
+        await catch_up(folder, stores.database, clock, prices=prices, wait_seconds=1.0, tells=False)
     except StorageError:
         return False
     return True
@@ -58,6 +59,7 @@ async def open_owner(loaded: Loaded, *, may_create: bool) -> AsyncIterator[Owner
             on_health=lambda living: changed.update({living.id: living}),
         )
         await stores.fill(pool)
+        await stores.prices.load()
         ring = await parts.ring_of(stores, loaded.settings)
         ring.follow_doors(await asyncio.to_thread(doors_of, loaded.settings.sources))
         gate = await parts.gate_of(stores, loaded.settings, clock)

@@ -11,6 +11,7 @@ from headgate.config.fields import (
     AccountName,
     BaseUrl,
     Listed,
+    Mapped,
     ProxyUrl,
     Secret,
     Section,
@@ -18,6 +19,7 @@ from headgate.config.fields import (
     required,
     setting,
 )
+from headgate.config.pricing import ModelPrices
 
 PROVIDERS = ("anthropic",)
 """Named here, below the room that speaks to them, so that a misspelt one is refused with its place."""
@@ -76,6 +78,12 @@ class AccountSettings(Section):
         None,
         "Outbound proxy of this account, or file: with a path; direct: none; null: as `upstream` says.",
         unit="proxy URL",
+    )
+
+    prices: Annotated[ModelPrices, Mapped] = setting(
+        {},
+        "What this account's models cost, where that is something of its own; as `pricing.models`.",
+        unit="map",
     )
 
     @field_validator("api_key")

@@ -9,7 +9,6 @@ from typing import Annotated
 from headgate.config.fields import (
     MOST_BYTES,
     MOST_DAYS,
-    Address,
     BaseUrl,
     Listed,
     Mapped,
@@ -62,17 +61,6 @@ class StateSettings(Section):
 
     url: Secret | None = setting(
         None, "redis://…; null: in this process.", unit="URL", later=True, restart=True
-    )
-
-
-class PricingSettings(Section):
-    """What models cost."""
-
-    refresh_hours: float = setting(
-        24.0, "How often prices are fetched; 0: never.", unit="hours", ge=0, le=MOST_DAYS * 24, later=True
-    )
-    url: Address | None = setting(
-        None, "Where prices are fetched; null: the usual place.", unit="URL", later=True
     )
 
 

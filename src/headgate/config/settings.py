@@ -29,11 +29,11 @@ from headgate.config.fields import (
 from headgate.config.later import (
     BodySettings,
     ModelSettings,
-    PricingSettings,
     StateSettings,
     TelemetrySettings,
 )
 from headgate.config.limits import LimitSettings, QueueSettings
+from headgate.config.pricing import PricingSettings
 from headgate.config.sources import SourceSettings
 
 Strategy = Literal["session", "round-robin", "weighted", "least-requests", "fill-first", "headroom"]

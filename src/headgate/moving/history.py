@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.clock import Clock
 from headgate.dialects.usage import Usage
 from headgate.moving.found import FoundAccount, History, PastRequest
-from headgate.pricing.prices import known_cost_of
+from headgate.pricing.prices import shipped_table
 from headgate.storage.database import Database
 from headgate.storage.rollups import add_rollups
 from headgate.storage.schema import accounts, attempts, requests
@@ -137,12 +137,13 @@ async def _insert(
 def _row(one: PastRequest, theirs: Accounts, ids: Mapping[str, int]) -> dict[str, Any]:
     key = one.account_key or ""
     ours = theirs.names.get(key)
+    provider = theirs.providers.get(key) or one.provider or "anthropic"
     usage = Usage(one.input_tokens, one.output_tokens, one.cache_read_tokens, one.cache_write_tokens)
     return {
         "id": one.id,
         "timestamp": one.at_ms,
         "dialect": "openai" if "/responses" in one.path or "/chat/" in one.path else "anthropic",
-        "provider": theirs.providers.get(key) or one.provider or "anthropic",
+        "provider": provider,
         "method": one.method,
         "path": one.path,
         "caller": one.caller,
@@ -170,7 +171,7 @@ def _row(one: PastRequest, theirs: Accounts, ids: Mapping[str, int]) -> dict[str
         "key_id": None,
         "reasoning_tokens": None,
         # What their books do not know costs what it would today.
-        "nano_usd": one.nano_usd or known_cost_of(one.model, usage),
+        "nano_usd": one.nano_usd or shipped_table().known_cost_of(provider, one.model, usage),
     }
 
 

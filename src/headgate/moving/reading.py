@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from headgate.errors import ForeignDataUnreadable
-from headgate.pricing.prices import MOST_USD, nano_of
+from headgate.pricing.rates import MOST_USD, nano_of
 from headgate.wire.headers import is_visible_ascii
 
 MOST_BYTES = 16 << 20

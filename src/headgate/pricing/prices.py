@@ -1,137 +1,166 @@
-"""Prices of models in USD per million tokens, as their provider lists them.
+"""Which price a model has: the owner's own, the fetched list's, or the one that came with the program.
 
-Source: Anthropic, "Pricing" (model pricing; prompt caching), read in November 2026. Money is counted in
-nano-USD, as whole numbers: a price of $1 per million tokens is 1000 of them for each token.
+A provider's list names models as a request does, or without the version behind a name: `claude-opus-4-5` is
+also `claude-opus-4-5-20251101`. A name that no list has is not guessed at: its cost is unknown, and only
+budgets count it, as the dearest.
 """
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from headgate.dialects.usage import Usage
+from headgate.pricing.rates import MOST_USD, NANO, Price, dearest, price_of
+from headgate.pricing.shipped import shipped_prices
 
-NANO = 1_000_000_000
-"""Of them are one USD."""
+_VERSION = re.compile(r"(?:[-@]20\d{6}|-20\d\d-\d\d-\d\d|-latest|-\d{3})$")
+"""What providers put behind a name: the day of a release, its number."""
+_CONTEXT = re.compile(r"\[\d+m\]$")
+"""Clients write the size of the context so behind a name."""
 
-_WRITE_5M, _WRITE_1H = 1.25, 2.0
-"""Writing into the prompt cache, in times of the price of input."""
+_MOST_FOUND = 2_000
+ANY_PROVIDER = ""
+_FIRST = ("anthropic", "openai", "gemini")
+"""Providers of models of their own; others sell those of others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """Nano-USD for one token."""
+class Listed:
+    """One price of a list, with where it comes from."""
 
-    input: int
-    output: int
-    cache_read: int
-    cache_write_5m: int
-    cache_write_1h: int
+    origin: str
+    """`account`, `settings`, `fetched` or `shipped`."""
+    provider: str
+    model: str
+    """A name, or with `*` behind it all that begin so."""
+    rates: Mapping[str, Any]
+    """As `price_of` reads them."""
+    source: str
+    valid_from_ms: int | None = None
+    account: str | None = None
+    """Of one account alone."""
 
-
-def _price(
-    input: float,
-    output: float,
-    cache_read: float,
-    *,
-    write_5m: float | None = None,
-    write_1h: float | None = None,
-) -> Price:
-    """From USD per million tokens."""
-    usd = (input, output, cache_read, write_5m or input * _WRITE_5M, write_1h or input * _WRITE_1H)
-    return Price(*(round(one * 1000) for one in usd))
+    def price(self) -> Price:
+        return price_of(self.rates, is_claude=self.provider == "anthropic" or self.model.startswith("claude"))
 
 
-_BY_BEGINNING = {
-    "claude-fable-5-1": _price(10, 50, 0.25),
-    "claude-mythos-5-1": _price(10, 50, 0.25),
-    "claude-fable-5": _price(10, 50, 1),
-    "claude-mythos-5": _price(10, 50, 1),
-    "claude-opus-5-5": _price(4, 20, 0.2),
-    "claude-opus-5": _price(5, 25, 0.5),
-    "claude-opus-4-8": _price(5, 25, 0.5),
-    "claude-opus-4-7": _price(5, 25, 0.5),
-    "claude-opus-4-6": _price(5, 25, 0.5),
-    "claude-opus-4-5": _price(5, 25, 0.5),
-    "claude-opus-4": _price(15, 75, 1.5),
-    "claude-3-opus": _price(15, 75, 1.5),
-    "claude-sonnet-5-5": _price(2, 10, 0.1),
-    "claude-sonnet-5": _price(2, 10, 0.2),
-    "claude-sonnet-4": _price(3, 15, 0.3),
-    "claude-3-7-sonnet": _price(3, 15, 0.3),
-    "claude-3-5-sonnet": _price(3, 15, 0.3),
-    "claude-haiku-5-5": _price(0.1, 0.5, 0.01),
-    "claude-haiku-4-5": _price(1, 5, 0.1),
-    "claude-3-5-haiku": _price(0.8, 4, 0.08),
-    "claude-3-haiku": _price(0.25, 1.25, 0.03, write_5m=0.3, write_1h=0.5),
-}
-"""The longest beginning of a model's name counts: versions carry a date behind it."""
-
-_LONG_PROMPT = {"claude-haiku-5-5": (100_000, _price(0.5, 2.5, 0.05))}
-"""Another price for the whole request where its prompt, cached parts included, has more tokens."""
-
-_UNKNOWN = max(_BY_BEGINNING.values(), key=lambda price: price.output)
-"""The dearest: a budget must not be passed by a name that the table lacks."""
-
-MOST_USD = 100_000
-"""Of one request: more is a provider's nonsense, and sums of such are beyond 64 bits."""
-
-_found: dict[str, tuple[Price, tuple[int, Price] | None]] = {}
-_MOST_FOUND = 1_000
+ORIGINS = ("account", "settings", "fetched", "shipped")
+"""The first that has a price for a name is the one that counts."""
 
 
-def nano_of(usd: float) -> int:
-    """In whole ones. `1.07 * NANO` is a hair more than $1.07: who has spent that would have some left."""
-    return round(usd * NANO)
+class PriceTable:
+    """Never changes; `Prices` holds the one in force."""
 
+    def __init__(self, listed: Iterable[Listed]) -> None:
+        self.listed = sorted(listed, key=lambda one: ORIGINS.index(one.origin))
+        self._exact: dict[tuple[str | None, str, str], Listed] = {}
+        self._beginnings: dict[tuple[str | None, str, str], Listed] = {}
+        for one in self.listed:
+            names = self._beginnings if one.model.endswith("*") else self._exact
+            names.setdefault((one.account, one.provider, one.model.removesuffix("*")), one)
+        self._ways = tuple(dict.fromkeys((one.origin, one.account, one.provider) for one in self.listed))
+        """Where to look for a name, in turn."""
+        self._providers = tuple(dict.fromkeys((*_FIRST, *(one.provider for one in self.listed))))
+        self._prices: dict[tuple[str | None, str, str], Price | None] = {}
+        # Of the models that came with the program: a list of the whole world has some that nobody uses.
+        known = [one.price() for one in self.listed if one.origin == "shipped"]
+        self._unknown = dearest(known or [one.price() for one in self.listed])
 
-def is_known(model: str) -> bool:
-    return _beginning_of(model) is not None
-
-
-def known_cost_of(model: str | None, usage: Usage) -> int | None:
-    """What a record says, in nano-USD. None: the table lacks the model, the provider told no usage, or none
-    that can be true."""
-    is_told = usage.input_tokens is not None or usage.output_tokens is not None
-    if model is None or not is_told or not is_known(model):
+    def find(self, provider: str, model: str, account: str | None = None) -> Listed | None:
+        """The list's own entry; None: no list has the model."""
+        plain = _CONTEXT.sub("", model)
+        names = [plain, cut] if (cut := _VERSION.sub("", plain)) != plain else [plain]
+        for origin, of_account, of_provider in self._ways:
+            if of_account not in (None, account) or of_provider not in (ANY_PROVIDER, provider):
+                continue
+            for name in names:
+                one = self._exact.get((of_account, of_provider, name))
+                if one is not None and one.origin == origin:
+                    return one
+            if (one := self._longest_beginning(of_account, of_provider, plain)) is not None:
+                return one
         return None
-    cost = cost_of(model, usage)
-    return cost if cost <= MOST_USD * NANO else None
+
+    def price(self, provider: str, model: str, account: str | None = None) -> Price | None:
+        at = (account, provider, model)
+        try:
+            return self._prices[at]
+        except KeyError:
+            found = self.find(provider, model, account)
+            if len(self._prices) >= _MOST_FOUND:
+                self._prices.clear()  # names are the callers'
+            price = self._prices[at] = None if found is None else found.price()
+            return price
+
+    def price_anywhere(self, model: str) -> Price | None:
+        """Where nobody says who served it: of the first provider that has it."""
+        for provider in self._providers:
+            if (price := self.price(provider, model)) is not None:
+                return price
+        return None
+
+    def known_cost_of(
+        self, provider: str, model: str | None, usage: Usage, account: str | None = None
+    ) -> int | None:
+        """What a record says, in nano-USD. None: no list has the model, the provider told no usage, or none
+        that can be true."""
+        is_told = usage.input_tokens is not None or usage.output_tokens is not None
+        if model is None or not is_told or (price := self.price(provider, model, account)) is None:
+            return None
+        cost = price.nano_of(usage)
+        return cost if cost <= MOST_USD * NANO else None
+
+    def budget_cost_of(
+        self, provider: str, model: str | None, usage: Usage, account: str | None = None
+    ) -> int:
+        """What a budget counts: a model without a price as the dearest, or it would be passed by a name."""
+        price = None if model is None else self.price(provider, model, account)
+        return (price or self._unknown).nano_of(usage)
+
+    def _longest_beginning(self, account: str | None, provider: str, name: str) -> Listed | None:
+        for length in range(len(name), -1, -1) if self._beginnings else ():
+            if (one := self._beginnings.get((account, provider, name[:length]))) is not None:
+                return one
+        return None
 
 
-def cost_of(model: str, usage: Usage) -> int:
-    """Nano-USD. What the provider did not say counts nothing; a model that the table lacks costs as the
-    dearest one."""
-    price, longer = _found.get(model) or _find(model)
-    read, write_5m, write_1h = (
-        usage.cache_read_tokens or 0,
-        usage.cache_write_5m_tokens or 0,
-        usage.cache_write_1h_tokens or 0,
-    )
-    fresh = usage.input_tokens or 0
-    if longer is not None and fresh + read + write_5m + write_1h > longer[0]:
-        price = longer[1]
-    return (
-        fresh * price.input
-        + (usage.output_tokens or 0) * price.output
-        + read * price.cache_read
-        + write_5m * price.cache_write_5m
-        + write_1h * price.cache_write_1h
-    )
+def table_of(own: Iterable[Listed] = (), kept: Iterable[Listed] = ()) -> PriceTable:
+    """`kept`: of the database; where that has none of the program's own list, the file that came along."""
+    kept = list(kept)
+    has_shipped = any(one.origin == "shipped" for one in kept)
+    return PriceTable([*own, *kept, *(() if has_shipped else shipped())])
 
 
-def _find(model: str) -> tuple[Price, tuple[int, Price] | None]:
-    beginning = _beginning_of(model)
-    found = (
-        _BY_BEGINNING.get(beginning or "", _UNKNOWN),
-        _LONG_PROMPT.get(beginning or ""),
-    )
-    if len(_found) >= _MOST_FOUND:
-        _found.clear()  # names are the callers'
-    _found[model] = found
+def shipped() -> list[Listed]:
+    return [
+        Listed("shipped", provider, model, rates, source)
+        for provider, model, rates, source in shipped_prices()
+    ]
+
+
+@cache
+def shipped_table() -> PriceTable:
+    """What holds where nobody said anything else."""
+    return table_of()
+
+
+def own_prices(
+    models: Mapping[str, Mapping[str, Any]], accounts: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> list[Listed]:
+    """Of the settings: by model, and by account and model."""
+    found = [
+        Listed("account", ANY_PROVIDER, model, rates, "settings", account=account)
+        for account, its in accounts.items()
+        for model, rates in its.items()
+    ]
+    found += [Listed("settings", ANY_PROVIDER, model, rates, "settings") for model, rates in models.items()]
     return found
 
 
-def _beginning_of(model: str) -> str | None:
-    parts = model.split("-")
-    for end in range(len(parts), 1, -1):
-        if (beginning := "-".join(parts[:end])) in _BY_BEGINNING:
-            return beginning
-    return None
+class Prices:
+    """The table in force, for who lives longer than one."""
+
+    def __init__(self, table: PriceTable | None = None) -> None:
+        self.table = table or shipped_table()

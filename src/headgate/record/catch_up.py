@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headgate.clock import Clock
 from headgate.errors import StorageError
+from headgate.pricing.prices import Prices
 from headgate.record.events import Record
 from headgate.record.lines import RequestLog
 from headgate.record.lock import FolderLock
@@ -26,6 +27,7 @@ async def catch_up(
     database: Database,
     clock: Clock,
     *,
+    prices: Prices | None = None,
     wait_seconds: float = WAIT_SECONDS,
     tells: bool = True,
 ) -> Counts:
@@ -52,7 +54,7 @@ async def catch_up(
                     f"or end it (`kill {lock.holder()}`): what it has not stored stays in the journal.",
                 )
             await asyncio.sleep(_PAUSE_SECONDS)
-        replay = Replay(folder, database, RequestLog().write if tells else _say_nothing)
+        replay = Replay(folder, database, RequestLog().write if tells else _say_nothing, prices)
         await replay.drain()
         return replay.counts
 

@@ -12,12 +12,14 @@ import msgspec
 
 from headgate.clock import Clock
 from headgate.errors import HeadgateError
+from headgate.pricing.prices import Listed
 from headgate.record.lines import RequestLog
 from headgate.record.lock import FolderLock
 from headgate.record.replay import Counts, Replay
 from headgate.record.state import LOW_DISK_BYTES, StateFile, free_bytes
 from headgate.storage.database import Database, open_database
 from headgate.storage.history import PIECE, delete_before
+from headgate.storage.prices import PriceStore
 from headgate.storage.rollups import forget_rollups
 from headgate.storage.spans import forget_spans
 
@@ -50,6 +52,10 @@ class Wishes(msgspec.Struct):
     """The settings under `log`."""
     retention_days: int = 0
     """How long records of requests are kept; 0: for ever."""
+    prices: list[Listed] = []
+    """The owner's own."""
+    price_looks: int = 0
+    """Another number: the database keeps other prices than a moment ago."""
 
 
 class Order(msgspec.Struct):
@@ -80,6 +86,8 @@ class Recorder:
         self._next_disk_look = 0.0
         self._next_forgetting = 0.0
         self.retention_days = order.wishes.retention_days
+        self._has_new_prices = True
+        self._wishes = order.wishes
         self._is_disk_low = False
         self._forgotten = 0
 
@@ -114,11 +122,13 @@ class Recorder:
                     return None
 
     async def _record(self, database: Database) -> int:
-        replay = Replay(self._folder, database, RequestLog().write)
+        prices = PriceStore(database, self._clock)
+        replay = Replay(self._folder, database, RequestLog().write, prices.prices)
         while True:
             # Asked before the step: what the gateway wrote before it left is then in it.
             is_last = self._stop.is_set()
             try:
+                await self._look_at_prices(prices)
                 moved = await replay.step()
             except HeadgateError as error:
                 self._state.save(replay.counts, replay.positions or {}, error.message)
@@ -149,8 +159,20 @@ class Recorder:
             _log.warning("Disk space is low: %d MiB are free at %s", (free or 0) >> 20, self._folder)
         self._is_disk_low = is_low
 
+    async def _look_at_prices(self, prices: PriceStore) -> None:
+        if self._has_new_prices:
+            self._has_new_prices, prices.own = False, self._wishes.prices
+            try:
+                await prices.load()
+            except HeadgateError:
+                self._has_new_prices = True
+                raise
+
     def obey(self, wishes: Wishes) -> None:
         """From now on."""
+        before, self._wishes = self._wishes, wishes
+        if (wishes.prices, wishes.price_looks) != (before.prices, before.price_looks):
+            self._has_new_prices = True
         if wishes.retention_days != self.retention_days:
             self.retention_days = wishes.retention_days
             self._next_forgetting = 0.0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from headgate.pricing.prices import Prices
 from headgate.record.events import Record, RequestRecord, SpanRecord, decode
 from headgate.record.links import Links
 from headgate.record.rows import to_rows
@@ -64,9 +65,14 @@ class Replay:
     """One reader of one folder. Holding the folder's lock is the caller's part."""
 
     def __init__(
-        self, folder: Path, database: Database, on_written: Callable[[Sequence[Record]], None]
+        self,
+        folder: Path,
+        database: Database,
+        on_written: Callable[[Sequence[Record]], None],
+        prices: Prices | None = None,
     ) -> None:
         """`on_written` sees the records of each batch after its commit."""
+        self._prices = prices or Prices()
         self.counts = Counts()
         self.is_behind = False
         """The last step had to leave something unread: call the next without a pause."""
@@ -119,7 +125,7 @@ class Replay:
     async def _write(self, segment: Segment, start: int, frames: Sequence[Frame]) -> None:
         records = self._decode(frames, segment)
         try:
-            rows = to_rows(records)
+            rows = to_rows(records, self._prices.table)
             also = partial(self._links.add, records=records, rows=rows.requests)
             await self._store(segment, start, frames[-1].end, rows, also)
         except RowsRefused as error:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from headgate.dialects.usage import OTHERS, Usage
-from headgate.pricing.prices import known_cost_of
+from headgate.pricing.prices import PriceTable, shipped_table
 from headgate.record.events import Attempt, HealthRecord, ObjectRecord, Record, RequestRecord, Skipped
 from headgate.storage.batch import Rows
 
@@ -26,8 +26,9 @@ _TEXTS: dict[type[msgspec.Struct], Callable[[dict[str, Any]], Iterable[str | Non
 _TEXTS = {kind: _texts_of(kind) for kind in (RequestRecord, Attempt)}
 
 
-def to_rows(records: Iterable[Record]) -> Rows:
-    rows = Rows()
+def to_rows(records: Iterable[Record], prices: PriceTable | None = None) -> Rows:
+    """`prices`: those that hold now; they are in the rows for ever."""
+    rows = Rows(prices=prices or shipped_table())
     for record in records:
         match record:
             case RequestRecord():
@@ -47,7 +48,7 @@ def _add_request(record: RequestRecord, rows: Rows) -> None:
     del row["attempts"], row["usage"], row["spans"], row["apart"], row["domain"]
     usage = record.usage or _UNSAID
     row |= _usage_columns(usage)
-    row["nano_usd"] = known_cost_of(record.model, usage)
+    row["nano_usd"] = rows.prices.known_cost_of(record.provider, record.model, usage, record.account)
     if record.skipped is not None:
         row["skipped"] = _skipped(record.skipped)
     rows.requests.append(row)

@@ -107,6 +107,10 @@ class RecorderProcess:
         if is_news and self._process is not None and self.is_alive:
             self._process.tell(msgspec.json.encode(wishes) + b"\n")
 
+    def look_at_prices(self) -> None:
+        """The database keeps others than a moment ago."""
+        self.wish(msgspec.structs.replace(self._wishes, price_looks=self._wishes.price_looks + 1))
+
     async def settle(self, *, seconds: float = SETTLE_SECONDS) -> bool:
         """Wait until everything that is in the journal now is in the database; False: not in time."""
         wanted = {(one.journal, one.name): one.size() for one in list_segments(self._folder)}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from headgate.access.meter import Sold
 from headgate.access.pages import CORS_FIELDS
 from headgate.clock import Clock
 from headgate.config.settings import RoutingSettings
@@ -205,7 +206,7 @@ class Answers:
             trail.is_recorded = True
             record = trail.to_record(status, error, last_bytes=last_bytes)
             if trail.reservation is not None:
-                trail.reservation.settle(record.model, record.usage)
+                trail.reservation.settle(Sold(record.model, record.provider, record.account), record.usage)
             self._journal.add(record)
 
     def _own_lines(self, exchange: Exchange, trail: Trail, fields: Iterable[bytes] = ()) -> bytes:

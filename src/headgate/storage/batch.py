@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.errors import StorageError
+from headgate.pricing.prices import PriceTable, shipped_table
 from headgate.storage.bulk import insert_new
 from headgate.storage.counters import add_counts
 from headgate.storage.database import Database, driver_errors, insert
@@ -34,6 +35,8 @@ class Rows:
     attempts: list[Row] = field(default_factory=list)
     health: list[Row] = field(default_factory=list)
     objects: list[Row] = field(default_factory=list)
+    prices: PriceTable = field(default_factory=shipped_table)
+    """By which the requests were priced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ async def _insert_rows(connection: AsyncConnection, rows: Rows) -> None:
     in_order = sorted(rows.objects, key=itemgetter("object_id"))
     for table, values in ((requests, rows.requests), (attempts, rows.attempts), (objects, in_order)):
         await insert_new(connection, table, values)
-    await add_spending(connection, rows.requests)
+    await add_spending(connection, rows.requests, rows.prices)
     await add_provider_sums(connection, rows.requests, rows.attempts)
     await add_rollups(connection, rows.requests)
     if rows.health:

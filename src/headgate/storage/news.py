@@ -29,7 +29,7 @@ _log = logging.getLogger("headgate.storage")
 
 News = dict[str, list[int]]
 """Ids, of accounts (`accounts`, `health`, `resumed`) or client keys (`keys`, `spending`,
-`slices`); empty: all."""
+`slices`); empty: all. `prices` has none."""
 
 
 async def tell(connection: AsyncConnection, what: str, ids: Sequence[int]) -> None:

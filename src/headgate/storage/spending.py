@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.access.limits import WINDOW_SECONDS, Spending, day_of, week_begin
 from headgate.access.meter import tokens_of
 from headgate.dialects.usage import Usage
-from headgate.pricing.prices import cost_of
+from headgate.pricing.prices import PriceTable
 from headgate.storage.database import Database, insert
 from headgate.storage.news import tell
 from headgate.storage.schema import key_days, key_windows
@@ -69,24 +69,24 @@ def _spending(now: float, of_day: int, of_week: int, total: int) -> Spending:
     return spending
 
 
-async def add_spending(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+async def add_spending(connection: AsyncConnection, rows: Sequence[Row], prices: PriceTable) -> None:
     """`rows`: of `requests`, in the order of their records."""
     used = [(row, usage_of(row)) for row in rows if row["key_id"] is not None]
     if not used:
         return
-    await add_up(connection, key_days, (_use_of(row, usage) for row, usage in used))
+    await add_up(connection, key_days, (_use_of(row, usage, prices) for row, usage in used))
     await _add_to_windows(connection, used)
     await tell(connection, "spending", sorted({row["key_id"] for row, _ in used}))
 
 
-def _use_of(row: Row, usage: Usage) -> Row:
+def _use_of(row: Row, usage: Usage, prices: PriceTable) -> Row:
     return {
         "key_id": row["key_id"],
         "day": day_of(row["timestamp"] / 1000),
         # One that was refused says nothing of what a request costs.
         "requests": int(usage.input_tokens is not None or usage.output_tokens is not None),
         "tokens": tokens_of(usage),
-        "nano_usd": cost_of(row["model"] or "", usage),
+        "nano_usd": prices.budget_cost_of(row["provider"], row["model"], usage, row["account"]),
     }
 
 

@@ -8,13 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.dialects.usage import Usage
+from headgate.dialects.usage import OTHERS, Usage
 from headgate.storage.database import insert
 
 MOST = 2**61
 """Of anything: a provider's nonsense must not keep a batch from being written."""
 
 Row = Mapping[str, Any]
+
+_COLUMNS = tuple(name for name in Usage.__struct_fields__ if name not in OTHERS)
 
 
 async def add_up(connection: AsyncConnection, table: sa.Table, rows: Iterable[Row]) -> None:
@@ -54,13 +56,8 @@ def bounded_sum(one: Any, other: Any) -> Any:
 
 def usage_of(row: Row) -> Usage:
     """Of a row of `requests`."""
-    return Usage(
-        row["input_tokens"],
-        row["output_tokens"],
-        row["cache_read_tokens"],
-        row["cache_write_5m_tokens"],
-        row["cache_write_1h_tokens"],
-    )
+    told = {name: row[name] for name in _COLUMNS}
+    return Usage(**told, **(row["other_usage"] or {}))
 
 
 def is_unpriced(row: Row) -> bool:
