@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.conversation.chain import Chain
 from headgate.conversation.linking import Ask
 from headgate.conversation.past import MOST_AT_A_PREFIX, Past, Place, Talk, WaitingCall
-from headgate.storage.database import insert
+from headgate.storage.bulk import put
 from headgate.storage.schema import agent_calls, conversations, turns
 
 _AT_ONCE = 500
@@ -139,22 +139,13 @@ async def save_past(connection: AsyncConnection, past: Past) -> None:
         keys = sorted(past.forgotten_places)
         await connection.execute(gone, [{"of_prefix": prefix, "of_id": its} for prefix, its in keys])
     places = [_turn_row(past.changed_places[key]) for key in sorted(past.changed_places)]
-    await _upsert(connection, turns, places)
+    await put(connection, turns, places)
     calls = [
         _call_row(call, is_answered)
         for call, is_answered in sorted(past.changed_calls.items(), key=lambda one: one[0].tool_id)
         if past.talk(call.conversation) is not None
     ]
-    await _upsert(connection, agent_calls, calls)
-
-
-async def _upsert(connection: AsyncConnection, table: sa.Table, rows: list[Row]) -> None:
-    if not rows:
-        return
-    adding = insert(connection, table)
-    changed = {name: adding.excluded[name] for name in rows[0] if not table.c[name].primary_key}
-    keys = [column.name for column in table.primary_key]
-    await connection.execute(adding.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+    await put(connection, agent_calls, calls)
 
 
 def _turn_row(place: Place) -> Row:

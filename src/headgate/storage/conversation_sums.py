@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.conversation.past import Link, Talk
+from headgate.storage.bulk import insert_new
 from headgate.storage.database import insert
 from headgate.storage.schema import conversations, request_links
 from headgate.storage.sums import MOST, bounded_sum, is_unpriced
@@ -112,5 +113,4 @@ def link_row(link: Link, *, messages: int, session: bytes, opening: bytes, conti
 
 
 async def add_links(connection: AsyncConnection, rows: list[Row]) -> None:
-    if rows:
-        await connection.execute(insert(connection, request_links).on_conflict_do_nothing(), rows)
+    await insert_new(connection, request_links, rows)
