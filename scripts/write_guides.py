@@ -56,6 +56,7 @@ SECTIONS = {
     "s": "Service and logs",
     "f": "Settings",
     "p": "Places it runs",
+    "w": "What the owner sees",
 }
 """By the letter that a row's id begins with, in the order of the page."""
 

@@ -29,6 +29,7 @@ from headgate.record.supervisor import RecorderReport
 from headgate.relay.exchange import Exchange
 from headgate.storage.accounts import AccountStore
 from headgate.storage.client_keys import KeyStore
+from headgate.storage.conversations import ConversationStore
 from headgate.storage.database import open_database
 from headgate.storage.health import HealthStore
 from headgate.storage.prices import PriceStore
@@ -104,6 +105,7 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
         accounts=accounts,
         sign_in=sign_in,
         requests=RequestStore(database),
+        conversations=ConversationStore(database),
         pool=pool,
         ring=KeyRing(),
         gate=Gate(clock),

@@ -16,6 +16,7 @@ from headgate.admin import (
     audit,
     client_keys,
     config,
+    conversations,
     data,
     document,
     encryption,
@@ -67,6 +68,7 @@ ROUTERS = (
     config.router,
     export.router,  # before `/api/requests/{id}`
     requests.router,
+    conversations.router,
     usage.router,
     analytics.router,
     stats.router,

@@ -87,6 +87,7 @@ _TAGS = {
     "strategy": "How an account is chosen.",
     "config": "The settings, shown and changed while it runs.",
     "requests": "What was asked, how it ended, what it used.",
+    "conversations": "Which requests belong together: branches, sub-agents.",
     "logs": "The log file.",
     "data": "The history and the database.",
     "audit": "What the owner changed.",

@@ -77,6 +77,8 @@ OPERATIONS: dict[str, Operation] = {
     "list_requests": Operation("List requests", (503,)),
     "export_requests": Operation("Take requests along, as CSV or JSON lines", (503,)),
     "stream_requests": Operation("Follow requests", (503,)),
+    "list_conversations": Operation("List conversations", (503,)),
+    "get_conversation": Operation("Show a conversation as a tree", (404, 503)),
     "get_request": Operation("Show a request with its attempts", (404, 503)),
     "usage": Operation("Sum up what was used", (503,)),
     "analytics": Operation("What happened, by time, model and account", (503,)),

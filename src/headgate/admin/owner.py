@@ -32,6 +32,7 @@ from headgate.storage.accounts import AccountStore
 from headgate.storage.audit import AuditStore
 from headgate.storage.changes import Change
 from headgate.storage.client_keys import KeyStore
+from headgate.storage.conversations import ConversationStore
 from headgate.storage.database import Database
 from headgate.storage.prices import PriceStore
 from headgate.storage.requests import RequestStore
@@ -110,6 +111,7 @@ class Owner:
     accounts: AccountStore
     secrets: SecretBox
     requests: RequestStore
+    conversations: ConversationStore
     pool: Pool
     ring: KeyRing
     gate: Gate

@@ -102,6 +102,10 @@ class RequestView(BaseModel):
         description="By the prices of that day; null: no price is known, or the provider told no usage."
     )
     provider_request_id: str | None
+    conversation: str | None = Field(
+        default=None,
+        description="That it belongs to (`/api/conversations`); null: to none that is known.",
+    )
 
 
 class AttemptView(BaseModel):
@@ -124,6 +128,9 @@ class RequestDetail(RequestView):
         description="For its turn in the queue, and between attempts: neither their time nor our own. "
         "Of one that was asked of nobody, with the time in which it came."
     )
+    branch: int | None = Field(description="Of its conversation; 0 is the one that began with it.")
+    relation: str | None = Field(description="`start`, `next`, `retry`, `fork` or `compaction`.")
+    continues: str | None = Field(description="The request before it in its conversation.")
     attempts: list[AttemptView]
     skipped: list[SkippedView] | None = Field(
         description="Where nobody could be asked, or all that could be are limited: why, of the first few "
@@ -183,6 +190,9 @@ def request_detail(row: dict[str, Any]) -> RequestDetail:
     return RequestDetail(
         **_request_fields(row),
         waited_ms=_waited_ms(row),
+        branch=row["branch"],
+        relation=row["relation"],
+        continues=row["continues"],
         attempts=attempts,
         skipped=skipped["accounts"],
         skipped_more=skipped["more"],

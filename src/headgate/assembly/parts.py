@@ -46,6 +46,7 @@ from headgate.relay.plan import Planner
 from headgate.relay.targets import Targets
 from headgate.relay.waiting import WaitingRoom
 from headgate.sources.sources import Sources
+from headgate.storage.conversations import ConversationStore
 from headgate.storage.objects import ObjectStore
 from headgate.storage.requests import RequestStore
 from headgate.storage.slices import SliceStore
@@ -294,6 +295,7 @@ def owner_of(
         accounts=stores.accounts,
         secrets=stores.secrets,
         requests=RequestStore(stores.database),
+        conversations=ConversationStore(stores.database),
         pool=pool,
         ring=ring,
         gate=gate,

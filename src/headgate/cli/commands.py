@@ -44,6 +44,11 @@ ENTRIES = (
         "headgate requests --status error --limit 20",
     ),
     Entry(
+        "conversations",
+        "Show the latest conversations; with ID one as a tree.",
+        "headgate conversations --since 7d",
+    ),
+    Entry(
         "usage",
         "Show what was used: requests, errors, tokens and cost, in sums and in all.",
         "headgate usage --since 7d --by model",

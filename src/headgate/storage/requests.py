@@ -14,6 +14,7 @@ from headgate.storage.account_history import (
     newest_first,
     page_of_account,
 )
+from headgate.storage.conversations import mark_conversations
 from headgate.storage.database import Database
 from headgate.storage.request_filter import RequestFilter, conditions
 from headgate.storage.schema import attempts, requests
@@ -44,20 +45,23 @@ class RequestStore:
             else:
                 query = newest_first(sa.select(requests).where(*conditions(wanted)), after)
                 rows = _dicts((await connection.execute(query.limit(limit + 1))).mappings())
+            await mark_conversations(connection, rows)
         if len(rows) <= limit:
             return rows, None
         last = rows[limit - 1]
         return rows[:limit], f"{last['timestamp']}.{last['id']}"
 
     async def get(self, request_id: str) -> Row | None:
-        """One request with its `attempts`, in order."""
+        """One request with its `attempts`, in order, and its place in its conversation."""
         query = sa.select(requests).where(requests.c.id == request_id)
         of_it = sa.select(attempts).where(attempts.c.request_id == request_id).order_by(attempts.c.position)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
             if row is None:
                 return None
-            return {**row, "attempts": _dicts((await connection.execute(of_it)).mappings())}
+            found = {**row, "attempts": _dicts((await connection.execute(of_it)).mappings())}
+            await mark_conversations(connection, [found])
+            return found
 
     async def former_names(self, account_id: int, *, but: str) -> tuple[str, ...]:
         """The other names under which an account has a history."""
@@ -82,6 +86,7 @@ class RequestStore:
             rows = _dicts((await connection.execute(query)).mappings())
             if marking.account is not None:
                 await mark_failed(connection, rows, marking)
+            await mark_conversations(connection, rows)
         return rows
 
 
