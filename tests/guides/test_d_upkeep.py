@@ -14,7 +14,7 @@ import pytest
 from headgate.storage.migrations.revision import newest
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, wait_until
-from tests.guides.asking import lines_of, message, record_of
+from tests.guides.asking import lines_of, logged, message, record_of
 
 LAST_HOUR = "SELECT COUNT(*) FROM requests WHERE timestamp > strftime('%s','now','-1 hour')*1000"
 AVERAGE = "SELECT AVG(response_time_ms), MAX(response_time_ms) FROM api_requests WHERE created_at > {}"
@@ -63,7 +63,7 @@ def test_d12_how_long_the_history_is_kept_is_settable(tmp_path: Path, provider: 
             lambda: _sql(gateway.data / "headgate.db", count) == [[(second,)]],
             what="the end of the older one",
         )
-        assert lines_of(gateway, "older than 30 days")
+        assert logged(gateway, "older than 30 days")
 
 
 async def test_d4_the_guides_sql_on_postgresql(

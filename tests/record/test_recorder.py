@@ -14,11 +14,13 @@ import sqlalchemy as sa
 
 from headgate.clock import SystemClock
 from headgate.record.journal import Journal
-from headgate.record.recorder import Order
+from headgate.record.recorder import Order, Recorder
+from headgate.record.rows import to_rows
 from headgate.record.state import read_state
+from headgate.storage.batch import Step, write_batch
 from headgate.storage.bulk import insert_new
 from headgate.storage.database import Database, open_database
-from headgate.storage.schema import requests
+from headgate.storage.schema import requests, rollups
 from tests.record.samples import attempt, logs, recorded, request, until, wishes
 from tests.starts import Talking, talk
 from tests.storage.rows import request_row
@@ -224,3 +226,29 @@ async def test_it_gives_way_to_the_gateway_and_outlives_its_reader(
     journal.close()
     assert await asyncio.to_thread(end, recorder) == 0
     assert (tmp_path / "app.log").read_text().count("Request completed") == 100
+
+
+async def test_roll_ups_that_are_kept_no_longer_are_forgotten(
+    database: Database, database_url: str, folder: Path, tmp_path: Path
+) -> None:
+    """At the start and every few minutes, beside the records; what is younger stays."""
+    await asyncio.to_thread(folder.mkdir, parents=True)
+    now_ms = round(SystemClock().now() * 1000)
+    records = [request(f"r{days}", at_ms=now_ms - days * 86_400_000) for days in (0, 4, 101)]
+    await write_batch(database, Step("g", "s", 0, 1), to_rows(records))
+    stop = asyncio.Event()
+    order = Order(str(folder), database_url, wishes(tmp_path / "app.log"))
+    recorder = Recorder(order, SystemClock(), stop)
+
+    async def kept() -> dict[int, int]:
+        count = sa.select(rollups.c.resolution, sa.func.count()).where(rollups.c.by_key == 1)
+        async with database.read() as connection:
+            found = await connection.execute(count.group_by(rollups.c.resolution))
+            return {row[0]: row[1] for row in found}
+
+    assert await kept() == {60: 3, 3600: 3, 86400: 3}
+    running = asyncio.ensure_future(recorder.run())
+    while await kept() != {60: 1, 3600: 2, 86400: 3}:
+        assert not running.done()
+    stop.set()
+    assert await running == 0
