@@ -128,3 +128,39 @@ def test_d8_the_shipped_list_holds_where_none_can_be_fetched(
             cost(fetched["usage"], input_usd=30, output_usd=150), abs=1e-9
         )
         assert len(lines_of(gateway, "Prices could not be fetched")) == 2
+
+
+def test_d8_several_gateways_fetch_once_and_reckon_alike(
+    tmp_path: Path, provider: SimulatedProvider, postgres_url: str, price_server: PriceServer
+) -> None:
+    """On one PostgreSQL one of them asks; the other, its recorder too, goes by what that one found."""
+    gateways = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        key = {"HEADGATE_SECRET_KEY": "a key that both of them have"}
+        settings = {"pricing": {"refresh_hours": 0, "url": price_server.url}}
+        gateways.append(
+            Gateway(
+                tmp_path / name,
+                provider=provider.url,
+                settings=settings,
+                database=postgres_url,
+                environment=key,
+            )
+        )
+    one, other = gateways
+    with one, other:
+        for gateway in gateways:
+            done = gateway.command("config", "set", "pricing.refresh_hours", "24")
+            assert done.returncode == 0, done.stderr
+
+        def knows(gateway: Gateway) -> bool:
+            price = json.loads(gateway.command("prices", MODEL, "--json").stdout)["price"]
+            return bool(price["origin"] == "fetched")
+
+        for gateway in gateways:
+            wait_until(lambda gateway=gateway: knows(gateway), what="the fetched price")
+            record = record_of(gateway, message(gateway, model=MODEL))
+            expected = cost(record["usage"], input_usd=30, output_usd=150)
+            assert record["cost_usd"] == pytest.approx(expected, abs=1e-9)
+        assert len(price_server.asked) == 1

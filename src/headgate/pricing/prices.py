@@ -116,8 +116,10 @@ class PriceTable:
         self, provider: str, model: str | None, usage: Usage, account: str | None = None
     ) -> int:
         """What a budget counts: a model without a price as the dearest, or it would be passed by a name."""
-        price = None if model is None else self.price(provider, model, account)
-        return (price or self._unknown).nano_of(usage)
+        price = self._prices.get((account, provider, model or ""))
+        if price is None:  # for every request of a key: most find it at once
+            price = (None if model is None else self.price(provider, model, account)) or self._unknown
+        return price.nano_of(usage)
 
     def _longest_beginning(self, account: str | None, provider: str, name: str) -> Listed | None:
         for length in range(len(name), -1, -1) if self._beginnings else ():

@@ -91,10 +91,8 @@ class Price:
         fresh, output, read = usage.input_tokens or 0, usage.output_tokens or 0, usage.cache_read_tokens or 0
         write_5m, write_1h = usage.cache_write_5m_tokens or 0, usage.cache_write_1h_tokens or 0
         rates = self.rates
-        for above, dearer in self.long:
-            if fresh + read + write_5m + write_1h > above:
-                rates = dearer
-                break
+        if self.long:
+            rates = self._rates_of(fresh + read + write_5m + write_1h)
         tier = usage.service_tier
         if tier is not None and self.tiers is not None and (of_tier := self.tiers.get(tier)) is not None:
             rates, tier = of_tier.times(rates, self.rates), None
@@ -108,13 +106,19 @@ class Price:
         if self.parts is not None:
             pico += self._of_parts(usage, rates)
         if self.factors is not None:
-            for word in (tier, usage.speed, usage.inference_geo):
-                if word not in _AS_LISTED:
-                    pico = pico * self.factors.get(word or "", _THOUSANDTHS) // _THOUSANDTHS
+            if tier not in _AS_LISTED:
+                pico = pico * self.factors.get(tier or "", _THOUSANDTHS) // _THOUSANDTHS
+            if usage.speed not in _AS_LISTED:
+                pico = pico * self.factors.get(usage.speed or "", _THOUSANDTHS) // _THOUSANDTHS
+            if usage.inference_geo not in _AS_LISTED:
+                pico = pico * self.factors.get(usage.inference_geo or "", _THOUSANDTHS) // _THOUSANDTHS
         nano = (pico + PICO_PER_NANO // 2) // PICO_PER_NANO
         if self.web_search and usage.web_search_requests:
             nano += usage.web_search_requests * self.web_search
         return nano
+
+    def _rates_of(self, prompt: int) -> Rates:
+        return next((dearer for above, dearer in self.long if prompt > above), self.rates)
 
     def _of_parts(self, usage: Usage, rates: Rates) -> int:
         """What they cost more or less than the tokens that they are counted among."""
