@@ -38,5 +38,6 @@ def questions(now_ms: int) -> list[Question]:
         "/api/requests?limit=50&status=error",
         "/api/requests?limit=50&account=account-3",
         f"/api/requests?limit=50&model=gpt-5&until={week}",
+        "/api/requests?limit=50&key=never-seen",
     )
     return found + [Question(path, OTHERS_MS) for path in others]

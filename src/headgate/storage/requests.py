@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.errors import InvalidRequest
 from headgate.storage.account_history import (
@@ -16,6 +17,7 @@ from headgate.storage.account_history import (
 )
 from headgate.storage.conversations import mark_conversations
 from headgate.storage.database import Database
+from headgate.storage.narrowing import is_narrowed, times_of
 from headgate.storage.request_filter import RequestFilter, conditions
 from headgate.storage.schema import attempts, requests
 
@@ -42,6 +44,8 @@ class RequestStore:
         async with self._database.read() as connection:
             if wanted.account is not None:
                 rows = await page_of_account(connection, wanted, limit + 1, after)
+            elif is_narrowed(wanted):
+                rows = await _narrowed_page(connection, wanted, limit + 1, after)
             else:
                 query = newest_first(sa.select(requests).where(*conditions(wanted)), after)
                 rows = _dicts((await connection.execute(query.limit(limit + 1))).mappings())
@@ -88,6 +92,20 @@ class RequestStore:
                 await mark_failed(connection, rows, marking)
             await mark_conversations(connection, rows)
         return rows
+
+
+async def _narrowed_page(
+    connection: AsyncConnection, wanted: RequestFilter, limit: int, after: Place | None
+) -> list[Row]:
+    conditions(wanted)  # a filter that means nothing is refused, also where there is nothing
+    rows: list[Row] = []
+    async for since, until in times_of(connection, wanted, None if after is None else after[0]):
+        within = (requests.c.timestamp >= since, requests.c.timestamp < until)
+        query = newest_first(sa.select(requests).where(*conditions(wanted), *within), after)
+        rows += _dicts((await connection.execute(query.limit(limit - len(rows)))).mappings())
+        if len(rows) == limit:
+            break
+    return rows
 
 
 def _dicts(rows: Iterable[sa.RowMapping]) -> list[Row]:

@@ -127,6 +127,20 @@ async def count_keys(connection: AsyncConnection, spans: Sequence[Span], wanted:
     return len(found)
 
 
+async def times_with(connection: AsyncConnection, span: Span, wanted: RequestFilter) -> list[int]:
+    """Where the rows begin (Unix ms) that have what is looked for, the newest first. Of single statuses and
+    errors they know whether something went wrong at all."""
+    query = sa.select(rollups.c.at).where(
+        *_within(rollups, span, _by_key(wanted, ())), *_common(rollups, wanted)
+    )
+    if wanted.error is not None or wanted.status == "error":
+        query = query.where(rollups.c.failed == 1)
+    elif wanted.status == "success":
+        query = query.where(rollups.c.failed == 0)
+    found = await connection.execute(query.distinct().order_by(rollups.c.at.desc()))
+    return list(found.scalars())
+
+
 def answers(wanted: RequestFilter) -> bool:
     """Whether the roll-ups know: of single statuses and errors they have no sums but counts."""
     return wanted.status in (None, "success", "error") and wanted.error is None
