@@ -94,6 +94,9 @@ def test_w3_conversations_are_the_tree_they_were_whoever_is_killed(
         gateway.stop()
         stopped = json.loads(gateway.command("conversations", roots[0]["id"], "--json").stdout)
         assert stopped == as_json == tree
+        anew = json.loads(gateway.command("db", "relink", "--json").stdout)
+        assert anew == {"scopes": 1, "requests": len(sent), "moved": 0, "left": 0}
+        assert json.loads(gateway.command("conversations", roots[0]["id"], "--json").stdout) == tree
 
 
 def test_w3_without_linking_nothing_is_kept(tmp_path: Path, provider: SimulatedProvider) -> None:

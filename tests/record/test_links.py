@@ -71,7 +71,7 @@ async def stored(database: Database) -> Tree:
     return requests, above
 
 
-async def _replayed(folder: Path, database: Database) -> None:
+async def replayed(folder: Path, database: Database) -> None:
     await Replay(folder, database, lambda records: None).drain()
 
 
@@ -86,7 +86,7 @@ async def test_a_session_is_stored_as_the_tree_it_was(
     gateway = Gateway(tmp_path)
     for one in told.in_order_of_ends():
         gateway.serve(one)
-    await _replayed(tmp_path, database)
+    await replayed(tmp_path, database)
     assert await stored(database) == truth(told)
 
 
@@ -98,10 +98,10 @@ async def test_recorders_and_gateways_may_begin_anew_at_any_time(database: Datab
     for count, one in enumerate(told.in_order_of_ends()):
         gateway.serve(one)
         if count % 5 == 0:
-            await _replayed(tmp_path, database)
+            await replayed(tmp_path, database)
         if count % 11 == 0:
             gateway.restart()
-    await _replayed(tmp_path, database)
+    await replayed(tmp_path, database)
     assert await stored(database) == truth(told)
 
 
@@ -113,7 +113,7 @@ async def test_a_conversation_has_its_sums_and_title(database: Database, tmp_pat
     gateway = Gateway(tmp_path)
     for one in told.sent[1:3]:
         gateway.serve(one, model="claude-sonnet-4-5", key_id=4, domain="a.example")
-        await _replayed(tmp_path, database)
+        await replayed(tmp_path, database)
     async with database.read() as connection:
         row = (await connection.execute(sa.select(conversations).order_by(conversations.c.id))).first()
     assert row is not None
@@ -128,7 +128,7 @@ async def test_without_titles_no_word_is_kept(database: Database, tmp_path: Path
     gateway.spans.keeps_titles = False
     for one in told.sent[:9]:
         gateway.serve(one)
-    await _replayed(tmp_path, database)
+    await replayed(tmp_path, database)
     async with database.read() as connection:
         assert not (await connection.execute(sa.select(conversations.c.title).distinct())).scalar()
         kept = b"".join((await connection.execute(sa.select(spans.c.facts))).scalars())
@@ -143,7 +143,7 @@ async def test_a_message_that_was_not_handed_over_is_the_same_as_itself(
     hashes = [bytes([number]) * 16 for number in range(6)]
     for name, length in (("0", 2), ("1", 4), ("2", 6)):
         gateway.journal.append(request(name, spans=b"".join(hashes[:length]), session=None, at_ms=int(name)))
-    await _replayed(tmp_path, database)
+    await replayed(tmp_path, database)
     requests, _ = await stored(database)
     assert [requests[number][0] for number in range(3)] == [0, 0, 0]
 
@@ -155,8 +155,8 @@ async def test_a_popular_opening_is_not_kept_without_end(database: Database, tmp
         named = read_request(ping, take=gateway.spans.take).spans
         gateway.journal.append(request(str(number), spans=named, session=None, at_ms=number * 1000))
         if number % 4 == 0:
-            await _replayed(tmp_path, database)
-    await _replayed(tmp_path, database)
+            await replayed(tmp_path, database)
+    await replayed(tmp_path, database)
     async with database.read() as connection:
         assert (await connection.execute(sa.select(sa.func.count()).select_from(turns))).scalar() == 8
 
@@ -189,7 +189,7 @@ async def test_conversations_go_with_their_requests(database: Database, tmp_path
     gateway = Gateway(tmp_path)
     for one in told.in_order_of_ends():
         gateway.serve(one)
-    await _replayed(tmp_path, database)
+    await replayed(tmp_path, database)
     middle = told.sent[len(told.sent) // 2].began_at
     await clear_before(database, middle, most=10_000)
     requests, _ = await stored(database)

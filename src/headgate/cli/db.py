@@ -12,7 +12,7 @@ from headgate.cli import on_demand
 from headgate.cli.backup import back_up
 from headgate.cli.key_rotation import rotate_key
 from headgate.cli.options import AsJson, ConfigPath, load, read_path
-from headgate.cli.terminal import clock_time, failing_as, out, print_json, table
+from headgate.cli.terminal import clock_time, counted, failing_as, out, print_json, table
 
 if TYPE_CHECKING:
     from headgate.storage.database import Database
@@ -142,6 +142,20 @@ def vacuum(config: ConfigPath = None, as_json: AsJson = False) -> None:
         print_json({"bytes_before": before, "bytes_after": after})
     else:
         out.print(f"The database had {_size(before)} and has {_size(after)} now", markup=False)
+
+
+@app.command("relink", epilog="Example: headgate db relink")
+def relink(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Link all requests to conversations anew, from the hashes that are kept. Records wait meanwhile."""
+    loaded = load(config)
+    with failing_as("Cannot link the requests anew"):
+        done = asyncio.run(_with_database(loaded, on_demand.relink_database))
+    if as_json:
+        print_json(asdict(done))
+        return
+    out.print(f"{counted(done.requests, 'request')} linked anew, {done.moved:,} of them to another place")
+    if done.left:
+        out.print(f"{counted(done.left, 'request')} of callers with too many were left as they are")
 
 
 async def _with_database(loaded: Any, work: "Callable[[Database], Awaitable[Any]]") -> Any:

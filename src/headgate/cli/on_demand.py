@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headgate.moving.found import Found
     from headgate.storage.database import Database
     from headgate.storage.location import Location
+    from headgate.storage.relinking import Relinked
     from headgate.storage.upkeep import Check, Info
 
 
@@ -317,3 +318,10 @@ async def vacuum_database(database: "Database") -> tuple[int, int]:
     from headgate.storage import upkeep
 
     return await upkeep.vacuum(database)
+
+
+async def relink_database(database: "Database") -> "Relinked":
+    """See `storage.relinking`."""
+    from headgate.storage import relinking
+
+    return await relinking.relink(database)

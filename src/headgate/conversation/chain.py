@@ -23,7 +23,7 @@ class Chain(msgspec.Struct, frozen=True):
     """The hash of the first words of the user, in this scope; empty when there are none."""
     title: str | None = None
     sizes: tuple[int, ...] = ()
-    """Characters up to each place."""
+    """Characters of each block's message, at the first of its blocks; 0 for the others."""
     continues: bool = False
     """It opens with a summary of another one."""
     asks_for_summary: bool = False
@@ -49,10 +49,10 @@ def chain_of(history: Sequence[Facts], scope: bytes) -> Chain:
     sizes: list[int] = []
     calls: list[tuple[int, SubCall]] = []
     seen: set[bytes] = set()
-    before, size = scope, 0
+    before = scope
     opening = None
     for facts in history:
-        size += facts.size
+        size = facts.size
         for at, side in enumerate(facts.sides):
             unit_id = facts.ids[at * HASH_BYTES : (at + 1) * HASH_BYTES]
             if unit_id != NO_ID:
@@ -64,6 +64,7 @@ def chain_of(history: Sequence[Facts], scope: bytes) -> Chain:
             prefixes.append(before)
             sides.append(side)
             sizes.append(size)
+            size = 0
         end = len(prefixes)
         calls += ((end, SubCall(call.tool_id, scoped(scope, call.prompt))) for call in facts.calls)
         if opening is None and facts.said:

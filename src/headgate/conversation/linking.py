@@ -146,7 +146,7 @@ class Linker:
 
     def _summary_asked(self, ask: Ask) -> Place | None:
         """The request whose answer this one begins with: of the same session, of that length, the newest."""
-        said = ask.chain.sizes[-1] if ask.chain.sizes else 0
+        said = sum(ask.chain.sizes)
         found = [
             one
             for one in self._past.summaries(ask.chain.scope)
@@ -231,7 +231,7 @@ def _rank(ask: Ask, match: _Match) -> tuple[object, ...]:
     end = match.end
     if end is None:
         return (ask.session == match.deepest.session, False, False, False, False, False, 0.0, 0)
-    answered = ask.chain.sizes[_answer_end(ask.chain, end.place) - 1] - ask.chain.sizes[end.place - 1]
+    answered = sum(ask.chain.sizes[end.place : _answer_end(ask.chain, end.place)])
     return (
         ask.session == end.session,
         end.ended_at <= ask.began_at,
@@ -249,7 +249,7 @@ def _answer_end(chain: Chain, start: int) -> int:
     end = start
     while end < len(chain) and chain.sides[end] == "a":
         end += 1
-    return max(end, 1)
+    return end
 
 
 def _nearness(characters: int, tokens: int | None) -> float:

@@ -27,7 +27,7 @@ class Place(msgspec.Struct):
     side: str
     branch: int
     size: int = 0
-    """Characters of all that was said up to it."""
+    """Characters of its message, where it is the first block of it: as it was when first seen."""
     session: bytes = b""
     """The session, as a hash in its scope, of the request that brought it; empty: none was named."""
     is_continued: bool = False

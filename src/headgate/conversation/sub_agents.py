@@ -34,15 +34,15 @@ def adopt_waiting(past: Past, chain: Chain, link: Link, session: bytes, now: int
         if place is None:
             continue
         caller = _caller_of(past, chain, link, number)
-        if caller is None:
-            continue
+        request, since = caller or (link.request, now - WAITS_MS)
         waiting = WaitingCall(
-            call.prompt, call.tool_id, link.conversation, *caller, session, chain.prefixes[number - 1]
+            *(call.prompt, call.tool_id, link.conversation, request, max(since, 0)),
+            *(session, chain.prefixes[number - 1]),
         )
         if _is_known(past, waiting):
             continue
         for talk in sorted(past.opened_with(call.prompt), key=lambda one: one.started_at):
-            in_time = caller[1] - _SLACK_MS <= talk.started_at <= now + _SLACK_MS
+            in_time = since - _SLACK_MS <= talk.started_at <= now + _SLACK_MS
             is_free = talk.parent_request is None and talk.session == session
             if in_time and is_free and _adopt(past, talk, waiting):
                 past.put_talk(talk)
@@ -53,7 +53,7 @@ def adopt_waiting(past: Past, chain: Chain, link: Link, session: bytes, now: int
 
 
 def _caller_of(past: Past, chain: Chain, link: Link, number: int) -> tuple[str, int] | None:
-    """The request whose answer held the call that ends at `number`, and when it began."""
+    """The request whose answer held the call that ends at `number`, and when it began; None: not seen."""
     for prefix in reversed(chain.prefixes[: number - 1]):
         end = past.place_in(prefix, link.conversation)
         if end is not None and end.request is not None:
