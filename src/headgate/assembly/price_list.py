@@ -125,7 +125,10 @@ class PriceList:
 
     async def _note_failure(self, url: str, error: Exception) -> None:
         why = error.message if isinstance(error, HeadgateError) else str(error)
-        _log.warning("Prices could not be fetched, the last ones stay in force: %s", why)
+        _log.warning(
+            "Prices could not be fetched, the last ones stay in force: %s (pricing.refresh_hours 0 ends it)",
+            why,
+        )
         await self._store.note(url, failure=why[:300])
 
     async def _read(self, url: str) -> bytes:
