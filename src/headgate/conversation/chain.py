@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 
 import msgspec
+import xxhash
 
 from headgate.conversation.facts import HASH_BYTES, NO_ID, Facts, SubCall
 
@@ -49,18 +50,20 @@ def chain_of(history: Sequence[Facts], scope: bytes) -> Chain:
     sizes: list[int] = []
     calls: list[tuple[int, SubCall]] = []
     seen: set[bytes] = set()
-    before = scope
+    # Over hashes that nobody can choose (BLAKE2b) a fast hash is as good: this runs over all of a history.
+    before, digest = scope, xxhash.xxh3_128_digest
     opening = None
     for facts in history:
         size = facts.size
-        for at, side in enumerate(facts.sides):
-            unit_id = facts.ids[at * HASH_BYTES : (at + 1) * HASH_BYTES]
+        units, ids, at = facts.units, facts.ids, 0
+        for side in facts.sides:
+            unit_id, unit = ids[at : at + HASH_BYTES], units[at : at + HASH_BYTES]
+            at += HASH_BYTES
             if unit_id != NO_ID:
                 if unit_id in seen:
                     continue
                 seen.add(unit_id)
-            unit = facts.units[at * HASH_BYTES : (at + 1) * HASH_BYTES]
-            before = scoped(before, unit)
+            before = digest(before + unit)
             prefixes.append(before)
             sides.append(side)
             sizes.append(size)

@@ -57,7 +57,8 @@ class Linker:
         else:
             link = self._go_on(ask, match)
         known = match.deepest.place if match is not None else 0
-        self._note(ask, link, known)
+        end = match.end if match is not None else None
+        self._note(ask, link, known, start=end.place if end is not None else known)
         adopt_waiting(self._past, ask.chain, link, ask.session, ask.began_at, known=known)
         return link
 
@@ -163,14 +164,15 @@ class Linker:
 
     # ---- the past grows ----------------------------------------------------------------------------
 
-    def _note(self, ask: Ask, link: Link, known: int) -> None:
-        """`known`: how much of the chain the conversation had already. What lies far below may not have been
-        loaded, and is as it was."""
+    def _note(self, ask: Ask, link: Link, known: int, *, start: int) -> None:
+        """`known`: how much of the chain the conversation had already. What lies below `start`, the end that
+        is gone on from, may not have been loaded, and is as it was."""
         chain, past = ask.chain, self._past
         talk = past.talk(link.conversation)
         assert talk is not None
         last = len(chain)
-        for number, prefix in enumerate(chain.prefixes, 1):
+        for number in range(max(start, 1), last + 1):
+            prefix = chain.prefixes[number - 1]
             place = past.place_in(prefix, talk.id)
             if place is not None and number < last:
                 self._mark_continued(place, is_last_known=number == known)
