@@ -43,7 +43,7 @@ _MOST_POINTS = 1_500
 Account = Annotated[str | None, Query(description="Its name, or one that it had.")]
 AccountId = Annotated[str | None, Query(alias="accountId", description="The same; also its number.")]
 OfModel = Annotated[str | None, Query(description="The model asked for.")]
-WindowMinutes = Annotated[int, Query(ge=1, le=4_320, description="How long the window is.")]
+WindowMinutes = Annotated[int, Query(ge=1, le=2_880, description="How long the window is.")]
 Days = Annotated[int, Query(ge=1, le=400, description="Today among them.")]
 Aggregate = Annotated[bool, Query(description="Without the models.")]
 Hours = Annotated[int, Query(ge=1, le=168, description="How far back the points go.")]

@@ -71,7 +71,7 @@ ENTRIES = (
     Entry("stats", "The counters of the accounts."),
     Entry(
         "clear-history",
-        "Delete requests with their attempts. Accounts, counters and settings stay.",
+        "Delete requests with their attempts and sums. Accounts, counters and settings stay.",
         "headgate clear-history --before 30d --yes",
         module="history",
         function="clear",

@@ -35,7 +35,7 @@ def history() -> None:
 def clear(
     before: Before = None, yes: Yes = False, config: ConfigPath = None, as_json: AsJson = False
 ) -> None:
-    """Delete requests with their attempts. Accounts, counters and settings stay."""
+    """Delete requests with their attempts and sums. Accounts, counters and settings stay."""
     before_ms = None if before is None else read_since(before, doing=_DOING, option="--before")
     if not yes:
         which = "all requests" if before_ms is None else f"all requests from before {_shown(before_ms)}"
