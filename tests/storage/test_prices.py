@@ -97,6 +97,19 @@ async def test_what_came_of_a_try_is_kept(database: Database, clock: SetClock) -
     }
 
 
+async def test_no_secret_of_an_address_is_kept(database: Database, clock: SetClock) -> None:
+    """Another query is another list all the same."""
+    store = PriceStore(database, clock)
+    address = "https://prices.example/p.json"
+    assert await store.claim(f"{address}?token=abc", not_since_ms=0)
+    assert await store.claim(f"{address}?token=def", not_since_ms=0)
+    assert not await store.claim(f"{address}?token=abc", not_since_ms=0)
+    kept = await store.fetched(f"{address}?token=abc")
+    assert kept is not None
+    assert kept["url"].startswith(f"{address}?")
+    assert "token" not in kept["url"]
+
+
 async def test_two_that_take_lists_do_not_double_them(database: Database, clock: SetClock) -> None:
     stores = [PriceStore(database, clock) for _ in range(3)]
     await asyncio.gather(

@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.clock import Clock
 from headgate.dialects.usage import Usage
 from headgate.moving.found import FoundAccount, History, PastRequest
-from headgate.pricing.prices import shipped_table
+from headgate.pricing.prices import PriceTable
 from headgate.storage.database import Database
+from headgate.storage.prices import PriceStore
 from headgate.storage.rollups import add_rollups
 from headgate.storage.schema import accounts, attempts, requests
 
@@ -58,6 +59,15 @@ class Accounts:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """What rows are made with."""
+
+    ids: Mapping[str, int]
+    """Of our accounts, by name."""
+    prices: PriceTable
+
+
 async def add_history(
     database: Database,
     history: History,
@@ -76,12 +86,14 @@ async def add_history(
     `since_ms`: what began earlier is left out. `gently`: a gateway is at work on this database, so every
     other moment is left to its recorder.
     """
-    ids = await _ids_by_name(database)
+    prices = PriceStore(database, clock)
+    await prices.load()
+    here = _Here(await _ids_by_name(database), prices.prices.table)
     async for batch in history.batches(PIECE):
         began = clock.monotonic()
         kept = [one for one in batch if one.at_ms >= since_ms]
         moved.older += len(batch) - len(kept)
-        await _add(database, kept, theirs, ids, moved, writes=writes)
+        await _add(database, kept, theirs, here, moved, writes=writes)
         tell(moved)
         if writes and gently:
             await asyncio.sleep(clock.monotonic() - began)
@@ -97,7 +109,7 @@ async def _add(
     database: Database,
     batch: list[PastRequest],
     theirs: Accounts,
-    ids: Mapping[str, int],
+    here: _Here,
     moved: Moved,
     *,
     writes: bool,
@@ -110,18 +122,16 @@ async def _add(
         there = set((await connection.execute(known)).scalars())
         new = [one for request_id, one in by_id.items() if request_id not in there]
         if writes and new:
-            await _insert(connection, new, theirs, ids)
+            await _insert(connection, new, theirs, here)
     moved.added += len(new)
     moved.there += len(batch) - len(new)
 
 
-async def _insert(
-    connection: AsyncConnection, new: list[PastRequest], theirs: Accounts, ids: Mapping[str, int]
-) -> None:
+async def _insert(connection: AsyncConnection, new: list[PastRequest], theirs: Accounts, here: _Here) -> None:
     lowest = (await connection.execute(sa.select(sa.func.min(requests.c.seq)))).scalar() or 0
     first = min(lowest, 0) - len(new)
     rows = [
-        {"seq": first + place, **_row(one, theirs, ids)}
+        {"seq": first + place, **_row(one, theirs, here)}
         for place, one in enumerate(sorted(new, key=lambda one: one.at_ms))
     ]
     await connection.execute(sa.insert(requests), rows)
@@ -134,7 +144,7 @@ async def _insert(
         await connection.execute(sa.insert(attempts), told)
 
 
-def _row(one: PastRequest, theirs: Accounts, ids: Mapping[str, int]) -> dict[str, Any]:
+def _row(one: PastRequest, theirs: Accounts, here: _Here) -> dict[str, Any]:
     key = one.account_key or ""
     ours = theirs.names.get(key)
     provider = theirs.providers.get(key) or one.provider or "anthropic"
@@ -152,7 +162,7 @@ def _row(one: PastRequest, theirs: Accounts, ids: Mapping[str, int]) -> dict[str
         "session": one.session,
         "model": one.model,
         "stream": one.stream,
-        "account_id": None if ours is None else ids.get(ours),
+        "account_id": None if ours is None else here.ids.get(ours),
         "account": ours or one.account_name or one.account_key,
         "status": one.status,
         "error": one.error,
@@ -171,7 +181,7 @@ def _row(one: PastRequest, theirs: Accounts, ids: Mapping[str, int]) -> dict[str
         "key_id": None,
         "reasoning_tokens": None,
         # What their books do not know costs what it would today.
-        "nano_usd": one.nano_usd or shipped_table().known_cost_of(provider, one.model, usage),
+        "nano_usd": one.nano_usd or here.prices.known_cost_of(provider, one.model, usage),
     }
 
 

@@ -4,6 +4,7 @@ A list that is taken again ends what it no longer says and begins what is new; w
 So a request's cost can be explained by the prices of its day, long after they changed.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,12 +104,12 @@ class PriceStore:
         now_ms = round(self._clock.now() * 1000)
         async with self._database.write() as connection:
             new = insert(connection, price_lists).on_conflict_do_nothing()
-            made = await connection.execute(new, [{"url": url, "tried_at": now_ms}])
+            made = await connection.execute(new, [{"url": _named(url), "tried_at": now_ms}])
             if made.rowcount == 1:
                 return True
             mine = await connection.execute(
                 sa.update(price_lists)
-                .where(price_lists.c.url == url, price_lists.c.tried_at <= not_since_ms)
+                .where(price_lists.c.url == _named(url), price_lists.c.tried_at <= not_since_ms)
                 .values(tried_at=now_ms)
             )
             return mine.rowcount == 1
@@ -119,14 +120,22 @@ class PriceStore:
         if failure is None:
             values |= {"taken_at": round(self._clock.now() * 1000), "models": models}
         async with self._database.write() as connection:
-            await connection.execute(sa.update(price_lists).where(price_lists.c.url == url).values(**values))
+            await connection.execute(
+                sa.update(price_lists).where(price_lists.c.url == _named(url)).values(**values)
+            )
 
     async def fetched(self, url: str) -> dict[str, Any] | None:
         """When the list was asked for last, and what came of it; None: never."""
-        query = sa.select(price_lists).where(price_lists.c.url == url)
+        query = sa.select(price_lists).where(price_lists.c.url == _named(url))
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
         return None if row is None else dict(row)
+
+
+def _named(url: str) -> str:
+    """A query may hold a secret, which is kept as a digest only."""
+    address, mark, query = url.partition("?")
+    return address + mark + hashlib.sha256(query.encode()).hexdigest()[:16] if mark else address
 
 
 async def _kept(
