@@ -7,8 +7,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.conversation.chain import chain_of
-from headgate.conversation.facts import Facts, said_hash
+from headgate.conversation.chain import MOST_CALLS, chain_of
+from headgate.conversation.facts import MOST_UNITS, Facts, said_hash
 from headgate.dialects.anthropic_turns import read_facts
 
 _words = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -109,3 +109,22 @@ def test_a_megabyte_of_openings_takes_a_moment() -> None:
     for words in ("<system-reminder>" * 60_000, " " * 1_000_000 + "x", "<" * 1_000_000):
         read_facts(msgspec.json.encode({"role": "user", "content": words}))
     assert time.process_time() - began < 2
+
+
+def test_a_message_of_very_many_blocks_has_a_bounded_number_that_count() -> None:
+    blocks = [{"type": "text", "text": str(number)} for number in range(5_000)]
+    one, other = (
+        read_facts(msgspec.json.encode({"role": "user", "content": some})) for some in (blocks, blocks[:-1])
+    )
+    assert len(one.sides) == MOST_UNITS == len(one.units) // 16 == len(one.ids) // 16
+    assert one.units != other.units and one.units[:-16] == other.units[:-16]
+
+
+def test_of_very_many_calls_the_latest_count() -> None:
+    use = {"type": "tool_use", "name": "Task"}
+    messages = [
+        {"role": "assistant", "content": [{**use, "id": f"{at}", "input": {"prompt": f"p{at}"}}]}
+        for at in range(MOST_CALLS + 50)
+    ]
+    chain = chain_of([read_facts(msgspec.json.encode(one)) for one in messages], b"")
+    assert len(chain.calls) == MOST_CALLS and chain.calls[-1][0] == len(messages)

@@ -20,7 +20,7 @@ from headgate.storage.history import clear_before
 from headgate.storage.schema import conversations, request_links, spans, turns
 from headgate.testing.sessions import Sent, Told, coding_session, tell_session
 from tests.conversation.linked import Tree, truth
-from tests.record.samples import request
+from tests.record.samples import recorded, request
 
 
 class Gateway:
@@ -202,3 +202,18 @@ async def test_conversations_go_with_their_requests(database: Database, tmp_path
     async with database.read() as connection:
         for table in (conversations, turns, request_links):
             assert not (await connection.execute(sa.select(table))).first()
+
+
+async def test_a_history_of_very_many_blocks_is_stored_without_links(
+    database: Database, tmp_path: Path
+) -> None:
+    gateway = Gateway(tmp_path)
+    message = {"role": "user", "content": [{"type": "text", "text": str(at)} for at in range(1_000)]}
+    other = {"role": "user", "content": "short"}
+    for name, messages in (("0", [message] * 9), ("1", [other])):
+        body = msgspec.json.encode({"model": "m", "messages": messages})
+        named = read_request(body, take=gateway.spans.take).spans
+        gateway.journal.append(request(name, spans=named, session=None))
+    await replayed(tmp_path, database)
+    assert sorted((await stored(database))[0]) == [1]
+    assert await recorded(database) == ["0", "1"]

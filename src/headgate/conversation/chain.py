@@ -12,6 +12,11 @@ import xxhash
 
 from headgate.conversation.facts import HASH_BYTES, NO_ID, Facts, SubCall
 
+MOST_CALLS = 256
+"""Of one history, the latest: those of earlier turns were seen then."""
+MOST_PLACES = 8_192
+"""Blocks of one history that is linked: each that is new is a row in the database."""
+
 
 class Chain(msgspec.Struct, frozen=True):
     prefixes: tuple[bytes, ...] = ()
@@ -76,7 +81,7 @@ def chain_of(history: Sequence[Facts], scope: bytes) -> Chain:
     return Chain(
         tuple(prefixes),
         "".join(sides),
-        tuple(calls),
+        tuple(calls[-MOST_CALLS:]),
         scope,
         scoped(scope, opening.said) if opening else b"",
         opening.title if opening else None,

@@ -12,6 +12,8 @@ from headgate.conversation.turns import Block, Call, Other, Result, Text, Though
 
 HASH_BYTES = 16
 TITLE_CHARACTERS = 120
+MOST_UNITS = 1_024
+"""Blocks of one message; what is beyond counts as one. A stranger's message may have forty thousand."""
 _MOST_CALLS = 64
 """Calls of sub-agents in one message; more are not looked at."""
 
@@ -70,6 +72,10 @@ def facts_of(turn: Turn) -> Facts:
             words.append(cleaned(block.text))
         elif isinstance(block, Call) and (call := _sub_call(block)) and len(calls) < _MOST_CALLS:
             calls.append(call)
+    if len(units) > MOST_UNITS:
+        last = MOST_UNITS - 1
+        units[last:], ids[last:] = [_hash(b"rest", *units[last:])], [NO_ID]
+        del sides[MOST_UNITS:]
     text = "\n".join(words)
     return Facts(
         b"".join(units),

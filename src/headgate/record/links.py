@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.conversation.chain import chain_of, scoped
+from headgate.conversation.chain import MOST_PLACES, chain_of, scoped
 from headgate.conversation.facts import Facts, opaque, split
 from headgate.conversation.linking import Ask, Linker
 from headgate.conversation.past import Link, Past
@@ -95,14 +95,14 @@ class Links:
             self._facts[key] = _decoder.decode(data)
 
     def _ask(self, record: RequestRecord) -> Ask | None:
-        """None for a request in which nothing was said."""
+        """None for a request in which nothing was said, or too much."""
         scope = scope_of(record)
         history = [
             self._facts.get(key) or opaque(key)  # a message that the journal had no room for
             for key in split(record.spans[HASH_BYTES:])
         ]
         chain = chain_of(history, scope)
-        if not chain.prefixes:
+        if not 0 < len(chain) <= MOST_PLACES:
             return None
         named = record.session if record.session and not record.session.startswith(_OPENING) else None
         tokens = record.usage.output_tokens if record.usage is not None else None
