@@ -38,6 +38,16 @@ def test_a_turn_of_reminders_alone_is_none() -> None:
     assert linked.ask(reminder, {"role": "user", "content": "a"}, "b", "c").parent == "r0"
 
 
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_a_system_prompt_among_the_messages_is_a_hint_too(role: str) -> None:
+    """Claude Code writes date and folder there, and writes it anew in a session that is resumed."""
+    linked = Linked()
+    first = {"role": "user", "content": "a"}
+    linked.ask(first, {"role": role, "content": "Today's date is 2026-11-26."})
+    history = (first, {"role": role, "content": "Today's date is 2026-11-27."})
+    assert linked.ask(*history, {"role": "assistant", "content": "b"}, "c").parent == "r0"
+
+
 def test_where_messages_end_does_not_matter() -> None:
     linked = Linked()
     linked.ask([text("a"), text("b")])

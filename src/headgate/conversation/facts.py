@@ -55,12 +55,19 @@ class Facts(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 NO_ID = bytes(HASH_BYTES)
 
+_INSTRUCTING = frozenset({"system", "developer"})
+"""Whose messages are the system prompt in another place: a client writes date, folder and tools into it, and
+writes it anew when a session is resumed. Claude Code sends one behind the first words of the user."""
+_NOTHING = Facts(b"", "", b"")
+
 
 def facts_of(turn: Turn) -> Facts:
     units, ids, sides, words = [], [], [], []
     calls: list[SubCall] = []
     size = 0
     is_model = turn.role == "assistant"
+    if turn.role in _INSTRUCTING:
+        return _NOTHING
     for block in turn.blocks:
         size += _size(block)
         if (unit := _unit(turn.role, block)) is None:
