@@ -25,7 +25,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 and sessions are strangers' words."""
 
 Format = Annotated[Literal["csv", "jsonl"], Query(description="CSV, or JSON lines in the form of a list.")]
-Most = Annotated[int | None, Query(ge=1, description="How many at most, the newest; left out: all.")]
+Most = Annotated[
+    int | None, Query(ge=1, le=10**12, description="How many at most, the newest; left out: all.")
+]
 
 router = APIRouter(prefix="/api/requests", tags=["requests"])
 
