@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.storage.database import Database, insert
+from headgate.storage.bulk import put
+from headgate.storage.database import Database
 from headgate.storage.schema import spans
 
 _AT_ONCE = 500
@@ -26,14 +27,8 @@ async def facts_by_hash(connection: AsyncConnection, hashes: Iterable[bytes]) ->
 
 
 async def keep_facts(connection: AsyncConnection, facts: Mapping[bytes, bytes], seen_at: int) -> None:
-    if not facts:
-        return
-    adding = insert(connection, spans)
-    adding = adding.on_conflict_do_update(
-        index_elements=["hash"], set_={"facts": adding.excluded.facts, "seen_at": adding.excluded.seen_at}
-    )
     rows = [{"hash": key, "facts": facts[key], "seen_at": seen_at} for key in sorted(facts)]
-    await connection.execute(adding, rows)
+    await put(connection, spans, rows)
 
 
 async def forget_spans(database: Database, now_ms: int, *, most: int = 5_000) -> bool:

@@ -16,7 +16,7 @@ MOST = 2**61
 
 Row = Mapping[str, Any]
 
-_COLUMNS = tuple(name for name in Usage.__struct_fields__ if name not in OTHERS)
+_told = itemgetter(*(name for name in Usage.__struct_fields__ if name not in OTHERS))
 
 
 async def add_up(connection: AsyncConnection, table: sa.Table, rows: Iterable[Row]) -> None:
@@ -56,8 +56,7 @@ def bounded_sum(one: Any, other: Any) -> Any:
 
 def usage_of(row: Row) -> Usage:
     """Of a row of `requests`."""
-    told = {name: row[name] for name in _COLUMNS}
-    return Usage(**told, **(row["other_usage"] or {}))
+    return Usage(*_told(row), **(row["other_usage"] or {}))
 
 
 def is_unpriced(row: Row) -> bool:
