@@ -51,11 +51,16 @@ async def test_days_weeks_and_all_are_told_apart(database: Database) -> None:
 async def test_what_one_request_costs_is_the_mean_of_a_week(database: Database) -> None:
     days = (0, 1, 6, 7, 100)
     rows = [used(f"r{n}", 1, THURSDAY - n * DAY_SECONDS) for n in days]
+    nothing = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
     free = request_row(
-        "free", key_id=1, timestamp=int(THURSDAY * 1000), model=MODEL, input_tokens=0, output_tokens=0
+        "free",
+        key_id=1,
+        timestamp=int(THURSDAY * 1000),
+        model=MODEL,
+        **{f"{kind}_tokens": 0 for kind in nothing},
     )
-    free |= {"cache_read_tokens": 0, "cache_write_5m_tokens": 0, "cache_write_1h_tokens": 0}
-    refused = used("refused", 1, THURSDAY) | {"input_tokens": None, "output_tokens": None}
+    told_nothing = {"input_tokens": None, "output_tokens": None, "nano_usd": None}
+    refused = used("refused", 1, THURSDAY) | told_nothing
     old = used("old", 2, THURSDAY - 30 * DAY_SECONDS)
     await write_batch(database, Step("j", "s", 0, 1), rows_of(*rows, free, refused, old))
     assert await SpendingStore(database).means(THURSDAY) == {1: 3 * ONE // 4}

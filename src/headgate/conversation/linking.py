@@ -73,7 +73,7 @@ class Linker:
 
     def _longest_match(self, ask: Ask, *, within_session: bool) -> _Match | None:
         passed_by: set[str] = set()
-        for number in range(len(ask.chain), 0, -1):
+        for number in range(len(ask.chain.prefixes), 0, -1):
             found = []
             for deepest in self._past.places(ask.chain.prefixes[number - 1]):
                 is_other = within_session and deepest.session != ask.session
@@ -85,7 +85,7 @@ class Linker:
                 else:
                     passed_by.add(deepest.conversation)
             if found:
-                return max(found, key=lambda match: _rank(ask, match))
+                return found[0] if len(found) == 1 else max(found, key=lambda match: _rank(ask, match))
         return None
 
     def _match(self, ask: Ask, deepest: Place) -> _Match | None:

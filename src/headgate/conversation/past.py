@@ -139,7 +139,10 @@ class Past:
         return self._places.get(prefix, [])
 
     def place_in(self, prefix: bytes, conversation: str) -> Place | None:
-        return next((one for one in self.places(prefix) if one.conversation == conversation), None)
+        for one in self._places.get(prefix, ()):
+            if one.conversation == conversation:
+                return one
+        return None
 
     def talk(self, conversation: str) -> Talk | None:
         return self._talks.get(conversation)

@@ -6,12 +6,13 @@ All of it in the transaction that stores the requests, so that a batch is linked
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.conversation.chain import MOST_PLACES, chain_of, scoped
+from headgate.conversation.chain import MOST_PLACES, Chain, chain_of, scoped
 from headgate.conversation.facts import Facts, opaque, split
 from headgate.conversation.linking import Ask, Linker
 from headgate.conversation.past import Link, Past
@@ -55,7 +56,8 @@ class Links:
         await self._keep_messages(connection, records)
         requests = [one for one in records if isinstance(one, RequestRecord) and one.spans]
         await self._load_facts(connection, requests)
-        asks = [ask for one in requests if (ask := self._ask(one)) is not None]
+        chains: dict[tuple[bytes, bytes], Chain] = {}
+        asks = [ask for one in requests if (ask := self._ask(one, chains)) is not None]
         if not asks:
             return
         past = Past()
@@ -94,14 +96,18 @@ class Links:
         for key, data in (await facts_by_hash(connection, sorted(missing))).items():
             self._facts[key] = _decoder.decode(data)
 
-    def _ask(self, record: RequestRecord) -> Ask | None:
-        """None for a request in which nothing was said, or too much."""
+    def _ask(self, record: RequestRecord, chains: dict[tuple[bytes, bytes], Chain]) -> Ask | None:
+        """None for a request in which nothing was said, or too much. `chains`: of the batch, by scope and
+        messages; a client that tries again sends the same."""
         scope = scope_of(record)
-        history = [
-            self._facts.get(key) or opaque(key)  # a message that the journal had no room for
-            for key in split(record.spans[HASH_BYTES:])
-        ]
-        chain = chain_of(history, scope)
+        hashes = record.spans[HASH_BYTES:]
+        chain = chains.get((scope, hashes))
+        if chain is None:
+            history = [
+                self._facts.get(key) or opaque(key)  # a message that the journal had no room for
+                for key in split(hashes)
+            ]
+            chain = chains[scope, hashes] = chain_of(history, scope)
         if not 0 < len(chain) <= MOST_PLACES:
             return None
         named = record.session if record.session and not record.session.startswith(_OPENING) else None
@@ -115,7 +121,7 @@ class Links:
             scoped(scope, named.encode("utf-8", "replace")) if named else b"",
             record.spans[:HASH_BYTES],
             min(tokens, MOST) if tokens is not None else None,
-            len(history),
+            len(hashes) // HASH_BYTES,
         )
 
 
@@ -129,7 +135,12 @@ def scope_of(record: RequestRecord) -> bytes:
     else:
         who = b"name " + record.caller.encode("utf-8", "replace")
     domain = (record.domain or "").encode("utf-8", "replace")
-    return hashlib.blake2b(domain + b"\0" + who, digest_size=HASH_BYTES).digest()
+    return _scope(domain + b"\0" + who)
+
+
+@lru_cache(maxsize=1_024)
+def _scope(whose: bytes) -> bytes:
+    return hashlib.blake2b(whose, digest_size=HASH_BYTES).digest()
 
 
 def _read(record: SpanRecord) -> Facts:

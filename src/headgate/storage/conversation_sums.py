@@ -27,7 +27,7 @@ Row = dict[str, Any]
 def sums_of(row: Row) -> Row:
     """What one request, a row of `requests`, adds to its conversation."""
     written = (row["cache_write_5m_tokens"] or 0) + (row["cache_write_1h_tokens"] or 0)
-    counts = (
+    counts: tuple[int, ...] = (
         1,
         int(row["status"] >= 400 or row["error"] is not None),
         row["input_tokens"] or 0,
@@ -37,7 +37,9 @@ def sums_of(row: Row) -> Row:
         row["nano_usd"] or 0,
         int(is_unpriced(row)),
     )
-    return {name: min(MOST, count) for name, count in zip(SUMS, counts, strict=True)}
+    if max(counts) > MOST:
+        counts = tuple(min(MOST, count) for count in counts)
+    return dict(zip(SUMS, counts, strict=True))
 
 
 def conversation_row(talk: Talk, opened_by: Row, *, title: str | None) -> Row:

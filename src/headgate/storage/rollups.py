@@ -6,6 +6,7 @@ So the sums are exact after any crash: they come with the rows, or neither does.
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from operator import add
 from typing import Any
 
 import sqlalchemy as sa
@@ -140,8 +141,7 @@ def _bounded(count: int | None) -> int:
 
 
 def _add(sums: list[int], more: Sequence[int]) -> None:
-    for place, count in enumerate(more):
-        sums[place] += count
+    sums[:] = map(add, sums, more)
 
 
 # ---- into the database ---------------------------------------------------------------------------------

@@ -86,7 +86,9 @@ def _use_of(row: Row, usage: Usage, prices: PriceTable) -> Row:
         # One that was refused says nothing of what a request costs.
         "requests": int(usage.input_tokens is not None or usage.output_tokens is not None),
         "tokens": tokens_of(usage),
-        "nano_usd": prices.budget_cost_of(row["provider"], row["model"], usage, row["account"]),
+        "nano_usd": prices.budget_cost_of(row["provider"], row["model"], usage, row["account"])
+        if row["nano_usd"] is None
+        else row["nano_usd"],
     }
 
 
