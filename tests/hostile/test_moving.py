@@ -143,7 +143,7 @@ def test_a_history_that_claims_our_requests(gateway: Gateway, tmp_path: Path) ->
         theirs.ccflare_request(database, None, 1, id=request_id, model="forged", error_message="forged")
     database.close()
     outcome = gateway.command("import", "ccflare", str(tmp_path), "--only", "history", "--json")
-    assert json.loads(outcome.stdout)["history"] == {"added": 0, "there": 1, "unreadable": 0}
+    assert json.loads(outcome.stdout)["history"] == {"added": 0, "there": 1, "older": 0, "unreadable": 0}
     assert gateway.record_of(request_id) == ours
 
 
