@@ -13,8 +13,7 @@ from headgate.errors import ForeignDataUnreadable, StorageError
 from headgate.moving.found import HISTORY, History
 from headgate.moving.history import Accounts, Moved, add_history
 from headgate.storage.database import open_database
-
-_DAY_SECONDS = 86_400
+from headgate.storage.history import kept_since
 
 
 async def take_history(move: Move) -> None:
@@ -55,7 +54,6 @@ async def _add(
     move: Move, history: History, theirs: Accounts, tell: Callable[[Moved], None], moved: Moved
 ) -> None:
     storage, clock = move.loaded.settings.storage, SystemClock()
-    days = storage.retention_days
     database = await open_database(storage.address, move.loaded.data_folder)
     try:
         if move.control.is_running:
@@ -68,7 +66,7 @@ async def _add(
             theirs,
             moved=moved,
             clock=clock,
-            since_ms=round((clock.now() - days * _DAY_SECONDS) * 1000) if days else 0,
+            since_ms=kept_since(storage.retention_days, clock.now()),
             writes=not move.report.dry_run,
             gently=move.control.is_running,
             tell=tell,

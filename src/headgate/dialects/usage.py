@@ -38,7 +38,9 @@ class Usage(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 _FIELDS = Usage.__struct_fields__
 
-OTHERS = _FIELDS[_FIELDS.index("speed") :]
+USUAL = _FIELDS[: _FIELDS.index("speed")]
+"""What most answers say, and what is worth a column. The last is a word, the others are counts."""
+OTHERS = _FIELDS[len(USUAL) :]
 """What few answers say."""
 
 _COUNTS = _FIELDS[: _FIELDS.index("reasoning_tokens")]

@@ -18,7 +18,7 @@ from headgate.record.lock import FolderLock
 from headgate.record.replay import Counts, Replay
 from headgate.record.state import LOW_DISK_BYTES, StateFile, free_bytes
 from headgate.storage.database import Database, open_database
-from headgate.storage.history import PIECE, delete_before
+from headgate.storage.history import PIECE, delete_before, kept_since
 from headgate.storage.prices import PriceStore
 from headgate.storage.rollups import forget_rollups
 from headgate.storage.spans import forget_spans
@@ -35,7 +35,6 @@ FORGET_STEPS = 50
 """Small deletions in the roll-ups, in a row: what a long absence left is gone after some turns."""
 FORGET_PIECES = 3
 """Of requests, in a row: half a second at most, in which nothing is recorded."""
-_DAY_SECONDS = 86_400.0
 
 FIRST_RETRY_SECONDS = 0.25
 LAST_RETRY_SECONDS = 10.0
@@ -201,7 +200,7 @@ class Recorder:
         days = self.retention_days
         if not days or self._stop.is_set():
             return False
-        before_ms = round((self._clock.now() - days * _DAY_SECONDS) * 1000)
+        before_ms = kept_since(days, self._clock.now())
         deleted = await delete_before(database, before_ms, most=FORGET_PIECES * PIECE)
         self._forgotten += deleted
         if deleted >= FORGET_PIECES * PIECE:

@@ -6,14 +6,12 @@ from typing import Any
 
 import msgspec
 
-from headgate.dialects.usage import OTHERS, Usage
+from headgate.dialects.usage import OTHERS, USUAL, Usage
 from headgate.pricing.prices import PriceTable, shipped_table
 from headgate.record.events import Attempt, HealthRecord, ObjectRecord, Record, RequestRecord, Skipped
 from headgate.storage.batch import Rows
 
 _MAX_INTEGER = 2**63 - 1
-_USUAL = Usage.__struct_fields__.index(OTHERS[0])
-"""So many fields of a usage have columns of their own; the last of them is a word, the others are counts."""
 _NOT_TOLD = (None,) * len(OTHERS)
 
 _UNSAID = Usage()
@@ -85,9 +83,9 @@ def _columns(struct: msgspec.Struct) -> dict[str, Any]:
 def _usage_columns(usage: Usage) -> dict[str, Any]:
     """A count beyond 64 bits is a provider's nonsense: not said, rather than a record refused."""
     told = msgspec.structs.astuple(usage)
-    usual, others = told[:_USUAL], told[_USUAL:]
+    usual, others = told[: len(USUAL)], told[len(USUAL) :]
     if others == _NOT_TOLD and max(filter(None, usual[:-1]), default=0) <= _MAX_INTEGER:
-        return {**dict(zip(Usage.__struct_fields__, usual, strict=False)), "other_usage": None}
+        return {**dict(zip(USUAL, usual, strict=True)), "other_usage": None}
     told = tuple(None if isinstance(one, int) and one > _MAX_INTEGER else one for one in told)
     by_name = dict(zip(Usage.__struct_fields__, told, strict=True))
     found = {name: one for name in OTHERS if (one := by_name.pop(name)) is not None}

@@ -13,6 +13,11 @@ CONVERSATIONS = 200
 """Deleted in one, with some hundred blocks each."""
 
 
+def kept_since(retention_days: int, now: float) -> int:
+    """Unix milliseconds: what began earlier is kept no longer; 0 where all is. `now` in Unix seconds."""
+    return round((now - retention_days * DAY) * 1000) if retention_days else 0
+
+
 async def clear_before(database: Database, before_ms: int, *, most: int) -> int:
     """`delete_before`; when there are no more, the roll-ups of that time go as well."""
     deleted = await delete_before(database, before_ms, most=most)

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.dialects.usage import OTHERS, Usage
+from headgate.dialects.usage import USUAL, Usage
 from headgate.storage.database import insert
 
 MOST = 2**61
@@ -16,7 +16,7 @@ MOST = 2**61
 
 Row = Mapping[str, Any]
 
-_told = itemgetter(*(name for name in Usage.__struct_fields__ if name not in OTHERS))
+_told = itemgetter(*USUAL)
 
 
 async def add_up(connection: AsyncConnection, table: sa.Table, rows: Iterable[Row]) -> None:
