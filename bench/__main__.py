@@ -1,6 +1,7 @@
 """`python -m bench`: see `bench/__init__.py`."""
 
 import argparse
+import platform
 import sys
 import tempfile
 import time
@@ -113,6 +114,7 @@ def main() -> int:
         print("\n" + tables)
     if many is not None:
         print("\n" + streams_report.write(many))
+    print(f"\nHeadgate ran on Python {platform.python_version()}, {Path(sys.executable).resolve()}")
     report.save(file, samples, memory, many)
     print(f"\nWritten to {file}")
     return 0

@@ -31,6 +31,37 @@ can_make_venv() {
     "$1" -c 'import ensurepip, venv' 2>/dev/null
 }
 
+# Microseconds that it takes to walk through a loop of calls, dictionaries and texts, the best of five.
+microseconds() {
+    "$1" -c '
+import time
+
+def walk():
+    found = {}
+    for number in range(100_000):
+        found[number & 1023] = (number, str(number))
+        number = found[number & 1023][0] + 1
+
+def once():
+    began = time.process_time()
+    walk()
+    return time.process_time() - began
+
+print(int(min(once() for _ in range(5)) * 1e6))'
+}
+
+# A Python built without profile-guided optimisation (what pyenv makes unless told otherwise) costs every request
+# a quarter more. Where the system has its own beside the one on the path, the clearly faster one is taken.
+faster_of() {
+    local usual=$1 other=$2
+    if is_new_enough "$other" && can_make_venv "$other" &&
+        [ $(($(microseconds "$other") * 10)) -lt $(($(microseconds "$usual") * 9)) ]; then
+        echo "$other"
+    else
+        echo "$usual"
+    fi
+}
+
 # As root on a Debian system: install. Otherwise: say what to type.
 need_packages() {
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -50,7 +81,10 @@ make_venv() {
         case $python in python3.*) package=$python-venv ;; esac
         need_packages "$package"
     fi
-    echo "Making $venv with $("$python" --version)"
+    if [ -z "${PYTHON:-}" ]; then
+        python=$(faster_of "$python" /usr/bin/python3)
+    fi
+    echo "Making $venv with $("$python" --version), $(command -v "$python")"
     "$python" -m venv --clear "$venv"
 }
 

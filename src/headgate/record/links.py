@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.conversation.chain import MOST_PLACES, Chain, chain_of, scoped
+from headgate.conversation.chain import MOST_PLACES, scoped
+from headgate.conversation.chains import Chains
 from headgate.conversation.facts import Facts, opaque, split
 from headgate.conversation.linking import Ask, Linker
 from headgate.conversation.past import Link, Past
@@ -50,14 +51,14 @@ class Links:
 
     def __init__(self) -> None:
         self._facts: dict[bytes, Facts] = {}
+        self._chains = Chains()
 
     async def add(self, connection: AsyncConnection, records: Sequence[Record], rows: Iterable[Row]) -> None:
         """`rows` are those of `requests` that the records became, stored by now."""
         await self._keep_messages(connection, records)
         requests = [one for one in records if isinstance(one, RequestRecord) and one.spans]
-        await self._load_facts(connection, requests)
-        chains: dict[tuple[bytes, bytes], Chain] = {}
-        asks = [ask for one in requests if (ask := self._ask(one, chains)) is not None]
+        gaps: set[bytes] = set()
+        asks = [ask for one in requests if (ask := await self._ask(connection, one, gaps)) is not None]
         if not asks:
             return
         past = Past()
@@ -88,26 +89,15 @@ class Links:
                 found[one.hash] = _encoder.encode(facts)
         await keep_facts(connection, found, seen_at)
 
-    async def _load_facts(self, connection: AsyncConnection, requests: Sequence[RequestRecord]) -> None:
-        named = {key for one in requests for key in split(one.spans[HASH_BYTES:])}
-        missing = named - self._facts.keys()
-        if not missing:
-            return
-        for key, data in (await facts_by_hash(connection, sorted(missing))).items():
-            self._facts[key] = _decoder.decode(data)
-
-    def _ask(self, record: RequestRecord, chains: dict[tuple[bytes, bytes], Chain]) -> Ask | None:
-        """None for a request in which nothing was said, or too much. `chains`: of the batch, by scope and
-        messages; a client that tries again sends the same."""
+    async def _ask(self, connection: AsyncConnection, record: RequestRecord, gaps: set[bytes]) -> Ask | None:
+        """None for a request in which nothing was said, or too much. Adds to `gaps`."""
         scope = scope_of(record)
         hashes = record.spans[HASH_BYTES:]
-        chain = chains.get((scope, hashes))
+        chain = self._chains.chain(scope, hashes, self._facts, gaps)
         if chain is None:
-            history = [
-                self._facts.get(key) or opaque(key)  # a message that the journal had no room for
-                for key in split(hashes)
-            ]
-            chain = chains[scope, hashes] = chain_of(history, scope)
+            gaps |= await self._load_facts(connection, set(split(hashes)))
+            chain = self._chains.chain(scope, hashes, self._facts, gaps)
+            assert chain is not None
         if not 0 < len(chain) <= MOST_PLACES:
             return None
         named = record.session if record.session and not record.session.startswith(_OPENING) else None
@@ -123,6 +113,14 @@ class Links:
             min(tokens, MOST) if tokens is not None else None,
             len(hashes) // HASH_BYTES,
         )
+
+    async def _load_facts(self, connection: AsyncConnection, named: set[bytes]) -> set[bytes]:
+        """Gives those that the journal had no room for."""
+        missing = named - self._facts.keys()
+        for key, data in (await facts_by_hash(connection, sorted(missing))).items():
+            self._facts[key] = _decoder.decode(data)
+            missing.discard(key)
+        return missing
 
 
 def scope_of(record: RequestRecord) -> bytes:
