@@ -5,13 +5,14 @@ VENV := .venv
 IN_VENV := $(VENV)/bin/python
 FUZZ_CASES := 100000
 SOAK_SECONDS := 600
+BOOKS := 100000
 ROWS := 10000000
 # On all cores and one more (tests/conftest.py); the tests of one file stay together, since they share what they
 # start. Files in their own order: by default those with few tests come last, and the longest tests stand alone in theirs.
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test clients test-all soak lint format docs bench bench-analytics bench-strategies
+.PHONY: help run test books clients test-all soak lint format docs bench bench-analytics bench-strategies
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -32,6 +33,10 @@ test-all: $(VENV)/.dev ## The same with forty times as many fuzz cases, every st
 soak: $(VENV)/.dev ## Two gateways under all that may happen, for ten minutes (SOAK_SECONDS=N)
 	@echo "Soaking for $(SOAK_SECONDS) seconds"
 	@HEADGATE_TEST_SOAK_SECONDS=$(SOAK_SECONDS) $(IN_VENV) -m pytest -s tests/journeys/test_soak.py $(ARGS)
+
+books: $(VENV)/.dev ## Usage and cost of 100 000 requests against the provider's books, with a death every few seconds (BOOKS=N)
+	@echo "Asking $(BOOKS) requests on each database"
+	@HEADGATE_TEST_BOOKS=$(BOOKS) $(IN_VENV) -m pytest -s tests/journeys/test_books.py $(ARGS)
 
 clients: $(VENV)/.dev ## Install the real command-line clients (about 400 MB) and drive them (ARGS="-k NAME")
 	@bash scripts/clients.sh
