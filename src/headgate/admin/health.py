@@ -310,7 +310,8 @@ def _dropped(count: int, now: str) -> Trouble:
     return Trouble(
         code="journal_dropped",
         reason=f"{count} records were dropped since the start; {now}",
-        hint="The journal was full or could not be written: look at free disk space and recorder.",
+        hint="The journal was full or could not be written: look at free disk space and recorder. "
+        "storage.journal_max_mb lets more wait.",
         said_openly="Records were dropped",
     )
 

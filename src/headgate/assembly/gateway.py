@@ -283,7 +283,8 @@ class Gateway:
 
     async def _open_records(self, stores: Stores, closing: AsyncExitStack) -> tuple[Journal, RecorderProcess]:
         folder, database = stores.folder / "journal", stores.database
-        journal = Journal(folder, "gateway", self._clock)
+        most = self._settings.storage.journal_max_mb << 20
+        journal = Journal(folder, "gateway", self._clock, max_bytes=most)
         url = str(database.path) if database.path else self._settings.storage.address or ""
         recorder = RecorderProcess(
             folder, url, parts.wishes_of(self._settings), self._clock, standby=self._standby

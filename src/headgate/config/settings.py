@@ -294,6 +294,15 @@ class StorageSettings(Section):
         ge=0,
         le=MOST_DAYS,
     )
+    journal_max_mb: int = setting(
+        256,
+        "What may wait while the database cannot be reached, some 3 000 requests to the MiB; records beyond "
+        "it are dropped and counted.",
+        unit="MiB",
+        ge=16,
+        le=MOST_BYTES >> 20,
+        restart=True,
+    )
     bodies: BodySettings = BodySettings()
     conversations: ConversationSettings = ConversationSettings()
 
