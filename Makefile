@@ -5,6 +5,7 @@ VENV := .venv
 IN_VENV := $(VENV)/bin/python
 FUZZ_CASES := 100000
 SOAK_SECONDS := 600
+SOAK_REQUESTS := 300000
 BOOKS := 100000
 ROWS := 10000000
 # On all cores and one more (tests/conftest.py); the tests of one file stay together, since they share what they
@@ -30,9 +31,10 @@ test-all: $(VENV)/.dev ## The same with forty times as many fuzz cases, every st
 	@echo "Running the tests, with $(FUZZ_CASES) cases of each fuzz test"
 	@HEADGATE_TEST_FUZZ_CASES=$(FUZZ_CASES) HEADGATE_TEST_STARTS=installed $(IN_VENV) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
-soak: $(VENV)/.dev ## Two gateways under all that may happen, for ten minutes (SOAK_SECONDS=N)
-	@echo "Soaking for $(SOAK_SECONDS) seconds"
-	@HEADGATE_TEST_SOAK_SECONDS=$(SOAK_SECONDS) $(IN_VENV) -m pytest -s tests/journeys/test_soak.py $(ARGS)
+soak: $(VENV)/.dev ## Two gateways under all that may happen, for ten minutes; memory over 300 000 requests (SOAK_SECONDS=N, SOAK_REQUESTS=N)
+	@echo "Soaking for $(SOAK_SECONDS) seconds, then with $(SOAK_REQUESTS) requests"
+	@HEADGATE_TEST_SOAK_SECONDS=$(SOAK_SECONDS) HEADGATE_TEST_MEMORY_REQUESTS=$(SOAK_REQUESTS) HEADGATE_TEST_MEMORY_WARM_UP=60000 \
+		$(IN_VENV) -m pytest -s tests/journeys/test_soak.py tests/journeys/test_memory.py $(ARGS)
 
 books: $(VENV)/.dev ## Usage and cost of 100 000 requests against the provider's books, with a death every few seconds (BOOKS=N)
 	@echo "Asking $(BOOKS) requests on each database"

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import msgspec
 
+from headgate.testing.clock import SharedClock
 from headgate.testing.process import SimulatedProvider
-from headgate.testing.sessions import Talk, Told
+from headgate.testing.sessions import Talk, Told, day_of_work
 from tests.conversation.linked import truth
 from tests.gateway import CLIENT_KEY, NO_TLS, Gateway, wait_until
 from tests.guides.asking import TIMEOUT_SECONDS
@@ -97,6 +98,40 @@ def test_w3_conversations_are_the_tree_they_were_whoever_is_killed(
         anew = json.loads(gateway.command("db", "relink", "--json").stdout)
         assert anew == {"scopes": 1, "requests": len(sent), "moved": 0, "left": 0}
         assert json.loads(gateway.command("conversations", roots[0]["id"], "--json").stdout) == tree
+
+
+def test_w3_three_hours_of_work_are_one_tree(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """Some 400 requests of a session of three hours, sub-agents and compactions among them: one tree. W3."""
+    told = day_of_work(seed=5)
+    clock = SharedClock(tmp_path / "clock")
+    sent: dict[str, int] = {}
+    with Gateway(tmp_path, provider=provider.url, clock=tmp_path / "clock") as gateway:
+        began = clock.now()
+        for one in told.sent:
+            clock.advance(max(0.0, began + one.began_at / 1000 - clock.now()))
+            sent[_send(gateway, one.body)] = one.number
+
+        def linked() -> int:
+            found = gateway.admin("/api/conversations?all=true&limit=500")["conversations"]
+            return sum(one["request_count"] for one in found)
+
+        wait_until(lambda: linked() == len(sent), what="all in conversations")
+        (root,) = gateway.admin("/api/conversations")["conversations"]
+        assert root["last_at"] - root["started_at"] > 3 * 3_600_000 - 60_000
+        tree = gateway.admin(f"/api/conversations/{root['id']}")
+    clock.close()
+    requests, above = truth(told)
+    assert _shape(tree, sent) == requests and tree["left_out"] == 0
+    assert _openings(tree, sent) == above
+
+
+def _openings(tree: dict[str, Any], numbers: dict[str, int]) -> dict[int, tuple[int, int]]:
+    """By conversation the one above it, and the request whose answer called for it."""
+    found = {}
+    for one in tree["sub_conversations"]:
+        found[numbers[one["id"]]] = (numbers[one["parent"]], numbers[one["opened_by"]])
+        found |= _openings(one, numbers)
+    return found
 
 
 def test_w3_without_linking_nothing_is_kept(tmp_path: Path, provider: SimulatedProvider) -> None:

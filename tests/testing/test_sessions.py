@@ -2,7 +2,7 @@
 
 import pytest
 
-from headgate.testing.sessions import Told, coding_session, tell_session
+from headgate.testing.sessions import Told, coding_session, day_of_work, tell_session
 from tests.conversation.linked import Linked, tree, truth
 
 
@@ -17,6 +17,15 @@ def _linked_tree(told: Told) -> object:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_long_session_is_the_tree_it_was(seed: int, session: str | None) -> None:
     told = coding_session(seed, session=session)
+    assert _linked_tree(told) == truth(told)
+
+
+@pytest.mark.parametrize("session", [None, "3f1c"])
+@pytest.mark.parametrize("seed", [0, 1, 19])
+def test_three_hours_of_work_are_the_tree_they_were(seed: int, session: str | None) -> None:
+    """Some 400 requests, 40 sub-agents, 3 compactions, one of them retried (seeds 0 and 19)."""
+    told = day_of_work(seed, session=session)
+    assert told.now > 3 * 3_600_000 and sum(one.relation == "compaction" for one in told.sent) == 3
     assert _linked_tree(told) == truth(told)
 
 

@@ -102,6 +102,8 @@ class Linker:
 
     def _retry(self, ask: Ask, match: _Match, end: Place) -> Link:
         before = self._end_before(ask.chain, match.talk, len(ask.chain) - 1)
+        if before is None and ask.chain.continues:
+            before = self._summary_before(ask.chain.scope, end)
         return _link(ask, match.talk, end.branch, "retry", before.request if before else None)
 
     def _go_on(self, ask: Ask, match: _Match) -> Link:
@@ -144,6 +146,17 @@ class Linker:
         if root := self._past.root_of(ask.session):
             return self._new_branch(ask, root, "compaction", root.last_request)
         return None
+
+    def _summary_before(self, scope: bytes, opening: Place) -> Place | None:
+        """The request whose answer an earlier try began with."""
+        found = [
+            one
+            for one in self._past.summaries(scope)
+            if one.conversation == opening.conversation
+            and one.is_continued
+            and one.began_at <= opening.began_at
+        ]
+        return max(found, key=lambda one: one.began_at, default=None)
 
     def _summary_asked(self, ask: Ask) -> Place | None:
         """The request whose answer this one begins with: of the same session, of that length, the newest."""
@@ -218,6 +231,8 @@ def _is_same_talk(ask: Ask, match: _Match) -> bool:
         return False
     if ask.chain.has_answer(len(ask.chain)):
         return True
+    if ask.chain.continues:
+        return True  # nobody has the same summary twice
     # The opening again, or more of it: after a failure, or by the session that began with it.
     named_same = bool(ask.session) and ask.session == match.end.session
     began_session = named_same and match.talk.parent is None and match.end.ended_at <= ask.began_at

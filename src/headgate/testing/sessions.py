@@ -279,3 +279,30 @@ def tell_session(told: Told, name: str, *, session: str | None = None, caller: s
     talk.say("yes")
     talk.say("yes")
     return talk
+
+
+def day_of_work(seed: int = 0, *, hours: float = 3.0, session: str | None = None) -> Told:
+    """One session that goes on for hours: mostly tools, some words, sub-agents side by side, a retry here and
+    there, and a compaction whenever the history has grown long."""
+    told = Told(seed)
+    talk = Talk(told, "work", session=session)
+    talk.say(told.words(12))
+    compactions = 0
+    while told.now < hours * 3_600_000:
+        told.now += told.dice.randrange(90) * _SECOND  # somebody reads, a tool runs
+        kind = told.dice.random()
+        if len(talk.history) > 120:
+            compactions += 1
+            talk.compact(f"after summary {compactions}")
+        elif kind < 0.6:
+            talk.use_tool(size=told.dice.randrange(60, 1_200))
+        elif kind < 0.85:
+            talk.say(told.words(told.dice.randrange(3, 20)))
+        elif kind < 0.9:
+            talk.retry()
+        else:
+            prompts = [told.words(8) for _ in range(told.dice.randrange(1, 4))]
+            for agent in talk.run_agents(prompts, tool=told.dice.choice(["Task", "Agent"])):
+                for _ in range(told.dice.randrange(6)):
+                    agent.use_tool()
+    return told
