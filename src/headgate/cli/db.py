@@ -10,6 +10,7 @@ import typer
 
 from headgate.cli import on_demand
 from headgate.cli.backup import back_up
+from headgate.cli.db_copy import copy
 from headgate.cli.key_rotation import rotate_key
 from headgate.cli.options import AsJson, ConfigPath, load, read_path
 from headgate.cli.terminal import clock_time, counted, failing_as, out, print_json, table
@@ -127,6 +128,9 @@ def upgrade(
     out.print(said, markup=False, soft_wrap=True)
     if copy is not None:
         out.print(f"The database as it was before is in {copy}", markup=False, soft_wrap=True)
+
+
+app.command("copy", epilog="Example: headgate db copy --to postgresql://headgate@db.example/headgate")(copy)
 
 
 app.command("rotate-key", epilog="Example: headgate db rotate-key")(rotate_key)

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from headgate.cli.control import Control
+    from headgate.cli.copying import Copy
     from headgate.cli.moving_report import Report
     from headgate.config.loading import Loaded, Origin
     from headgate.moving.found import Found
     from headgate.storage.database import Database
     from headgate.storage.location import Location
     from headgate.storage.relinking import Relinked
+    from headgate.storage.transfer import Progress
     from headgate.storage.upkeep import Check, Info
 
 
@@ -297,6 +299,13 @@ def copy_database(source: Path, target: Path, *, force: bool) -> int:
     from headgate.storage import copies
 
     return copies.copy_database(source, target, force=force)
+
+
+async def copy_all(loaded: "Loaded", to: str, *, replace: bool, progress: "Progress") -> "Copy":
+    """See `copying.copy_all`."""
+    from headgate.cli import copying
+
+    return await copying.copy_all(loaded, to, replace=replace, progress=progress)
 
 
 async def database_info(database: "Database") -> "Info":
