@@ -28,6 +28,8 @@ from headgate.record.replay import Counts
 from headgate.record.supervisor import RecorderReport
 from headgate.relay.exchange import Exchange
 from headgate.storage.accounts import AccountStore
+from headgate.storage.bodies import BodyStore
+from headgate.storage.body_keys import BodyKeys
 from headgate.storage.client_keys import KeyStore
 from headgate.storage.conversations import ConversationStore
 from headgate.storage.database import open_database
@@ -85,8 +87,8 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
     accounts = AccountStore(database, box, clock)
     sign_ins, keys = SignInStore(database, box, accounts, clock), KeyStore(database, clock)
     health, spending = HealthStore(database), SpendingStore(database)
-    prices = PriceStore(database, clock)
-    stores = Stores(database, tmp_path, box, accounts, sign_ins, health, keys, spending, prices)
+    prices, bodies = PriceStore(database, clock), BodyStore(database, BodyKeys(database, box, clock))
+    stores = Stores(database, tmp_path, box, accounts, sign_ins, health, keys, spending, prices, bodies)
     sign_in = parts.signing_in_of(
         stores,
         pool,
@@ -112,6 +114,7 @@ async def owner(tmp_path: Path, relaying: Relaying) -> AsyncIterator[Owner]:
         queue=FairQueue(clock.monotonic),
         client_keys=keys,
         prices=prices,
+        bodies=bodies,
         upstream=upstream,
         providers={provider.name},
         process=relaying,

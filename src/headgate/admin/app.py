@@ -14,6 +14,7 @@ from headgate.admin import (
     accounts,
     analytics,
     audit,
+    bodies,
     client_keys,
     config,
     conversations,
@@ -68,6 +69,7 @@ ROUTERS = (
     config.router,
     export.router,  # before `/api/requests/{id}`
     requests.router,
+    bodies.router,
     conversations.router,
     usage.router,
     analytics.router,

@@ -117,6 +117,12 @@ _OTHER_ANSWERS: dict[str, dict[str, Any]] = {
         },
         "application/jsonl": {"schema": _TEXT, "example": '{"id":"hg_01","status":200}\n'},
     },
+    "get_body": {
+        "application/octet-stream": {"schema": _TEXT, "example": '{"model":"claude-sonnet-4-5"}'},
+        "application/json": {"schema": {"type": "object"}, "example": {"model": "claude-sonnet-4-5"}},
+        "text/event-stream": {"schema": _TEXT, "example": 'event: ping\ndata: {"type":"ping"}\n\n'},
+        "text/plain": {"schema": _TEXT, "example": "what was said"},
+    },
     "management_config_yaml": {
         "application/yaml": {
             "schema": {"type": ["object", "null"]},

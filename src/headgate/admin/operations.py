@@ -80,6 +80,7 @@ OPERATIONS: dict[str, Operation] = {
     "list_conversations": Operation("List conversations", (503,)),
     "get_conversation": Operation("Show a conversation as a tree", (404, 503)),
     "get_request": Operation("Show a request with its attempts", (404, 503)),
+    "get_body": Operation("What was said, as far as it is kept", (404,)),
     "usage": Operation("Sum up what was used", (503,)),
     "analytics": Operation("What happened, by time, model and account", (503,)),
     "get_stats": Operation("How it went so far", (503,)),

@@ -30,6 +30,7 @@ from headgate.relay.exchange import Exchange
 from headgate.sources.sources import Sources
 from headgate.storage.accounts import AccountStore
 from headgate.storage.audit import AuditStore
+from headgate.storage.bodies import BodyStore
 from headgate.storage.changes import Change
 from headgate.storage.client_keys import KeyStore
 from headgate.storage.conversations import ConversationStore
@@ -87,6 +88,18 @@ class GatewayProcess(Protocol):
     def recorder(self) -> RecorderReport: ...
 
 
+class BodyKeeping(Protocol):
+    """Whether the gateway keeps what is said."""
+
+    refusal: str | None
+    """Why it does not, though it should."""
+
+    @property
+    def dropped(self) -> int:
+        """Bodies that the journal had no room for, since the start."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeOutcome:
     """What came of a change of settings, with the words for it."""
@@ -118,12 +131,15 @@ class Owner:
     queue: FairQueue
     client_keys: KeyStore
     prices: PriceStore
+    bodies: BodyStore
     upstream: UpstreamClient
     sign_in: SigningIn
     providers: Collection[str]
     sources: Sources | None = None
     """Accounts that files keep; None where no gateway runs."""
     process: GatewayProcess | None = None
+    keeping: BodyKeeping | None = None
+    """None where nothing is relayed."""
     forget_heads: Callable[[], None] = lambda: None
     """Who was let in by the ring as it was is asked once more."""
     url: str = ""

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
+from headgate.admin.bodies import bodies_of, searching
 from headgate.admin.live import Event, Live, View
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.request_choice import Chosen, matches
@@ -39,6 +40,14 @@ def _live_of(request: Request) -> Live:
 ItsLive = Annotated[Live, Depends(_live_of)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 Cursor = Annotated[str | None, Query(max_length=256)]
+Search = Annotated[
+    str | None,
+    Query(
+        max_length=1_024,
+        description="Words that the request or its answer has, all of them, whatever their case; only where "
+        "bodies are kept (`storage.bodies.keep`).",
+    ),
+]
 Backlog = Annotated[int, Query(ge=0, le=1000, description="How many past ones to begin with.")]
 Phases = Annotated[
     bool,
@@ -56,8 +65,10 @@ async def list_requests(
     wanted: Chosen,
     limit: Limit = 50,
     cursor: Cursor = None,
+    search: Search = None,
 ) -> RequestPage:
     """Newest first."""
+    wanted = await searching(owner, wanted, search)
     rows, next_cursor = await owner.requests.page(wanted, limit=limit, cursor=cursor)
     return RequestPage(requests=[request_view(row) for row in rows], next_cursor=next_cursor)
 
@@ -149,4 +160,4 @@ async def get_request(owner: ItsOwner, request_id: str) -> RequestDetail:
             f"No request has the id {request_id}",
             hint="A request appears some 100 ms after its end.",
         )
-    return request_detail(row)
+    return request_detail(row, await bodies_of(owner, row["seq"]))

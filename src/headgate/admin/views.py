@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from headgate.admin.bodies import BodiesView
 from headgate.admin.limit_views import (
     RestView,
     SessionsView,
@@ -137,6 +138,7 @@ class RequestDetail(RequestView):
         "accounts; empty: there was none. null: otherwise."
     )
     skipped_more: int = Field(description="How many accounts `skipped` leaves out.")
+    bodies: BodiesView = Field(description="What is kept of what was said: `storage.bodies`.")
 
 
 def account_view(
@@ -183,7 +185,7 @@ def request_view(row: dict[str, Any]) -> RequestView:
     return RequestView(**_request_fields(row))
 
 
-def request_detail(row: dict[str, Any]) -> RequestDetail:
+def request_detail(row: dict[str, Any], bodies: BodiesView) -> RequestDetail:
     """From a row of `RequestStore.get`."""
     attempts = [AttemptView(**{**one, "rests_until": one["until_at"]}) for one in row["attempts"]]
     skipped = row["skipped"] or {"accounts": None, "more": 0}
@@ -196,6 +198,7 @@ def request_detail(row: dict[str, Any]) -> RequestDetail:
         attempts=attempts,
         skipped=skipped["accounts"],
         skipped_more=skipped["more"],
+        bodies=bodies,
     )
 
 

@@ -22,6 +22,7 @@ from headgate.admin.owner import Owner
 from headgate.assembly import parts
 from headgate.assembly.doors import FollowDoors
 from headgate.assembly.first_uses import FirstUses
+from headgate.assembly.keeping import Keeping
 from headgate.assembly.neighbours import Neighbours
 from headgate.assembly.price_list import PriceList
 from headgate.assembly.reload import RunningParts, follow_files, reload_all
@@ -35,6 +36,7 @@ from headgate.config.settings import Settings
 from headgate.oauth.schedule import Schedule
 from headgate.outbox import Outbox
 from headgate.pool.pool import Pool
+from headgate.record.bodies import Bodies
 from headgate.record.catch_up import catch_up
 from headgate.record.division import Divided
 from headgate.record.journal import Journal
@@ -170,13 +172,16 @@ class Gateway:
             planner, ring, stores.client_keys, self._tasks, changing=sources.changing
         )
         sources.begin()
+        keeping = Keeping(stores.bodies.keys, journal, clock)
+        closing.callback(keeping.finish)
+        capture = await keeping.capture_for(settings)
         relay = parts.relay_of(
             settings,
             pool=pool,
             tokens=tokens,
             planner=planner,
             upstream=upstream,
-            journal=journal,
+            answers=keeping.answers(settings, capture),
             gate=gate,
             queue=queue,
             clock=clock,
@@ -196,7 +201,8 @@ class Gateway:
             planner=planner,
             sources=sources,
             upstream=upstream,
-            journal=journal,
+            keeping=keeping,
+            capture=capture,
             recorder=recorder,
             lane=lane,
             price_list=price_list,
@@ -237,6 +243,7 @@ class Gateway:
             forget_heads=running.forget_heads,
             settle=recorder.settle,
             process=process,
+            keeping=keeping,
             url=_url_of(tcp, certificate),
         )
         listener = Listener(lane, build_app(owner=owner), clock)
@@ -263,7 +270,9 @@ class Gateway:
         stores.secrets.refuse_broken()
         await stores.prices.take_shipped()
         await stores.prices.load()
-        await catch_up(stores.folder / "journal", database, self._clock, prices=stores.prices.prices)
+        bodies = Bodies(stores.bodies.keys, parts.wishes_of(self._settings).bodies)
+        prices = stores.prices.prices
+        await catch_up(stores.folder / "journal", database, self._clock, prices=prices, bodies=bodies)
         if database.path is not None:  # of SQLite this gateway is the only one
             await stores.sign_ins.end_turns_of_the_dead()
         await take_declared(stores.accounts, self._settings.accounts)
@@ -287,7 +296,12 @@ class Gateway:
         journal = Journal(folder, "gateway", self._clock, max_bytes=most)
         url = str(database.path) if database.path else self._settings.storage.address or ""
         recorder = RecorderProcess(
-            folder, url, parts.wishes_of(self._settings), self._clock, standby=self._standby
+            folder,
+            url,
+            parts.wishes_of(self._settings),
+            self._clock,
+            standby=self._standby,
+            secret_key=self._loaded.secret_key,
         )
         await recorder.start()
         closing.push_async_callback(recorder.stop, hurry=self._hurry)

@@ -15,7 +15,7 @@ from headgate.access.limits import Limits
 from headgate.access.queue import FairQueue
 from headgate.access.ring import KeyRing
 from headgate.admin.configuration import Configuration
-from headgate.admin.owner import GatewayProcess, Owner
+from headgate.admin.owner import BodyKeeping, GatewayProcess, Owner
 from headgate.assembly.first_uses import FirstUses
 from headgate.assembly.sharing import SharedLimits
 from headgate.assembly.stores import Stores, own_of
@@ -34,6 +34,7 @@ from headgate.pool.pool import Pool
 from headgate.pool.wanted import Switch
 from headgate.providers.anthropic import AnthropicProvider
 from headgate.providers.provider import Provider
+from headgate.record.bodies import BodyWishes
 from headgate.record.events import HealthRecord, ObjectRecord
 from headgate.record.journal import Journal
 from headgate.record.recorder import Wishes
@@ -174,14 +175,13 @@ def relay_of(
     tokens: Refresher,
     planner: Planner,
     upstream: UpstreamClient,
-    journal: Journal,
+    answers: Answers,
     gate: Gate,
     queue: FairQueue,
     clock: Clock,
 ) -> Relay:
     targets = Targets(settings.providers, Proxies(settings.upstream))
     patience = Patience(settings.server, settings.upstream, clock)
-    answers = Answers(journal, clock, settings.routing)
     ending = Ending(
         pool=pool, targets=targets, upstream=upstream, patience=patience, answers=answers, clock=clock
     )
@@ -245,7 +245,13 @@ def shared_limits_of(
 
 def wishes_of(settings: Settings) -> Wishes:
     """What the recorder has to go by."""
-    return Wishes(settings.log.model_dump(), settings.storage.retention_days, own_of(settings))
+    bodies = settings.storage.bodies
+    return Wishes(
+        settings.log.model_dump(),
+        settings.storage.retention_days,
+        own_of(settings),
+        bodies=BodyWishes(bodies.max_bytes, bodies.max_total_mb << 20, bodies.retention_days),
+    )
 
 
 def default_limits(settings: Settings) -> Limits:
@@ -283,6 +289,7 @@ def owner_of(
     settle: Callable[[], Awaitable[bool]],
     sources: Sources | None = None,
     process: GatewayProcess | None = None,
+    keeping: BodyKeeping | None = None,
     url: str = "",
     forget_heads: Callable[[], None] = lambda: None,
 ) -> Owner:
@@ -309,6 +316,8 @@ def owner_of(
         sources=sources,
         changing=sources.changing if sources is not None else asyncio.Lock(),
         process=process,
+        keeping=keeping,
+        bodies=stores.bodies,
         url=url,
         settle=settle,
         started_at=clock.now(),

@@ -16,6 +16,7 @@ from headgate.access.ring import KeyRing
 from headgate.admin.actor import ACTOR, Actor, Who
 from headgate.admin.owner import Owner
 from headgate.assembly import parts
+from headgate.assembly.keeping import Keeping
 from headgate.assembly.price_list import PriceList
 from headgate.assembly.stores import Stores
 from headgate.clock import Clock
@@ -27,9 +28,9 @@ from headgate.oauth.refresh import Refresher
 from headgate.oauth.registration import Registrations
 from headgate.pool.accounts import Account
 from headgate.pool.pool import Pool
-from headgate.record.journal import Journal
 from headgate.record.supervisor import RecorderProcess
 from headgate.relay.attempts import Relay
+from headgate.relay.capture import Capture
 from headgate.relay.plan import Planner
 from headgate.server.lane import FastLane
 from headgate.server.listener import Listener
@@ -58,7 +59,8 @@ class RunningParts:
     planner: Planner
     sources: Sources
     upstream: UpstreamClient
-    journal: Journal
+    keeping: Keeping
+    capture: Capture | None
     recorder: RecorderProcess
     lane: FastLane
     price_list: PriceList
@@ -74,7 +76,10 @@ class RunningParts:
         has_key = bool(settings.access.api_keys) or self.ring.has_stored
         of_hosts = self.sources.have_client_keys if surveyed is None else surveyed.has_client_keys
         refuse_to_stand_open(settings, has_client_key=has_key or of_hosts)
-        old, new = self._made(self.settings), self._made(settings)
+        capture = self.capture
+        if settings.storage.bodies != self.settings.storage.bodies:
+            capture = await self.keeping.capture_for(settings)
+        old, new = self._made(self.settings, self.capture), self._made(settings, capture)
         new_log = _opened_log(settings.log, self.settings.log)
         try:
             accounts = await self._declared(settings)
@@ -92,16 +97,16 @@ class RunningParts:
         except Exception:
             await self._take_back(old, accounts=accounts is not None, log_too=new_log is not None)
             raise
-        self.settings = settings
+        self.settings, self.capture = settings, capture
 
-    def _made(self, settings: Settings) -> "_Made":
+    def _made(self, settings: Settings, capture: Capture | None) -> "_Made":
         relay = parts.relay_of(
             settings,
             pool=self.pool,
             tokens=self.tokens,
             planner=self.planner,
             upstream=self.upstream,
-            journal=self.journal,
+            answers=self.keeping.answers(settings, capture),
             gate=self.gate,
             queue=self.queue,
             clock=self.clock,

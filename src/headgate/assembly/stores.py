@@ -10,6 +10,8 @@ from headgate.pool.pool import Pool
 from headgate.pricing.prices import Listed, own_prices
 from headgate.record.instance import InstanceLock
 from headgate.storage.accounts import AccountStore
+from headgate.storage.bodies import BodyStore
+from headgate.storage.body_keys import BodyKeys
 from headgate.storage.client_keys import KeyStore
 from headgate.storage.counters import CounterStore
 from headgate.storage.database import Database, open_database
@@ -66,6 +68,7 @@ class Stores:
     client_keys: KeyStore
     spending: SpendingStore
     prices: PriceStore
+    bodies: BodyStore
 
     @classmethod
     def on(cls, database: Database, loaded: Loaded, clock: Clock) -> "Stores":
@@ -77,7 +80,8 @@ class Stores:
         keys, spending = KeyStore(database, clock), SpendingStore(database)
         prices = PriceStore(database, clock, own_of(loaded.settings))
         health = HealthStore(database)
-        return cls(database, folder, secrets, accounts, sign_ins, health, keys, spending, prices)
+        bodies = BodyStore(database, BodyKeys(database, secrets, clock))
+        return cls(database, folder, secrets, accounts, sign_ins, health, keys, spending, prices, bodies)
 
     async def fill(self, pool: Pool) -> None:
         """The accounts with the health and the counts that an earlier life left them."""

@@ -52,6 +52,16 @@ class Control:
             raise _refused(doing, answer)
         return answer.json()
 
+    async def file(self, path: str, *, doing: str) -> bytes:
+        """An answer that is no JSON, as it is."""
+        try:
+            answer = await self._client.get(path)
+        except httpx.HTTPError as error:
+            raise _cut_off(doing, error) from error
+        if answer.is_error:
+            raise _refused(doing, answer)
+        return answer.content
+
     async def events(
         self, path: str, *, doing: str, params: dict[str, Any], after: str | None = None
     ) -> AsyncIterator[tuple[str, Any]]:

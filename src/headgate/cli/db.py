@@ -44,6 +44,7 @@ def info(config: ConfigPath = None, as_json: AsJson = False) -> None:
         ("Size", _size(found["size_bytes"])),
         ("Oldest request", clock_time(_seconds(found["oldest_request_at"]))),
         ("Newest request", clock_time(_seconds(found["newest_request_at"]))),
+        ("Kept bodies", _size(found["bodies_bytes"])),
         ("In the journal", f"{found['journal_lag_bytes']} bytes not stored yet"),
     ]
     for name, value in lines:

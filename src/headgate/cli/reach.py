@@ -15,6 +15,17 @@ def look(config: Path | None, path: str, *, doing: str, params: dict[str, Any] |
     return asyncio.run(_ask(config, "GET", path, doing=doing, params=params, writes=False))
 
 
+def fetch(config: Path | None, path: str, *, doing: str) -> bytes:
+    """The answer as it is."""
+    return asyncio.run(_fetch(config, path, doing=doing))
+
+
+async def _fetch(config: Path | None, path: str, *, doing: str) -> bytes:
+    with failing_as(doing):
+        async with on_demand.open_control(config, writes=False) as control:
+            return await control.file(path, doing=doing)
+
+
 def is_new(config: Path | None, setting: str) -> bool:
     """Whether nothing was ever put in here, by `setting` neither, for commands that then name the first step.
     Where was looked is said on standard error: it may be the wrong folder."""

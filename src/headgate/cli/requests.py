@@ -1,7 +1,9 @@
 """`headgate requests`: what was asked, who served it, how it ended."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -20,7 +22,7 @@ from headgate.cli.following import (
 )
 from headgate.cli.moments import SINCE_HELP, read_since
 from headgate.cli.options import AsJson, ConfigPath
-from headgate.cli.reach import look
+from headgate.cli.reach import fetch, look
 from headgate.cli.terminal import (
     CommandFailed,
     clock_time,
@@ -57,6 +59,11 @@ _WORTH_SAYING_MS = 10
 """Less than this nobody waited for."""
 
 
+class Body(StrEnum):
+    REQUEST = "request"
+    RESPONSE = "response"
+
+
 def requests(
     request_id: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="Show this one, with every attempt.")
@@ -81,13 +88,21 @@ def requests(
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="M", help="Only those for one model.")] = None,
     since: Annotated[str | None, typer.Option(metavar="T", help=SINCE_HELP)] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", help="Only those whose kept bodies have all of these words."),
+    ] = None,
+    body: Annotated[
+        Body | None,
+        typer.Option(help="Of the one with ID write what the client sent, or what it got, as it is kept."),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl+C.")] = False,
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the latest requests, with --follow those to come as well; with ID one and its attempts."""
     doing = "Cannot follow the requests" if follow else "Cannot list the requests"
-    named = {"status": status, "account": account, "key": key, "model": model}
+    named = {"status": status, "account": account, "key": key, "model": model, "search": search}
     filters: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     if since is not None and (since_at := read_since(since, doing=doing)) is not None:
         filters["since"] = since_at
@@ -99,25 +114,51 @@ def requests(
                 f"headgate requests {request_id}",
                 exit_code=2,
             )
-        _show(config, request_id, as_json=as_json)
+        if body is not None:
+            _write_body(config, request_id, body)
+        else:
+            _show(config, request_id, as_json=as_json)
+    elif body is not None:
+        raise CommandFailed(
+            "Cannot show a body",
+            "--body is of one request, and none is named",
+            "headgate requests lists them; then headgate requests ID --body request",
+            exit_code=2,
+        )
+    elif follow and search is not None:
+        raise CommandFailed(
+            "Cannot follow the requests",
+            "--search looks through what is kept by now, and cannot be followed",
+            "headgate requests --search WORDS",
+            exit_code=2,
+        )
     elif follow:
         asyncio.run(follow_requests(config, limit, filters, as_json=as_json))
     else:
         asyncio.run(_list(config, limit, filters, as_json=as_json))
 
 
-def _show(config: Path | None, request_id: str, *, as_json: bool) -> None:
-    doing = f"Cannot show the request {request_id}"
+def _write_body(config: Path | None, request_id: str, kind: Body) -> None:
+    """As it is, for a file or another program."""
+    path = f"{_path_of(request_id)}/bodies/{kind.value}"
+    sys.stdout.buffer.write(fetch(config, path, doing=f"Cannot show the {kind.value} of {request_id}"))
+    sys.stdout.buffer.flush()
+
+
+def _path_of(request_id: str) -> str:
     # Other words would ask for the API's other pages below the same address.
     if not request_id.startswith(_ID_PREFIX):
         raise CommandFailed(
-            doing,
+            f"Cannot show the request {request_id}",
             f"{request_id} is no request id: they begin with {_ID_PREFIX}",
             "headgate requests lists them; an answer has its own in x-headgate-request-id.",
             exit_code=2,
         )
-    quoted = quote(request_id, safe="", errors="surrogateescape")
-    one = look(config, f"/api/requests/{quoted}", doing=doing)
+    return f"/api/requests/{quote(request_id, safe='', errors='surrogateescape')}"
+
+
+def _show(config: Path | None, request_id: str, *, as_json: bool) -> None:
+    one = look(config, _path_of(request_id), doing=f"Cannot show the request {request_id}")
     if as_json:
         print_json(one)
         return
@@ -200,6 +241,16 @@ def _facts(one: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield field, _number(told) if isinstance(told, int) else told
     if one["usage"] is not None:
         yield "cost", "no price is known" if one["cost_usd"] is None else usd(one["cost_usd"])
+    for kind, body in one["bodies"].items():
+        if body is not None:
+            yield f"{kind}_body", _of_body(body)
+
+
+def _of_body(body: dict[str, Any]) -> str:
+    said = [f"{body['kept']:,} of {body['size']:,} bytes kept"]
+    if body["redacted"]:
+        said.append(f"{counted(body['redacted'], 'secret')} blacked out")
+    return ", ".join([*said, *filter(None, [body["note"]])])
 
 
 def _attempt_row(attempt: dict[str, Any]) -> tuple[Any, ...]:

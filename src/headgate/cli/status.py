@@ -91,6 +91,13 @@ def _print_gateway(view: dict[str, Any]) -> None:
     dropped = view["journal"]["dropped"] + recorder["lost"]
     behind = counted(recorder["lag_bytes"], "byte")
     out.print(f"Recorder {alive}, {behind} behind, {counted(dropped, 'record')} lost")
+    kept = view["bodies"]
+    if kept["refusal"] is not None:
+        out.print(f"Requests and answers are not kept: {kept['refusal']}", style="yellow")
+    elif kept["keeping"] or kept["bodies"]:
+        lost = f", {kept['dropped']:,} for want of room not" if kept["dropped"] else ""
+        bodies = f"{kept['bodies']:,} {'body' if kept['bodies'] == 1 else 'bodies'}"
+        out.print(f"{bodies} kept, {kept['bytes'] / 2**20:,.1f} MiB{lost}")
 
 
 def _print_who_serves(accounts: list[dict[str, Any]], *, rotates: bool) -> None:

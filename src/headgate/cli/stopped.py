@@ -22,6 +22,7 @@ from headgate.errors import StorageError
 from headgate.outbox import Outbox
 from headgate.pool.living import LivingAccount
 from headgate.pool.pool import Pool
+from headgate.record.bodies import Bodies
 from headgate.record.catch_up import catch_up
 from headgate.sources.gathering import doors_of
 from headgate.upstream.client import UpstreamClient
@@ -31,7 +32,10 @@ async def _settle(stores: Stores, clock: Clock) -> bool:
     """What a killed gateway left in the journal; False while its recorder, or a start, is at it."""
     try:
         folder, prices = stores.folder / "journal", stores.prices.prices
-        await catch_up(folder, stores.database, clock, prices=prices, wait_seconds=1.0, tells=False)
+        bodies = Bodies(stores.bodies.keys)
+        await catch_up(
+            folder, stores.database, clock, prices=prices, bodies=bodies, wait_seconds=1.0, tells=False
+        )
     except StorageError:
         return False
     return True

@@ -35,6 +35,8 @@ MOST_MS = 366 * 24 * 3_600_000
 MOST_SECONDS = MOST_MS // 1000
 MOST_DAYS = 36_500
 MOST_BYTES = 1 << 40
+MOST_BODY_BYTES = 16 << 20
+"""Of one body that is kept: a recorder holds a whole one."""
 MOST_THINGS = 1_000_000
 LAST_MOMENT = 253_402_300_799
 """The end of the year 9999 in Unix seconds."""

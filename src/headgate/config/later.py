@@ -7,8 +7,6 @@ When its machinery comes the mark goes, and the section moves to `settings.py`.
 from typing import Annotated
 
 from headgate.config.fields import (
-    MOST_BYTES,
-    MOST_DAYS,
     BaseUrl,
     Listed,
     Mapped,
@@ -41,19 +39,6 @@ class ModelSettings(Section):
     force_prefix: bool = setting(
         False, "Take only models that are sent with a prefix.", unit="true or false", later=True
     )
-
-
-class BodySettings(Section):
-    """Whether what was said is kept beside the record of a request."""
-
-    keep: bool = setting(False, "Keep requests and answers.", unit="true or false", later=True)
-    max_bytes: int = setting(
-        1_048_576, "Largest body that is kept.", unit="bytes", ge=0, le=MOST_BYTES, later=True
-    )
-    max_total_mb: int = setting(
-        2048, "All kept bodies together.", unit="MiB", ge=0, le=MOST_BYTES >> 20, later=True
-    )
-    retention_days: int = setting(7, "How long bodies are kept.", unit="days", ge=0, le=MOST_DAYS, later=True)
 
 
 class StateSettings(Section):

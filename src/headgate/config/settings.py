@@ -11,7 +11,6 @@ from pydantic import BeforeValidator, field_validator
 from headgate.config.accounts import AccountSettings, ProviderName, ProviderSettings
 from headgate.config.fields import (
     MOST_BYTES,
-    MOST_DAYS,
     MOST_SECONDS,
     MOST_THINGS,
     ClientKeyDigest,
@@ -19,7 +18,6 @@ from headgate.config.fields import (
     Network,
     PageOrigin,
     ProxyUrl,
-    Secret,
     SecretOrHash,
     Section,
     Words,
@@ -27,7 +25,6 @@ from headgate.config.fields import (
     setting,
 )
 from headgate.config.later import (
-    BodySettings,
     ModelSettings,
     StateSettings,
     TelemetrySettings,
@@ -35,6 +32,7 @@ from headgate.config.later import (
 from headgate.config.limits import LimitSettings, QueueSettings
 from headgate.config.pricing import PricingSettings
 from headgate.config.sources import SourceSettings
+from headgate.config.storing import StorageSettings
 
 Strategy = Literal["session", "round-robin", "weighted", "least-requests", "fill-first", "headroom"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
@@ -265,51 +263,6 @@ class AdminSettings(Section):
     def _nothing_is_no_key(cls, value: object) -> object:
         """Empty quotes stand for none, as in the files of other gateways: nobody could send such a key."""
         return None if isinstance(value, str) and not value.strip() else value
-
-
-class ConversationSettings(Section):
-    """Which request continues which; of what is said only hashes and sizes are kept."""
-
-    link: bool = setting(True, "Link requests to conversations.", unit="true or false")
-    titles: bool = setting(
-        True,
-        "Keep the first 120 characters of a conversation's first words as its title.",
-        unit="true or false",
-    )
-
-
-class StorageSettings(Section):
-    """Where records and accounts are kept."""
-
-    url: Secret | None = setting(
-        None,
-        "postgresql://… or sqlite:///path; null: SQLite in the data folder.",
-        unit="database URL",
-        restart=True,
-    )
-    retention_days: int = setting(
-        90,
-        "How long the records of requests are kept; 0: for ever.",
-        unit="days",
-        ge=0,
-        le=MOST_DAYS,
-    )
-    journal_max_mb: int = setting(
-        256,
-        "What may wait while the database cannot be reached, some 3 000 requests to the MiB; records beyond "
-        "it are dropped and counted.",
-        unit="MiB",
-        ge=16,
-        le=MOST_BYTES >> 20,
-        restart=True,
-    )
-    bodies: BodySettings = BodySettings()
-    conversations: ConversationSettings = ConversationSettings()
-
-    @property
-    def address(self) -> str | None:
-        """`url` in clear, as `storage.location.locate` takes it."""
-        return self.url.get_secret_value() if self.url else None
 
 
 class LogSettings(Section):

@@ -40,7 +40,13 @@ class UsageReader(Protocol):
         ...
 
 
-class Meter(Protocol):
+class Feeding(Protocol):
+    def feed(self, data: bytes) -> None:
+        """The next bytes of an answer."""
+        ...
+
+
+class Meter(Feeding, Protocol):
     """One answer's listener: `feed` all its bytes in order, then `finish` once."""
 
     @property
@@ -60,8 +66,6 @@ class Meter(Protocol):
 
     on_text: Callable[[bytes], None] | None
     """Called with the plain JSON or events of the answer, in whole pieces; for who looks for more."""
-
-    def feed(self, data: bytes) -> None: ...
 
     def finish(self) -> Usage | None:
         """What the answer cost. Safe to call again."""

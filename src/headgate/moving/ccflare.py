@@ -40,7 +40,7 @@ _MOST_ROWS = 10_000
 """Accounts, or keys."""
 _UNCARRIED = ("model_mappings", "model_fallbacks", "billing_type", "cross_region_mode")
 _OTHER_TABLES = {
-    "request_payloads": "request and answer bodies: Headgate does not keep any yet",
+    "request_payloads": "request and answer bodies: Headgate keeps new ones alone, by storage.bodies.keep",
     "agent_preferences": "models of agents: Headgate leaves the model to the client",
     "combos": "combos of account and model",
     "usage_snapshots": "snapshots of quota windows: they are read from the next answers",

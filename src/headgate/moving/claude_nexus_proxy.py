@@ -72,7 +72,8 @@ async def read(sources: Sequence[str], credentials: Path | None = None) -> Found
             HISTORY, "requests", "no PostgreSQL address was given" if not addresses else "it is empty"
         )
     else:
-        found.leave_out(OTHER, "bodies, analyses", "Headgate keeps neither yet")
+        words = "Headgate keeps bodies to come, where storage.bodies.keep says so, and no analyses"
+        found.leave_out(OTHER, "bodies, analyses", words)
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from headgate.clock import Clock
 from headgate.errors import StorageError
 from headgate.pricing.prices import Prices
+from headgate.record.bodies import Bodies
 from headgate.record.events import Record
 from headgate.record.lines import RequestLog
 from headgate.record.lock import FolderLock
@@ -28,6 +29,7 @@ async def catch_up(
     clock: Clock,
     *,
     prices: Prices | None = None,
+    bodies: Bodies | None = None,
     wait_seconds: float = WAIT_SECONDS,
     tells: bool = True,
 ) -> Counts:
@@ -54,7 +56,7 @@ async def catch_up(
                     f"or end it (`kill {lock.holder()}`): what it has not stored stays in the journal.",
                 )
             await asyncio.sleep(_PAUSE_SECONDS)
-        replay = Replay(folder, database, RequestLog().write if tells else _say_nothing, prices)
+        replay = Replay(folder, database, RequestLog().write if tells else _say_nothing, prices, bodies)
         await replay.drain()
         return replay.counts
 

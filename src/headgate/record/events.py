@@ -84,6 +84,8 @@ class RequestRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=
     """What keeps callers of one name apart: a hash of the own credential that was shown."""
     domain: str | None = None
     """The host that was called, where hosts have accounts of their own."""
+    bodies: int = 0
+    """How many `BodyRecord` follow, parts not counted: within a moment, unless the gateway dies."""
 
 
 class HealthRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="health"):
@@ -118,7 +120,31 @@ class SpanRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="sp
     """It was the first of a request: only of such a one a title is kept."""
 
 
-Record = RequestRecord | HealthRecord | ObjectRecord | SpanRecord
+class BodyRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="body"):
+    """What a client sent, or what it got, or a part of that; behind its request. Sealed: see `sealing.py`."""
+
+    request_id: str
+    kind: str
+    """`request` or `response`."""
+    at_ms: int
+    """When its request began."""
+    size: int
+    """Bytes that passed; more than there are in `data` where it was cut."""
+    data: bytes
+    """Sealed. Empty: it could not be captured, and `error` says why; or there was nothing."""
+    key_id: int = 0
+    part: int = 0
+    parts: int = 1
+    coding: str = ""
+    """Its Content-Encoding."""
+    content_type: str = ""
+    limit: int = 0
+    """Bytes at which it was cut; 0: it was not."""
+    error: str | None = None
+    """Stable word."""
+
+
+Record = RequestRecord | HealthRecord | ObjectRecord | SpanRecord | BodyRecord
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)

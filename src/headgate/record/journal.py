@@ -7,6 +7,7 @@ the last seconds.
 import logging
 import os
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import msgspec
 
 from headgate.clock import Clock
 from headgate.errors import StorageError
-from headgate.record.events import Attempt, Record, SpanRecord
+from headgate.record.events import Attempt, BodyRecord, Record, SpanRecord
 from headgate.record.lock import is_locked, try_lock
 from headgate.record.segments import HEADER, MAX_PAYLOAD_BYTES, list_segments, new_segment_path
 from headgate.storage.location import permission_denied
@@ -56,6 +57,8 @@ class Journal:
         self.dropped = 0
         self.spans_refused = 0
         """Messages that were not taken, so that records find room."""
+        self.bodies_refused = 0
+        """The same of bodies that were to be kept."""
         self.last_failure: str | None = None
         """Why the last dropped record was dropped, in words."""
         self._folder = folder
@@ -72,8 +75,9 @@ class Journal:
         self._size = 0
         self._blocked_until = 0.0
         self._has_spans = False
-        """Among what waits in `_frames`."""
-        self._is_half_full = False
+        """Among what waits in `_frames`, or bodies."""
+        self._counted = 0
+        """Bytes in the segments, when we last looked, and of bodies since."""
         self._next_count = 0.0
         self._open()
 
@@ -105,11 +109,25 @@ class Journal:
     def offer(self, span: SpanRecord) -> bool:
         """Like `add`, for what may be missing: not taken in the half of the journal that is kept for records,
         and the first to go when the disk is full."""
-        if self._blocked_until or self._is_filling():
+        if self._blocked_until or self._is_filling(self._max_bytes // 2):
             self.spans_refused += 1
             return False
         self._has_spans = True
         self.add(span)
+        return True
+
+    def offer_body(self, parts: Sequence[BodyRecord]) -> bool:
+        """All parts of one, or none of it: bodies get a quarter of the journal, and go first. On record when
+        this returns, unless the disk is full."""
+        size = sum(len(part.data) for part in parts)
+        if self._blocked_until or self._is_filling(self._max_bytes // 4 - size):
+            self.bodies_refused += 1
+            return False
+        self._counted += size
+        for part in parts:
+            self._has_spans = True
+            self.add(part)
+        self.commit()
         return True
 
     def commit(self) -> None:
@@ -143,13 +161,13 @@ class Journal:
 
     # ---- the rare paths --------------------------------------------------------------------------
 
-    def _is_filling(self) -> bool:
-        """Whether half of the room is used. Looked at now and then: a look lists a folder."""
+    def _is_filling(self, room: int) -> bool:
+        """Whether more than that is used. Looked at now and then: a look lists a folder."""
         now = self._clock.monotonic()
         if now >= self._next_count:
             self._next_count = now + _SECONDS_BETWEEN_COUNTS
-            self._is_half_full = self.size() + len(self._frames) > self._max_bytes // 2
-        return self._is_half_full
+            self._counted = self.size() + len(self._frames)
+        return self._counted > room
 
     def _open(self) -> None:
         try:
@@ -207,7 +225,7 @@ class Journal:
         self._block("the journal cannot be written: the disk is full")
 
     def _write_records(self, frames: bytearray) -> bool:
-        """Once more, without the messages: whether the records alone found room."""
+        """Once more, without messages and bodies: whether the records alone found room."""
         records = _without_spans(frames)
         if len(records) == len(frames):
             return False
@@ -249,8 +267,10 @@ class Journal:
         self.last_failure = failure
 
 
-_SPAN = msgspec.msgpack.encode(SpanRecord(b"", b"", 0, ""))[:6]
-"""What the payload of a message begins with: the array's head and the tag."""
+_MAY_BE_MISSING = tuple(
+    msgspec.msgpack.encode(one)[:6] for one in (SpanRecord(b"", b"", 0, ""), BodyRecord("", "", 0, 0, b""))
+)
+"""What the payload of a message, or of a body, begins with: the array's head and the tag."""
 
 
 def _without_spans(frames: bytearray) -> bytearray:
@@ -258,7 +278,7 @@ def _without_spans(frames: bytearray) -> bytearray:
     while place < len(frames):
         begin = place + HEADER.size
         end = begin + HEADER.unpack_from(frames, place)[0]
-        if frames[begin : begin + len(_SPAN)] != _SPAN:
+        if not frames.startswith(_MAY_BE_MISSING, begin):
             kept += frames[place:end]
         place = end
     return kept

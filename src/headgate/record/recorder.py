@@ -13,14 +13,18 @@ import msgspec
 from headgate.clock import Clock
 from headgate.errors import HeadgateError
 from headgate.pricing.prices import Listed
+from headgate.record.bodies import Bodies, BodyWishes
 from headgate.record.lines import RequestLog
 from headgate.record.lock import FolderLock
 from headgate.record.replay import Counts, Replay
 from headgate.record.state import LOW_DISK_BYTES, StateFile, free_bytes
+from headgate.storage.bodies import forget_bodies
+from headgate.storage.body_keys import BodyKeys
 from headgate.storage.database import Database, open_database
 from headgate.storage.history import PIECE, delete_before, kept_since
 from headgate.storage.prices import PriceStore
 from headgate.storage.rollups import forget_rollups
+from headgate.storage.secrets import SecretBox
 from headgate.storage.spans import forget_spans
 
 LOCK_PAUSE_SECONDS = 0.05
@@ -55,6 +59,7 @@ class Wishes(msgspec.Struct):
     """The owner's own."""
     price_looks: int = 0
     """Another number: the database keeps other prices than a moment ago."""
+    bodies: BodyWishes = BodyWishes()
 
 
 class Order(msgspec.Struct):
@@ -69,6 +74,8 @@ class Order(msgspec.Struct):
     database_url: str
     """As the setting `storage.url`, or the path of the SQLite file."""
     wishes: Wishes
+    secret_key: str | None = None
+    """As the environment gave it to the gateway; None: it stands in the file beside the journal's folder."""
 
 
 class Recorder:
@@ -89,6 +96,7 @@ class Recorder:
         self._wishes = order.wishes
         self._is_disk_low = False
         self._forgotten = 0
+        self._bodies: Bodies | None = None
 
     async def run(self) -> int:
         """The exit code: 0 when everything is stored, 1 when the database stayed away."""
@@ -122,7 +130,9 @@ class Recorder:
 
     async def _record(self, database: Database) -> int:
         prices = PriceStore(database, self._clock)
-        replay = Replay(self._folder, database, RequestLog().write, prices.prices)
+        box = SecretBox.open_or_create(self._folder.parent, self._order.secret_key)
+        self._bodies = Bodies(BodyKeys(database, box, self._clock), self._wishes.bodies)
+        replay = Replay(self._folder, database, RequestLog().write, prices.prices, self._bodies)
         while True:
             # Asked before the step: what the gateway wrote before it left is then in it.
             is_last = self._stop.is_set()
@@ -172,7 +182,9 @@ class Recorder:
         before, self._wishes = self._wishes, wishes
         if (wishes.prices, wishes.price_looks) != (before.prices, before.price_looks):
             self._has_new_prices = True
-        if wishes.retention_days != self.retention_days:
+        if self._bodies is not None:
+            self._bodies.wishes = wishes.bodies
+        if wishes.retention_days != self.retention_days or wishes.bodies != before.bodies:
             self.retention_days = wishes.retention_days
             self._next_forgetting = 0.0
 
@@ -190,10 +202,26 @@ class Recorder:
             except HeadgateError as error:
                 _log.warning("Old roll-ups or messages stay for now: %s", error.message)
         try:
-            if await self._forget_requests(database):
+            has_more = await self._forget_bodies(database)
+            if await self._forget_requests(database) or has_more:
                 self._next_forgetting = 0.0  # after what has come in meanwhile
         except HeadgateError as error:
             _log.warning("Old requests stay for now: %s", error.message)
+
+    async def _forget_bodies(self, database: Database) -> bool:
+        """Whether there are more of them that are too old, or too many: what comes in makes its own room."""
+        wishes, now = self._wishes.bodies, self._clock.now()
+        before_ms = kept_since(wishes.retention_days, now)
+        most = wishes.most_bytes
+        for _ in range(FORGET_PIECES):
+            if self._stop.is_set():
+                break
+            _, has_more = await forget_bodies(
+                database, before_ms=before_ms, most_bytes=most, now_ms=round(now * 1000)
+            )
+            if not has_more:
+                return False
+        return not self._stop.is_set()
 
     async def _forget_requests(self, database: Database) -> bool:
         """Whether there are more of them."""

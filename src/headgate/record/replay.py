@@ -11,9 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.pricing.prices import Prices
-from headgate.record.events import Record, RequestRecord, SpanRecord, decode
+from headgate.record.bodies import Bodies, Prepared, first_without_bodies
+from headgate.record.events import BodyRecord, Record, RequestRecord, SpanRecord, decode
 from headgate.record.links import Links
 from headgate.record.rows import to_rows
 from headgate.record.segments import (
@@ -42,6 +44,8 @@ from headgate.storage.database import Database
 BATCH_RECORDS = 1000
 READ_BYTES = 2 * (HEADER.size + MAX_PAYLOAD_BYTES)
 """Twice the largest frame: one that begins in the first half is whole in what was read."""
+_MOST_WAITS = 20
+"""Looks at a request whose bodies have not come, a second or so: they never will."""
 
 _log = logging.getLogger("headgate.async-db-writer")
 
@@ -70,8 +74,9 @@ class Replay:
         database: Database,
         on_written: Callable[[Sequence[Record]], None],
         prices: Prices | None = None,
+        bodies: Bodies | None = None,
     ) -> None:
-        """`on_written` sees the records of each batch after its commit."""
+        """`on_written` sees the records of each batch after its commit. Without `bodies` none are kept."""
         self._prices = prices or Prices()
         self.counts = Counts()
         self.is_behind = False
@@ -82,6 +87,10 @@ class Replay:
         self._database = database
         self._on_written = on_written
         self._links = Links()
+        self._bodies = bodies
+        self._waits_at = ("", 0)
+        self._waits = 0
+        """How often we looked there for the bodies of a request."""
 
     async def drain(self) -> None:
         """Until nothing moves any more. StorageError when the database is away."""
@@ -112,8 +121,14 @@ class Replay:
         frames, tail = read_frames(data, start, BATCH_RECORDS)
         self.is_behind |= len(frames) == BATCH_RECORDS or len(data) == READ_BYTES
         if frames:
-            await self._write(segment, start, frames)
-            return frames[-1].end - start
+            records = self._decode(frames, segment)
+            is_full = len(frames) == BATCH_RECORDS or len(data) == READ_BYTES
+            whole = self._whole(records, segment, start, may_grow=may_grow, is_full=is_full)
+            if not whole:
+                return 0
+            self.counts.unreadable += records[:whole].count(None)
+            await self._write(segment, start, frames[:whole], records[:whole])
+            return frames[whole - 1].end - start
         if tail is Tail.CORRUPT and (end := _next_place(data, may_grow=may_grow)):
             self._report_damage(segment, start, end)
             await self._store(segment, start, start + end, Rows())
@@ -122,18 +137,36 @@ class Replay:
             await self._finish(segment, start, tail)
         return 0
 
-    async def _write(self, segment: Segment, start: int, frames: Sequence[Frame]) -> None:
-        records = self._decode(frames, segment)
+    def _whole(
+        self, read: Sequence[Record | None], segment: Segment, start: int, *, may_grow: bool, is_full: bool
+    ) -> int:
+        """How many of the records can be stored: a request with its bodies, if they come within a moment."""
+        place = first_without_bodies(read) if may_grow or is_full else None
+        if place is None:
+            return len(read)
+        if place or is_full:
+            return place or len(read)
+        if self._waits_at != (segment.name, start):
+            self._waits_at, self._waits = (segment.name, start), 0
+        self._waits += 1
+        return 0 if self._waits < _MOST_WAITS else len(read)
+
+    async def _write(
+        self, segment: Segment, start: int, frames: Sequence[Frame], read: Sequence[Record | None]
+    ) -> None:
+        records = [one for one in read if one is not None]
         try:
             rows = to_rows(records, self._prices.table)
-            also = partial(self._links.add, records=records, rows=rows.requests)
+            has_bodies = self._bodies is not None and any(isinstance(one, BodyRecord) for one in records)
+            prepared = await self._bodies.prepare(records) if self._bodies and has_bodies else None
+            also = partial(self._add, records=records, rows=rows, bodies=prepared)
             await self._store(segment, start, frames[-1].end, rows, also)
         except RowsRefused as error:
             if len(frames) > 1:
                 # One bad record must not hold up the others: halve until it stands alone.
                 middle = len(frames) // 2
-                await self._write(segment, start, frames[:middle])
-                await self._write(segment, frames[middle - 1].end, frames[middle:])
+                await self._write(segment, start, frames[:middle], read[:middle])
+                await self._write(segment, frames[middle - 1].end, frames[middle:], read[middle:])
                 return
             self.counts.refused += 1
             lost = next((one.id for one in records if isinstance(one, RequestRecord)), None)
@@ -142,16 +175,25 @@ class Replay:
             )
             await self._store(segment, start, frames[-1].end, Rows())
             return
-        self.counts.written += sum(not isinstance(one, SpanRecord) for one in records)
+        self.counts.written += sum(not isinstance(one, SpanRecord | BodyRecord) for one in records)
         self._on_written(records)
 
-    def _decode(self, frames: Sequence[Frame], segment: Segment) -> list[Record]:
-        records = []
+    async def _add(
+        self, connection: AsyncConnection, *, records: Sequence[Record], rows: Rows, bodies: Prepared | None
+    ) -> None:
+        """What belongs to the rows of a batch, in its transaction."""
+        await self._links.add(connection, records=records, rows=rows.requests)
+        if self._bodies is not None and bodies is not None:
+            await self._bodies.add(connection, bodies)
+
+    def _decode(self, frames: Sequence[Frame], segment: Segment) -> list[Record | None]:
+        """None for each that cannot be read."""
+        records: list[Record | None] = []
         for frame in frames:
             try:
                 records.append(decode(frame.payload))
             except msgspec.DecodeError as error:
-                self.counts.unreadable += 1
+                records.append(None)
                 _log.error("Unreadable record in %s before byte %d: %s", segment.name, frame.end, error)
         return records
 

@@ -61,13 +61,15 @@ class RecorderProcess:
         clock: Clock,
         *,
         standby: Divided | None = None,
+        secret_key: str | None = None,
         first_restart_seconds: float = FIRST_RESTART_SECONDS,
     ) -> None:
-        """`standby`: the first recorder, which waits for its order already."""
+        """`standby`: the first recorder, which waits for its order already. `secret_key`: see `Order`."""
         self.restarts = 0
         self._folder = folder
         self._database_url = database_url
         self._wishes = wishes
+        self._secret_key = secret_key
         self._clock = clock
         self._first_restart_seconds = first_restart_seconds
         self._standby = standby
@@ -159,7 +161,7 @@ class RecorderProcess:
     async def _spawn(self) -> RecorderLife:
         standby, self._standby = self._standby, None
         process = self._process = standby or await Started.begin()
-        order = Order(str(self._folder), self._database_url, self._wishes)
+        order = Order(str(self._folder), self._database_url, self._wishes, self._secret_key)
         process.tell(msgspec.json.encode(order) + b"\n")
         return process
 

@@ -30,6 +30,7 @@ from headgate.relay.exchange import Exchange
 from headgate.relay.patience import timed_out
 from headgate.relay.reply import KeepAlive, pump
 from headgate.relay.trail import KeptAnswer, Trail
+from headgate.upstream.framing import NO_FIELDS
 from headgate.wire.headers import HOP_BY_HOP, find, forwardable, write_lines
 from headgate.wire.sse import interrupt
 
@@ -49,6 +50,8 @@ _MENDED_BY_NO_RETRY = (Blame.CALLER, Blame.OWNER)
 _OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-md5", b"digest", b"etag"})
 """True of the bytes that came, not of others."""
 
+_JSON: Mapping[bytes, bytes] = {b"content-type": b"application/json"}
+"""Of an answer in our own words."""
 
 _MOST_NAMES = 64
 """Sets of header names that are remembered: a far side writes a few."""
@@ -71,12 +74,14 @@ class Answers:
             self._relay_led_back(exchange, trail, opened, text)
             return
         self._begin(exchange, trail, opened)
-        self._record(trail, opened.answer.status, None, last_bytes=len(opened.first))
+        self._record(trail, opened.answer.status, None, opened.first, opened.answer.fields)
         exchange.finish(opened.first)
 
     async def relay(self, exchange: Exchange, trail: Trail, opened: Opened) -> None:
         """Hand on a good answer that still comes. Raises UpstreamError when the provider breaks off."""
         answer, meter, keepalive = opened.answer, opened.meter, None
+        # No other account will be asked: a stream of hours need not hold its request.
+        exchange.settle_in()
         self._begin(exchange, trail, opened)
         answer.forget_head()
         exchange.account = None if trail.serving is None else trail.serving.account.name
@@ -84,9 +89,14 @@ class Answers:
         if seconds and isinstance(meter, StreamMeter) and meter.is_plain and exchange.can_be_ended:
             keepalive = KeepAlive(exchange, meter, seconds=seconds)
         last = await pump(
-            exchange, answer, meter, opened.take_first(), clock=self._clock.monotonic, keepalive=keepalive
+            exchange,
+            answer,
+            opened.listener or meter,
+            opened.take_first(),
+            clock=self._clock.monotonic,
+            keepalive=keepalive,
         )
-        self._record(trail, answer.status, None, last_bytes=len(last))
+        self._record(trail, answer.status, None, last)
         exchange.finish(last)
 
     def _begin(self, exchange: Exchange, trail: Trail, opened: Opened) -> None:
@@ -122,7 +132,7 @@ class Answers:
         lines += b"content-length: %d\r\nx-headgate-rewritten: %b\r\n" % (len(text), FIELD.encode())
         lines += self._own_lines(exchange, trail, answer.fields)
         exchange.begin(answer.status, answer.reason, lines, content_length=len(text))
-        self._record(trail, answer.status, None, last_bytes=len(text))
+        self._record(trail, answer.status, None, text, _JSON)
         exchange.finish(text)
 
     def kept(
@@ -140,7 +150,8 @@ class Answers:
         headers.append((b"content-length", b"%d" % len(kept.body)))
         lines = write_lines(headers) + self._own_lines(exchange, trail, (name for name, _ in kept.headers))
         exchange.begin(kept.status, kept.reason, lines, content_length=len(kept.body))
-        self._record(trail, kept.status, error.code if error is not None else None, last_bytes=len(kept.body))
+        code = error.code if error is not None else None
+        self._record(trail, kept.status, code, kept.body, dict(kept.headers))
         exchange.finish(kept.body)
 
     def fail(
@@ -178,7 +189,7 @@ class Answers:
         phrase = HTTPStatus(error.status).phrase.encode()
         lines = write_lines(headers) + self._own_lines(exchange, trail)
         exchange.begin(error.status, phrase, lines, content_length=len(body))
-        self._record(trail, error.status, error.code, last_bytes=len(body))
+        self._record(trail, error.status, error.code, body, _JSON)
         exchange.finish(body)
 
     def _fail_within(self, exchange: Exchange, trail: Trail, error: HeadgateError) -> None:
@@ -187,7 +198,7 @@ class Answers:
         if isinstance(meter, StreamMeter) and meter.is_plain and exchange.can_be_ended:
             said = write_stream_error(error, request_id=exchange.id)
             last = interrupt(meter.open_event, said, ignored=IGNORED_EVENT)
-            self._record(trail, exchange.status, error.code, last_bytes=len(last))
+            self._record(trail, exchange.status, error.code, last)
             exchange.finish(last)
             return
         # A body of stated length, or a coded one, has no place for words: only the close tells.
@@ -200,11 +211,19 @@ class Answers:
         self._record(trail, ClientLeft.status, ClientLeft.code)
         self._journal.commit()
 
-    def _record(self, trail: Trail, status: int, error: str | None, *, last_bytes: int = 0) -> None:
-        """Whoever calls it finishes the exchange next, or commits."""
+    def _record(
+        self,
+        trail: Trail,
+        status: int,
+        error: str | None,
+        last: bytes = b"",
+        fields: Mapping[bytes, bytes] = NO_FIELDS,
+    ) -> None:
+        """Whoever calls it finishes the exchange next, with `last`, or commits. `fields` are the headers
+        of an answer that is whole in `last`."""
         if not trail.is_recorded:
             trail.is_recorded = True
-            record = trail.to_record(status, error, last_bytes=last_bytes)
+            record = trail.to_record(status, error, last_bytes=len(last))
             if trail.reservation is not None:
                 trail.reservation.settle(Sold(record.model, record.provider, record.account), record.usage)
             self._journal.add(record)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from headgate.dialects.anthropic_meter import meter_for
-from headgate.dialects.meters import JsonMeter, Meter
+from headgate.dialects.meters import Feeding, JsonMeter, Meter
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
 from headgate.relay.loops import is_our_own_answer
@@ -30,6 +30,8 @@ class Opened(msgspec.Struct):
     answer: Answer
     first: bytes
     meter: Meter
+    listener: Feeding | None = None
+    """That gets the bytes in the place of the meter, and hands them on to it."""
 
     def take_first(self) -> bytes:
         """To be sent: a long answer need not hold its beginning."""

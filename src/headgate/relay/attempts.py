@@ -124,11 +124,14 @@ class Relay:
         """Answer a request that was not admitted."""
         trail = Trail(exchange, self._clock.monotonic)
         trail.is_recorded = not is_recorded
+        trail.is_admitted = False
         self._answers.fail(exchange, trail, error)
 
     def abandon(self, exchange: Exchange) -> None:
         """Record a request whose client left before it was whole."""
-        self._answers.left(exchange, Trail(exchange, self._clock.monotonic))
+        trail = Trail(exchange, self._clock.monotonic)
+        trail.is_admitted = False
+        self._answers.left(exchange, trail)
 
     # ---- the loop ------------------------------------------------------------------------------
 
@@ -195,8 +198,6 @@ class Relay:
                 if opened.answer.is_complete:
                     self._answers.relay_whole(exchange, trail, opened)
                 else:
-                    # No other account will be asked: a stream of hours need not hold its request.
-                    exchange.settle_in()
                     await self._answers.relay(exchange, trail, opened)
                 return True
             except UpstreamError:  # the answer broke off

@@ -6,7 +6,7 @@ One loop, one await per piece. The last piece is held back until the record is i
 import asyncio
 from collections.abc import Callable
 
-from headgate.dialects.meters import Meter, StreamMeter
+from headgate.dialects.meters import Feeding, StreamMeter
 from headgate.relay.exchange import Exchange
 from headgate.upstream.answer import Answer
 
@@ -16,7 +16,7 @@ _COMMENT = b": keep-alive\n\n"
 async def pump(
     exchange: Exchange,
     answer: Answer,
-    meter: Meter,
+    meter: Feeding,
     piece: bytes,
     *,
     clock: Callable[[], float],

@@ -16,6 +16,7 @@ from headgate.pool.accounts import Account, Credential
 from headgate.pool.living import LivingAccount
 from headgate.record.events import Attempt, RequestRecord, Skipped
 from headgate.relay.exchange import Exchange
+from headgate.relay.tape import Tape
 from headgate.wire.headers import Headers
 
 _LONGEST_NAME = 256
@@ -35,7 +36,7 @@ class KeptAnswer:
 class Trail(msgspec.Struct, eq=False):
     """Written by the attempt loop alone. Made for every request, so it is a struct."""
 
-    _exchange: Exchange
+    exchange: Exchange
     _monotonic: Callable[[], float]
     attempts: list[Attempt] = []
     tried: list[int] = []
@@ -64,6 +65,12 @@ class Trail(msgspec.Struct, eq=False):
     reservation: Reservation | None = None
     """Of the limits of the caller's key; the record settles it."""
     is_recorded: bool = False
+    is_admitted: bool = True
+    """What a stranger sends is not kept."""
+    bodies: int = 0
+    """How many will be handed over behind its record."""
+    tape: Tape | None = None
+    """What passed of an answer that goes on, where answers are kept."""
     apart: bytes = b""
     domain: str | None = None
     """As in `RequestRecord`, both."""
@@ -85,7 +92,7 @@ class Trail(msgspec.Struct, eq=False):
             Attempt(
                 account_id,
                 account,
-                (began - self._exchange.ready_at) * 1000,
+                (began - self.exchange.ready_at) * 1000,
                 (ended - began) * 1000,
                 status,
                 error,
@@ -125,10 +132,10 @@ class Trail(msgspec.Struct, eq=False):
 
     def own_seconds(self) -> float:
         """Our own time so far, from the whole request to now."""
-        return max(0.0, self._monotonic() - self._exchange.ready_at - self.waited_seconds)
+        return max(0.0, self._monotonic() - self.exchange.ready_at - self.waited_seconds)
 
     def to_record(self, status: int, error: str | None, *, last_bytes: int = 0) -> RequestRecord:
-        exchange, head = self._exchange, self._exchange.head
+        exchange, head = self.exchange, self.exchange.head
         caller = head.client.caller
         facts, serving = exchange.facts, self.serving
         usage = self.meter.finish() if self.meter is not None else None
@@ -168,6 +175,7 @@ class Trail(msgspec.Struct, eq=False):
             facts.spans if facts is not None else b"",
             self.apart,
             self.domain,
+            self.bodies,
         )
 
 

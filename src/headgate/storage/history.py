@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from headgate.storage.bodies import drop_bodies
 from headgate.storage.database import Database
 from headgate.storage.rollup_rebuild import lock_rollups, rebuild
 from headgate.storage.rollup_tables import DAY, RESOLUTIONS
@@ -41,6 +42,8 @@ async def delete_before(database: Database, before_ms: int, *, most: int) -> int
     deleted = 0
     while deleted < most:
         async with database.write() as connection:
+            seqs = (await connection.execute(oldest)).scalars().all()
+            await drop_bodies(connection, seqs)
             piece = await connection.execute(sa.delete(requests).where(requests.c.seq.in_(oldest)))
         deleted += piece.rowcount
         if piece.rowcount < PIECE:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from headgate.errors import InvalidRequest
+from headgate.storage.bodies import has_words
 from headgate.storage.schema import FAILED, requests
 
 
@@ -27,6 +28,8 @@ class RequestFilter:
     since_ms: int | None = None
     until_ms: int | None = None
     """That moment is not in it."""
+    tokens: tuple[tuple[int, ...], ...] | None = None
+    """What stands for words that its kept bodies have (`BodyStore.tokens`); by key, any of which."""
 
 
 def served_by(wanted: RequestFilter) -> list[sa.ColumnElement[bool]]:
@@ -57,6 +60,8 @@ def conditions(wanted: RequestFilter, *, has_outcome: bool = False) -> list[sa.C
         found.append(requests.c.timestamp >= wanted.since_ms)
     if wanted.until_ms is not None:
         found.append(requests.c.timestamp < wanted.until_ms)
+    if wanted.tokens is not None:
+        found.append(sa.or_(sa.false(), *(sa.and_(*has_words(of_key)) for of_key in wanted.tokens)))
     return found
 
 

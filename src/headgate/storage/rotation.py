@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.errors import SecretUnreadable
 from headgate.storage import credentials
 from headgate.storage.accounts import AccountStore
+from headgate.storage.body_keys import seal_anew
 from headgate.storage.changes import Change
 from headgate.storage.database import Database
 from headgate.storage.locks import Lock, lock_accounts
@@ -103,4 +104,5 @@ async def _seal_all(
             values["secret_digest"] = credentials.digests(box, credential)[0]
         this = accounts.c.id == row["id"]
         await connection.execute(sa.update(accounts).where(this).values(values))
+    await seal_anew(connection, box)
     return len(rows) - len(closed), tuple(closed)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from headgate.storage.body_tables import body_tables
 from headgate.storage.conversation_tables import conversation_tables
 from headgate.storage.rollup_tables import rollup_tables
 
@@ -186,6 +187,7 @@ provider_sums = sa.Table(
 
 rollups, rollup_failures, rollup_times = rollup_tables(metadata)
 spans, conversations, turns, agent_calls, request_links = conversation_tables(metadata)
+body_keys, bodies, body_parts, body_sums, body_words = body_tables(metadata, RowId)
 
 # No foreign key: a health record may arrive after its account was removed, and must not stop a batch.
 account_health = sa.Table(

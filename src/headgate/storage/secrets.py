@@ -75,6 +75,13 @@ class SecretBox:
             raise self._failure
 
     @property
+    def has_key(self) -> bool:
+        """Whether something can be sealed without making a key."""
+        if self._fernet is None:
+            self._look_again()
+        return self._fernet is not None
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """For the owner: the file may be read by others."""
         if self.file is None or not self.file.exists():

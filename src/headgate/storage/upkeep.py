@@ -15,7 +15,7 @@ from headgate.storage.damage import explain
 from headgate.storage.database import Database
 from headgate.storage.migrations.revision import revisions
 from headgate.storage.rollup_check import differing_days
-from headgate.storage.schema import attempts, metadata, requests
+from headgate.storage.schema import attempts, body_sums, metadata, requests
 
 _MOST_PROBLEMS = 20
 _VACUUM_WAIT_SECONDS = 60.0
@@ -35,6 +35,8 @@ class Info:
     rows: dict[str, int]
     oldest_request_at: int | None
     newest_request_at: int | None
+    bodies_bytes: int
+    """Of what was said, as far as it is kept."""
 
 
 @dataclass(slots=True)
@@ -55,7 +57,10 @@ async def info(database: Database) -> Info:
         span = sa.select(sa.func.min(requests.c.timestamp), sa.func.max(requests.c.timestamp))
         oldest, newest_at = (await connection.execute(span)).one() if "requests" in made else (None, None)
         size = await _size(database, connection)
-    return Info(database.dialect, database.location, current, newest, size, rows, oldest, newest_at)
+        kept = await connection.execute(sa.select(body_sums.c.bytes)) if "body_sums" in made else None
+        bodies = kept.scalar() if kept is not None else None
+    span_of = (oldest, newest_at)
+    return Info(database.dialect, database.location, current, newest, size, rows, *span_of, bodies or 0)
 
 
 async def check(database: Database) -> Check:

@@ -28,7 +28,7 @@ from headgate.storage.secrets import SecretBox
 from tests.record.samples import attempt, request
 from tests.storage.rows import attempt_row, request_row
 
-ALL = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"]
+ALL = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"]
 
 
 async def test_migrations_lead_to_the_schema(database: Database) -> None:

@@ -439,6 +439,55 @@ CREATE TABLE request_links (
 	CONSTRAINT request_links_conversation FOREIGN KEY(conversation_id) REFERENCES conversations (id) ON DELETE CASCADE
 )
 
+CREATE TABLE body_keys (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	sealed TEXT NOT NULL,
+	created_at BIGINT NOT NULL
+)
+
+CREATE TABLE bodies (
+	seq BIGINT NOT NULL,
+	kind TEXT NOT NULL,
+	content_type TEXT NOT NULL,
+	size BIGINT NOT NULL,
+	kept BIGINT NOT NULL,
+	stored BIGINT NOT NULL,
+	redacted INTEGER NOT NULL,
+	has_more_words BOOLEAN NOT NULL,
+	truncated BOOLEAN NOT NULL,
+	note TEXT,
+	error TEXT,
+	created_at BIGINT NOT NULL,
+	key_id BIGINT,
+	data BLOB,
+	PRIMARY KEY (seq, kind),
+	CONSTRAINT bodies_request FOREIGN KEY(seq) REFERENCES requests (seq) ON DELETE CASCADE
+)
+
+CREATE TABLE body_parts (
+	request_id TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	part INTEGER NOT NULL,
+	created_at BIGINT NOT NULL,
+	record BLOB NOT NULL,
+	PRIMARY KEY (request_id, kind, part)
+)
+
+CREATE TABLE body_sums (
+	id INTEGER NOT NULL,
+	bodies BIGINT NOT NULL,
+	bytes BIGINT NOT NULL,
+	PRIMARY KEY (id)
+)
+
+CREATE TABLE body_words (
+	block BIGINT NOT NULL,
+	word BIGINT NOT NULL,
+	bits BIGINT NOT NULL,
+	PRIMARY KEY (block, word)
+)
+ WITHOUT ROWID
+
 CREATE INDEX objects_newest ON objects (at_ms)
 
 CREATE INDEX objects_account ON objects (account_id)
