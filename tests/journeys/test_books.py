@@ -20,10 +20,10 @@ from tests.gateway import PATIENCE_SECONDS, Gateway, until
 from tests.journeys.wire import MODEL, Connection, ask, connect, request
 
 REQUESTS = int(os.environ.get("HEADGATE_TEST_BOOKS", "800"))
-CLIENTS = 16
+CLIENTS = 32
 LIVES = max(5, REQUESTS // 2_000)
 """Each ends with a death."""
-ACCOUNTS = ("one", "two", "three", "four")
+ACCOUNTS = tuple(f"account-{number}" for number in range(10))
 PRICES = {"input": 3, "output": 15, "cache_read": 0.3, "cache_write_5m": 3.75, "cache_write_1h": 6}
 _NANO_USD = {
     "input": 3_000,
@@ -34,6 +34,7 @@ _NANO_USD = {
 }
 """Of a token, as `PRICES` say of a million."""
 _LEFT = 499
+_ALL_LIMITED = 429
 _ENDING = {
     "head": "close",
     "body": "close",
@@ -91,13 +92,13 @@ class Run:
         for name in ACCOUNTS:
             self._provider.script(
                 f"sk-ant-sim-{name}",
-                rules=[self._fault(after=after) for after in range(2, 2 * REQUESTS // LIVES, 9)],
+                rules=[self._fault(after=after) for after in range(2, REQUESTS // LIVES, 9)],
                 reply={
-                    "write_bytes": self._dice.choice([0, 0, 7, 61, 1_000]),
+                    "write_bytes": self._dice.choice([0, 0, 0, 0, 13, 400]),
                     "pings": self._dice.randrange(3),
                 },
                 coding=self._dice.choice(["", "", "gzip", "zstd"]),
-                pacing={"event_ms": self._dice.choice([0, 0, 0, 1])},
+                pacing={"event_ms": self._dice.choice([0, 0, 0, 0, 0, 0, 0, 1])},
             )
 
     def _fault(self, *, after: int) -> dict[str, Any]:
@@ -137,14 +138,16 @@ class Run:
         headers = {"accept-encoding": dice.choice(["gzip, zstd", "identity"])}
         sent = request(body=body, headers=headers)
         if dice.random() < 0.05:
-            await self._leave(sent)
+            await self._leave(request(body=body, headers={**headers, "connection": "close"}))
             return
         answer = await connection.ask(sent)
+        if answer.status == _ALL_LIMITED:
+            self.asked -= 1  # no account was asked
         if answer.is_whole:
             self.finished.add(answer.id)
 
     async def _leave(self, sent: bytes) -> None:
-        """Ask, read a little, and go."""
+        """Ask, read a little, and go; mostly before the end, which closes the connection."""
         reader, writer = await asyncio.open_connection(*self._gateway.address)
         try:
             writer.write(sent)
