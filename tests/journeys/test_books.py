@@ -200,8 +200,9 @@ def _ids(gateway: Gateway) -> set[str]:
 
 def _compare(rows: list[Row], books: dict[str, Row], run: Run) -> None:
     assert len({row["id"] for row in rows}) == len(rows)
-    claimed = [row["provider_request_id"] for row in rows if row["provider_request_id"]]
-    assert len(set(claimed)) == len(claimed), "One request of the provider's has two records."
+    stated = [row["provider_request_id"] for row in rows if row["provider_request_id"]]
+    claimed = set(stated)
+    assert len(claimed) == len(stated), "One request of the provider's has two records."
     ours: Tokens = Counter()
     theirs: Tokens = Counter()
     kinds: Counter[str] = Counter()
@@ -219,12 +220,13 @@ def _compare(rows: list[Row], books: dict[str, Row], run: Run) -> None:
         ours += seen
         theirs += truth
     assert ours == theirs and _cost(ours) == _cost(theirs) > 0
-    billed = {its for its, entry in books.items() if entry["usage"] is not None}
-    unclaimed = billed - set(claimed)
+    unclaimed = [entry for its, entry in books.items() if entry["usage"] is not None and its not in claimed]
+    given_up = sum(bool(entry["fault"]) for entry in unclaimed)
+    lost = len(unclaimed) - given_up
     print(f"{len(rows):,} records: {dict(kinds)}, {_cost(ours) / 1e9:.6f} USD for {dict(ours)}")
-    print(f"deaths: {dict(run.deaths)}; requests that went with one: {len(unclaimed)}")
+    print(f"deaths: {dict(run.deaths)}; lost with one: {lost}; broken off, then asked elsewhere: {given_up}")
     # What was under way when the gateway died has no record: nobody saw it finished.
-    assert len(unclaimed) <= CLIENTS * run.deaths["gateway"]
+    assert lost <= CLIENTS * run.deaths["gateway"]
     assert kinds["with usage"] > len(rows) / 4
 
 
