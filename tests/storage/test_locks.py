@@ -21,11 +21,17 @@ from headgate.storage.batch import Rows, Step, write_batch
 from headgate.storage.counters import CounterStore
 from headgate.storage.database import Database
 from headgate.storage.drafts import SETTINGS, AccountDraft
-from headgate.storage.schema import accounts
+from headgate.storage.history import delete_before
+from headgate.storage.locks import CONVERSATIONS
+from headgate.storage.relinking import relink
+from headgate.storage.schema import accounts, conversations, request_links
 from headgate.storage.secrets import SecretBox
 from headgate.storage.sign_ins import SignInStore, Taken
+from headgate.testing.sessions import coding_session
+from tests.conversation.linked import truth
 from tests.gateway import until
 from tests.pool.sample import StillClock
+from tests.record.test_links import Gateway, replayed, stored
 from tests.storage.rows import attempt_row, request_row
 
 
@@ -83,9 +89,9 @@ async def _are_waiting(connection: AsyncConnection, wanted: int) -> bool:
 
 
 @pytest.fixture
-def database_url(postgres_url: str) -> str:
+def database_url(postgres_schema_url: str) -> str:
     """This one alone, not each in turn."""
-    return postgres_url
+    return postgres_schema_url
 
 
 @pytest.fixture
@@ -152,3 +158,44 @@ async def test_two_record_the_same_accounts_in_another_order(gateways: Gateways)
     await gateways.one_after_the_other(
         gateways.record("a", one.id, other.id), gateways.record("b", other.id, one.id), behind=WHOLE_TABLE
     )
+
+
+async def test_all_is_linked_anew_while_requests_are_linked(
+    gateways: Gateways, database: Database, tmp_path: Path
+) -> None:
+    """Neither works with what the other has just changed: no link is lost, and all sums are right."""
+    told = coding_session(6, session="3f1c")
+    *earlier, last, newest = told.in_order_of_ends()
+    gateway = Gateway(tmp_path)
+    for one in earlier:
+        gateway.serve(one)
+    await replayed(tmp_path, database)
+    gateway.serve(last)
+    gateway.serve(newest)
+    await gateways.one_after_the_other(
+        replayed(tmp_path, database),
+        relink(database),
+        behind=f"SELECT pg_advisory_xact_lock({CONVERSATIONS})",
+    )
+    assert await stored(database) == truth(told)
+    async with database.read() as connection:
+        counted = (await connection.execute(sa.select(sa.func.sum(conversations.c.requests)))).scalar()
+        linked = (await connection.execute(sa.select(sa.func.count()).select_from(request_links))).scalar()
+    assert counted == linked == len(told.sent)
+
+
+async def test_all_is_linked_anew_while_old_requests_go(
+    gateways: Gateways, database: Database, tmp_path: Path
+) -> None:
+    told = coding_session(6)
+    gateway = Gateway(tmp_path)
+    for one in told.in_order_of_ends():
+        gateway.serve(one)
+    await replayed(tmp_path, database)
+    await gateways.one_after_the_other(
+        relink(database),
+        delete_before(database, told.sent[-1].began_at + 1, most=1_000),
+        behind="LOCK TABLE turns IN ACCESS EXCLUSIVE MODE",
+    )
+    async with database.read() as connection:
+        assert (await connection.execute(sa.select(request_links))).first() is None

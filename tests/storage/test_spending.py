@@ -133,3 +133,15 @@ async def test_nonsense_of_a_provider_stops_no_batch(database: Database) -> None
     await write_batch(database, Step("j", "s", 0, 1), rows_of(row))
     await write_batch(database, Step("j", "s", 1, 2), rows_of({**row, "id": "again"}))
     assert (await SpendingStore(database).load(THURSDAY))[1].total > 0
+
+
+async def test_a_provider_s_nonsense_on_many_days_makes_no_sum_overflow(database: Database) -> None:
+    """Or no gateway would start any more."""
+    days = range(6)
+    rows = [
+        {**used(f"r{n}", 1, THURSDAY - n * DAY_SECONDS), "model": "nobody-s", "input_tokens": 2**62}
+        for n in days
+    ]
+    await write_batch(database, Step("j", "s", 0, 1), rows_of(*[{**row, "nano_usd": None} for row in rows]))
+    found = (await SpendingStore(database).load(THURSDAY + 100))[1]
+    assert found.total == 6 * found.day_nano > 10**15

@@ -134,3 +134,12 @@ def _counted(rows: list[dict[str, Any]], wanted: RequestFilter, by: Grouping) ->
         requests, tokens = found.get(key, (0, 0))
         found[key] = (requests + 1, tokens + (row["output_tokens"] or 0))
     return found
+
+
+async def test_a_provider_s_nonsense_makes_no_sum_overflow(database: Database) -> None:
+    """In the roll-ups and in the requests alike: one figure, whichever of them is asked."""
+    rows = [request_row(f"r{n}", input_tokens=2**62, status=200, nano_usd=None) for n in range(3)]
+    await write_batch(database, Step("j", "s", 0, 1), rows_of(*rows))
+    for status in (None, "200"):
+        (found,) = await usage(database, RequestFilter(status=status), "model")
+        assert found["input_tokens"] == 3 * 2**40

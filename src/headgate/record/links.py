@@ -29,6 +29,7 @@ from headgate.storage.conversation_sums import (
     link_row,
     sums_of,
 )
+from headgate.storage.locks import lock_conversations
 from headgate.storage.spans import facts_by_hash, keep_facts
 from headgate.storage.sums import MOST
 
@@ -62,6 +63,7 @@ class Links:
         if not asks:
             return
         past = Past()
+        await lock_conversations(connection)
         await load_past(connection, past, asks)
         domains = {one.id: one.domain for one in requests}
         stored = {row["id"]: row | {"domain": domains[row["id"]]} for row in rows if row["id"] in domains}

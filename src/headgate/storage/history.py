@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from headgate.storage.bodies import drop_bodies
 from headgate.storage.database import Database
+from headgate.storage.locks import lock_conversations
 from headgate.storage.rollup_rebuild import lock_rollups, rebuild
 from headgate.storage.rollup_tables import DAY, RESOLUTIONS
 from headgate.storage.schema import conversations, requests, rollup_failures, rollup_times, rollups
@@ -42,6 +43,7 @@ async def delete_before(database: Database, before_ms: int, *, most: int) -> int
     deleted = 0
     while deleted < most:
         async with database.write() as connection:
+            await lock_conversations(connection)  # with a request goes its link
             seqs = (await connection.execute(oldest)).scalars().all()
             await drop_bodies(connection, seqs)
             piece = await connection.execute(sa.delete(requests).where(requests.c.seq.in_(oldest)))
@@ -60,6 +62,7 @@ async def _clear_conversations(database: Database, before_ms: int) -> None:
     oldest = oldest.order_by(conversations.c.last_at).limit(CONVERSATIONS)
     while True:
         async with database.write() as connection:
+            await lock_conversations(connection)
             piece = await connection.execute(sa.delete(conversations).where(conversations.c.id.in_(oldest)))
         if piece.rowcount < CONVERSATIONS:
             return

@@ -31,3 +31,17 @@ async def lock_client_keys(connection: AsyncConnection) -> None:
     """Names and digests that were looked for stay free until the commit. Never before `lock_accounts`."""
     if connection.dialect.name == "postgresql":
         await connection.execute(sa.text(f"LOCK TABLE client_keys IN {Lock.CHANGE} MODE"))
+
+
+CONVERSATIONS = 0x68676C6B
+"""Of PostgreSQL's advisory locks, whose numbers are a database's own: nothing else here takes one."""
+
+
+async def lock_conversations(connection: AsyncConnection) -> None:
+    """What is read of conversations now holds until the commit: whoever links, links anew or deletes waits.
+
+    A recorder comes with its requests and sums written, and touches conversations only afterwards; the others
+    call it first of all.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CONVERSATIONS)))

@@ -1,7 +1,7 @@
 """All requests linked anew by the rules of today, from what was kept of them: no body is needed.
 
-One scope (a caller and a domain) after the other, each in one transaction: linked anew, or as it was. On
-PostgreSQL a recorder may at that moment hold what it has read before; what it then adds, the next time mends.
+One scope (a caller and a domain) after the other, each in one transaction: linked anew, or as it was.
+Recorders wait for it.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +22,7 @@ from headgate.storage.conversation_sums import (
     sums_of,
 )
 from headgate.storage.database import Database
+from headgate.storage.locks import lock_conversations
 from headgate.storage.schema import agent_calls, conversations, request_links, requests, turns
 
 Row = dict[str, Any]
@@ -46,6 +47,7 @@ async def relink(database: Database, on_scope: Callable[[Relinked], None] | None
         scopes = (await connection.execute(sa.select(conversations.c.scope).distinct())).scalars().all()
     for scope in sorted(map(bytes, scopes)):
         async with database.write() as connection:
+            await lock_conversations(connection)
             await _relink_scope(connection, scope, done)
         done.scopes += 1
         if on_scope is not None:

@@ -16,6 +16,8 @@ from headgate.storage.news import tell
 from headgate.storage.schema import key_days, key_windows
 from headgate.storage.sums import MOST, Row, add_up, bounded_sum, usage_of
 
+_MOST_OF_A_DAY = 2**52
+"""Nano-USD, four million dollars: what is beyond is a provider's nonsense, and no sum may overflow."""
 _MEAN_DAYS = 7
 """Of them a key's next request is guessed after a start."""
 
@@ -28,7 +30,8 @@ class SpendingStore:
         """By the key's id, for the day and the week of `now`."""
         today = day_of(now)
         monday = week_begin(today)
-        nano, day = key_days.c.nano_usd, key_days.c.day
+        day = key_days.c.day
+        nano = sa.case((key_days.c.nano_usd > _MOST_OF_A_DAY, _MOST_OF_A_DAY), else_=key_days.c.nano_usd)
         week = (day >= monday) & (day <= today)
         sums = sa.select(
             key_days.c.key_id,

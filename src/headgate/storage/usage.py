@@ -14,7 +14,7 @@ from headgate.storage.database import Database
 from headgate.storage.request_filter import RequestFilter, conditions, served_by
 from headgate.storage.rollup_parts import Parts, parts_of
 from headgate.storage.rollup_queries import Dimension, sums_by
-from headgate.storage.rollup_tables import DAY, HOUR, MOST_OF_A_MODEL
+from headgate.storage.rollup_tables import DAY, HOUR, MOST_NANO_USD, MOST_OF_A_MODEL, MOST_OF_ONE
 from headgate.storage.schema import FAILED, UNPRICED, requests
 
 Grouping = Literal["account", "model", "key", "hour", "day"]
@@ -39,14 +39,20 @@ _DIMENSIONS: dict[Grouping, tuple[Dimension, ...]] = {
 }
 _PLACES: dict[Grouping, str] = {"account": "account_id", "model": "model", "key": "caller"}
 
+
+def _bounded(column: sa.Column[Any], most: int = MOST_OF_ONE) -> sa.ColumnElement[int]:
+    """As the roll-ups have it: nonsense of a provider makes no sum overflow."""
+    return sa.case((column > most, most), else_=sa.func.coalesce(column, 0))
+
+
 _SUMMED = {
-    "input_tokens": requests.c.input_tokens,
-    "output_tokens": requests.c.output_tokens,
-    "cache_read_tokens": requests.c.cache_read_tokens,
-    "cache_write_tokens": sa.func.coalesce(requests.c.cache_write_5m_tokens, 0)
-    + sa.func.coalesce(requests.c.cache_write_1h_tokens, 0),
-    "reasoning_tokens": requests.c.reasoning_tokens,
-    "nano_usd": requests.c.nano_usd,
+    "input_tokens": _bounded(requests.c.input_tokens),
+    "output_tokens": _bounded(requests.c.output_tokens),
+    "cache_read_tokens": _bounded(requests.c.cache_read_tokens),
+    "cache_write_tokens": _bounded(requests.c.cache_write_5m_tokens)
+    + _bounded(requests.c.cache_write_1h_tokens),
+    "reasoning_tokens": _bounded(requests.c.reasoning_tokens),
+    "nano_usd": _bounded(requests.c.nano_usd, MOST_NANO_USD),
     "unpriced_requests": sa.case((UNPRICED, 1), else_=0),
 }
 _MOST_UNPRICED = 100
