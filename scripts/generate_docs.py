@@ -13,7 +13,7 @@ from headgate import errors
 from headgate.config import environment, table
 from headgate.errors import HeadgateError
 from headgate.storage.migrations.revision import NEWEST_SCHEMA
-from scripts import write_commands, write_guides, write_schema, write_security
+from scripts import write_commands, write_guides, write_monitoring, write_schema, write_security
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -97,6 +97,7 @@ def pages() -> dict[Path, str]:
         DOCS / "errors.md": errors_page(),
         DOCS / "commands.md": write_commands.page(),
         DOCS / "guides.md": write_guides.page(),
+        DOCS / "monitoring.md": write_monitoring.page(),
         DOCS / "security.md": write_security.page(),
         NEWEST_SCHEMA: write_schema.newest(),
     }

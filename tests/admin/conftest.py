@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from headgate.access.ring import KeyRing
 from headgate.admin.app import build_app
 from headgate.admin.configuration import Configuration
 from headgate.admin.owner import Owner
+from headgate.admin.workings import Workings
 from headgate.assembly import parts
 from headgate.assembly.stores import Stores
 from headgate.clock import SystemClock
@@ -40,6 +41,7 @@ from headgate.storage.secrets import SecretBox
 from headgate.storage.sign_ins import SignInStore
 from headgate.storage.spending import SpendingStore
 from headgate.upstream.client import UpstreamClient
+from headgate.vitals import Vitals
 from tests.admin.serving import served
 
 ADMIN_KEY = "the-owner's-key"
@@ -48,6 +50,12 @@ ADMIN_KEY = "the-owner's-key"
 def report(**changes: Any) -> RecorderReport:
     fields = {"is_alive": True, "pid": 4711, "restarts": 0, "lag_bytes": 0, "failure": None}
     return RecorderReport(**{**fields, "counts": Counts(), **changes})
+
+
+def workings(**changes: Any) -> Workings:
+    numbers = dict.fromkeys((one.name for one in fields(Workings)), 0)
+    others = {"oldest_waiting_at": None, "vitals": Vitals(), "tally": None, "most_connections": 1000}
+    return Workings(**{**numbers, **others, **changes})
 
 
 @dataclass
@@ -63,6 +71,7 @@ class Relaying:
     certificate_failure: HeadgateError | None = None
     certificate_ends_at: float | None = None
     recorder: RecorderReport = field(default_factory=report)
+    workings: Workings = field(default_factory=lambda: workings())
 
 
 @pytest.fixture

@@ -42,6 +42,18 @@ def test_r15_r19_failures_and_switches_are_told_in_order(lines: pytest.LogCaptur
     ]
 
 
+def test_s12_an_answer_without_usage_is_told(lines: pytest.LogCaptureFixture) -> None:
+    """`extractUsageInfo` on a failed extraction alone; `Streaming response` beside a streamed answer."""
+    good, whole = request("a", usage=None), request("b", stream=False)
+    others = [request("c", usage=None, path=path) for path in ("/v1/messages/count_tokens", "/v1/files")]
+    refused = request("d", usage=None, status=400, error="invalid_request_error")
+    RequestLog().write([good, whole, *others, refused])
+    told = [entry for entry in lines.records if "extractUsageInfo" in entry.getMessage()]
+    assert [(one.levelname, one.__dict__["request_id"]) for one in told] == [("WARNING", "a")]
+    answers = {one.__dict__["request_id"]: one.__dict__["answer"] for one in lines.records if one not in told}
+    assert (answers["a"], answers["b"], answers["d"]) == ("Streaming response", None, None)
+
+
 def test_each_line_has_the_time_at_which_it_happened(lines: pytest.LogCaptureFixture) -> None:
     """All are written when the request is over; its attempts were earlier."""
     tries = (

@@ -123,6 +123,13 @@ _OTHER_ANSWERS: dict[str, dict[str, Any]] = {
         "text/event-stream": {"schema": _TEXT, "example": 'event: ping\ndata: {"type":"ping"}\n\n'},
         "text/plain": {"schema": _TEXT, "example": "what was said"},
     },
+    "prometheus_metrics": {
+        "text/plain": {"schema": _TEXT, "example": "headgate_requests_in_flight 2.0\n"},
+        "application/openmetrics-text": {
+            "schema": _TEXT,
+            "example": "headgate_requests_in_flight 2.0\n# EOF\n",
+        },
+    },
     "management_config_yaml": {
         "application/yaml": {
             "schema": {"type": ["object", "null"]},

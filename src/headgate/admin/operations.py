@@ -30,6 +30,7 @@ OPERATIONS: dict[str, Operation] = {
     "ready": Operation("May traffic be sent here", (503,)),
     "status": Operation("What it does right now"),
     "provider_metrics": Operation("How each provider does", (503,)),
+    "prometheus_metrics": Operation("Figures for Prometheus", (404,)),
     "openapi": Operation("This document"),
     # ---- log-ins -------------------------------------------------------------------------------------
     "get_session": Operation("Who is asking"),

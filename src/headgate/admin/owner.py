@@ -18,6 +18,7 @@ from headgate.access.ring import KeyRing
 from headgate.admin import setting_changes
 from headgate.admin.actor import ACTOR
 from headgate.admin.configuration import Configuration, Swap
+from headgate.admin.workings import Workings
 from headgate.clock import Clock
 from headgate.config.changing import Changed
 from headgate.config.settings import Settings
@@ -86,6 +87,11 @@ class GatewayProcess(Protocol):
 
     @property
     def recorder(self) -> RecorderReport: ...
+
+    @property
+    def workings(self) -> Workings:
+        """Looks at the disk, for a question and not for every request."""
+        ...
 
 
 class BodyKeeping(Protocol):

@@ -8,6 +8,7 @@ from headgate.admin.bodies import KeptView, kept_view
 from headgate.admin.health import HealthView, Trouble, health_of
 from headgate.admin.limit_views import RestView, SessionsView, WindowView
 from headgate.admin.owner import ItsOwner, Owner
+from headgate.admin.workings import Workings, use_of
 from headgate.pool.wanted import Switch
 from headgate.record.supervisor import RecorderReport
 
@@ -87,6 +88,38 @@ class JournalView(BaseModel):
     dropped: int = Field(description="Records lost since the start.")
 
 
+class StagesView(BaseModel):
+    """Where the time of a request goes, in the mean of those that the present recorder has stored."""
+
+    requests: int = Field(description="How many that are.")
+    own_ms: float = Field(description="The gateway's own work before the first byte.")
+    waiting_ms: float = Field(description="For a turn in the queue, and between attempts.")
+    provider_ms: float = Field(description="Until the provider's head, failed attempts too.")
+    connect_ms: float = Field(description="Of that, opening a connection, in the mean of all opened.")
+    body_ms: float = Field(description="From the first byte of the answer to the last.")
+
+
+class MachineView(BaseModel):
+    """What the process needs, and what it is made of: `/metrics` has the same over time."""
+
+    cpu_seconds: float
+    memory_bytes: int
+    recorder_cpu_seconds: float | None = Field(description="null: none runs.")
+    recorder_memory_bytes: int | None
+    loop_lag_ms: float = Field(description="The worst lateness of the event loop in the last minute.")
+    gc_pauses: int
+    gc_seconds: float
+    connections: int = Field(description="Of clients.")
+    upstream_connections: int = Field(description="To providers, those at rest too.")
+    upstream_resting: int
+    journal_bytes: int
+    journal_segments: int
+    oldest_waiting_ms: int = Field(
+        description="Age of the oldest record that is not in the database; 0: none."
+    )
+    stages: StagesView | None = Field(description="null: no request was stored yet.")
+
+
 class StatusView(HealthView):
     url: str = Field(description="Where clients reach it; empty: nothing is relayed here.")
     started_at: int
@@ -97,6 +130,7 @@ class StatusView(HealthView):
     recorder: RecorderView | None = Field(description="null: this answers from the database alone.")
     journal: JournalView
     bodies: KeptView
+    machine: MachineView | None = Field(description="null: nothing is relayed here.")
 
 
 @router.get("/status", operation_id="status", response_model_exclude_none=False)
@@ -116,6 +150,7 @@ async def status(owner: ItsOwner) -> StatusView:
         recorder=_recorder_view(process.recorder) if process else None,
         journal=JournalView(dropped=process.journal_dropped if process else 0),
         bodies=await kept_view(owner),
+        machine=_machine_view(process.workings, process.recorder.pid, owner.clock.now()) if process else None,
     )
 
 
@@ -177,4 +212,39 @@ def _recorder_view(report: RecorderReport) -> RecorderView:
         failure=report.failure,
         written=counts.written,
         lost=counts.damaged + counts.unreadable + counts.refused,
+    )
+
+
+def _machine_view(workings: Workings, recorder_pid: int | None, now: float) -> MachineView:
+    own, recorder = use_of(None), None if recorder_pid is None else use_of(recorder_pid)
+    vitals, oldest = workings.vitals, workings.oldest_waiting_at
+    return MachineView(
+        cpu_seconds=own.cpu_seconds if own else 0.0,
+        memory_bytes=own.memory_bytes if own else 0,
+        recorder_cpu_seconds=recorder.cpu_seconds if recorder else None,
+        recorder_memory_bytes=recorder.memory_bytes if recorder else None,
+        loop_lag_ms=round(vitals.worst_lag * 1000, 3),
+        gc_pauses=sum(vitals.gc_counts),
+        gc_seconds=round(sum(vitals.gc_seconds), 6),
+        connections=workings.connections,
+        upstream_connections=workings.upstream_open,
+        upstream_resting=workings.upstream_resting,
+        journal_bytes=workings.journal_bytes,
+        journal_segments=workings.journal_segments,
+        oldest_waiting_ms=0 if oldest is None else max(0, round((now - oldest) * 1000)),
+        stages=_stages_view(workings),
+    )
+
+
+def _stages_view(workings: Workings) -> StagesView | None:
+    stages = workings.tally.stages if workings.tally else {}
+    if not stages:
+        return None
+    requests = sum(stages["own"].counts)
+    mean = {stage: round(one.sum / requests * 1000, 3) for stage, one in stages.items()}
+    connect = workings.connect_seconds / workings.connects if workings.connects else 0.0
+    return StagesView(
+        requests=requests,
+        connect_ms=round(connect * 1000, 3),
+        **{f"{stage}_ms": one for stage, one in mean.items()},
     )

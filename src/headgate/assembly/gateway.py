@@ -50,6 +50,7 @@ from headgate.storage.database import Database
 from headgate.storage.declared import take_declared
 from headgate.tasks import TaskGroup
 from headgate.upstream.client import UpstreamClient
+from headgate.vitals import Vitals
 
 _SECONDS_BETWEEN_MEMORIES = 60.0
 
@@ -188,7 +189,10 @@ class Gateway:
         )
         callers = parts.callers_of(settings, ring, clock)
         lane = FastLane(relay, callers, outbox=outbox, clock=clock, limits=settings.server)
-        process = RunningProcess(lane, journal, recorder, certificate)
+        vitals = Vitals()
+        vitals.begin()
+        closing.callback(vitals.end)
+        process = RunningProcess(lane, journal, recorder, certificate, upstream=upstream, vitals=vitals)
         price_list = PriceList(stores.prices, recorder, upstream, clock, settings)
         running = RunningParts(
             settings=settings,

@@ -98,6 +98,23 @@ def _print_gateway(view: dict[str, Any]) -> None:
         lost = f", {kept['dropped']:,} for want of room not" if kept["dropped"] else ""
         bodies = f"{kept['bodies']:,} {'body' if kept['bodies'] == 1 else 'bodies'}"
         out.print(f"{bodies} kept, {kept['bytes'] / 2**20:,.1f} MiB{lost}")
+    if machine := view["machine"]:
+        _print_machine(machine)
+
+
+def _print_machine(machine: dict[str, Any]) -> None:
+    """What explains a busy processor or a full memory."""
+    memory = f"{machine['memory_bytes'] >> 20:,} MiB"
+    cpu = f"{machine['cpu_seconds']:,.1f} s of CPU so far"
+    lag = f"event loop late by {machine['loop_lag_ms']:.0f} ms at worst"
+    clients, providers = machine["connections"], machine["upstream_connections"]
+    out.print(
+        f"{memory}, {cpu}, {lag}; {counted(clients, 'connection')} of clients, {providers:,} to providers"
+    )
+    if stages := machine["stages"]:
+        parts = (("own", "our own"), ("waiting", "waiting"), ("provider", "provider"), ("body", "body"))
+        means = ", ".join(f"{word} {stages[f'{name}_ms']:,.1f} ms" for name, word in parts)
+        out.print(f"A request in the mean of {stages['requests']:,}: {means}")
 
 
 def _print_who_serves(accounts: list[dict[str, Any]], *, rotates: bool) -> None:

@@ -55,4 +55,4 @@ class TelemetrySettings(Section):
     otlp_endpoint: BaseUrl | None = setting(
         None, "OpenTelemetry collector; null: none.", unit="URL", later=True
     )
-    prometheus: bool = setting(True, "Offer figures at /metrics.", unit="true or false", later=True)
+    prometheus: bool = setting(True, "Offer figures at /metrics.", unit="true or false")

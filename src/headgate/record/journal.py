@@ -64,7 +64,7 @@ class Journal:
         self._folder = folder
         self._name = name
         self._clock = clock
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         # At least four segments to the whole, or deleting one would not make room enough.
         self._segment_bytes = min(segment_bytes, max_bytes // 4)
         self._encoder = msgspec.msgpack.Encoder()
@@ -109,7 +109,7 @@ class Journal:
     def offer(self, span: SpanRecord) -> bool:
         """Like `add`, for what may be missing: not taken in the half of the journal that is kept for records,
         and the first to go when the disk is full."""
-        if self._blocked_until or self._is_filling(self._max_bytes // 2):
+        if self._blocked_until or self._is_filling(self.max_bytes // 2):
             self.spans_refused += 1
             return False
         self._has_spans = True
@@ -120,7 +120,7 @@ class Journal:
         """All parts of one, or none of it: bodies get a quarter of the journal, and go first. On record when
         this returns, unless the disk is full."""
         size = sum(len(part.data) for part in parts)
-        if self._blocked_until or self._is_filling(self._max_bytes // 4 - size):
+        if self._blocked_until or self._is_filling(self.max_bytes // 4 - size):
             self.bodies_refused += 1
             return False
         self._counted += size
@@ -145,6 +145,9 @@ class Journal:
     def size(self) -> int:
         """Bytes in this journal's segments."""
         return sum(segment.size() for segment in list_segments(self._folder, self._name))
+
+    def segments(self) -> int:
+        return len(list_segments(self._folder, self._name))
 
     @property
     def failing(self) -> str | None:
@@ -190,8 +193,8 @@ class Journal:
             return False
         try:
             # A new segment may be filled without another look.
-            if self.size() + max(length, self._segment_bytes) > self._max_bytes:
-                self._block(f"the journal is full: {self._max_bytes} bytes wait for the recorder")
+            if self.size() + max(length, self._segment_bytes) > self.max_bytes:
+                self._block(f"the journal is full: {self.max_bytes} bytes wait for the recorder")
                 return False
             if self._size or self._descriptor < 0:
                 self._start_segment()

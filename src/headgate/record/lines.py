@@ -42,6 +42,15 @@ class RequestLog:
             if attempt.error is not None:
                 self._write_failure(record, attempt)
             before = attempt
+        if _lacks_usage(record):
+            _log_at(
+                logging.WARNING,
+                (record.at_ms + record.duration_ms) / 1000,
+                "extractUsageInfo: no usage found in the answer of %s",
+                record.account,
+                request_id=record.id,
+                model=record.model,
+            )
         _write_completion(record)
 
     def _write_failure(self, record: RequestRecord, attempt: Attempt) -> None:
@@ -66,6 +75,14 @@ class RequestLog:
             *(attempt.account, "rate limited" if attempt.status == 429 else "out", _moment(until)),
             request_id=record.id,
         )
+
+
+def _lacks_usage(record: RequestRecord) -> bool:
+    """A whole good answer of a model in which no tokens were found."""
+    is_good = record.status == 200 and record.error is None and record.account is not None
+    return (
+        is_good and record.usage is None and record.path.endswith("/v1/messages") and record.method == "POST"
+    )
 
 
 def _write_details(record: RequestRecord) -> None:
@@ -104,6 +121,7 @@ def _write_completion(record: RequestRecord) -> None:
         model=record.model,
         status_code=record.status,
         error_code=record.error,
+        answer="Streaming response" if record.stream and record.status < 400 else None,
         input_tokens=usage and usage.input_tokens,
         output_tokens=usage and usage.output_tokens,
     )

@@ -6,6 +6,7 @@ SIGTERM comes, it stores what is there and exits.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,12 +15,14 @@ from headgate.clock import Clock
 from headgate.errors import HeadgateError
 from headgate.pricing.prices import Listed
 from headgate.record.bodies import Bodies, BodyWishes
+from headgate.record.events import Record
 from headgate.record.lines import RequestLog
 from headgate.record.lock import FolderLock
 from headgate.record.replay import Counts, Replay
 from headgate.record.state import LOW_DISK_BYTES, StateFile, free_bytes
 from headgate.storage.bodies import forget_bodies
 from headgate.storage.body_keys import BodyKeys
+from headgate.record.tally import Counter, TallyFile
 from headgate.storage.database import Database, open_database
 from headgate.storage.history import PIECE, delete_before, kept_since
 from headgate.storage.prices import PriceStore
@@ -132,7 +135,15 @@ class Recorder:
         prices = PriceStore(database, self._clock)
         box = SecretBox.open_or_create(self._folder.parent, self._order.secret_key)
         self._bodies = Bodies(BodyKeys(database, box, self._clock), self._wishes.bodies)
-        replay = Replay(self._folder, database, RequestLog().write, prices.prices, self._bodies)
+        lines, counter = RequestLog(), Counter(prices.prices)
+        tally_file = TallyFile(self._folder, self._clock)
+        tally_file.save(counter.tally)
+
+        def on_written(records: Sequence[Record]) -> None:
+            lines.write(records)
+            counter.add(records)
+
+        replay = Replay(self._folder, database, on_written, prices.prices, self._bodies)
         while True:
             # Asked before the step: what the gateway wrote before it left is then in it.
             is_last = self._stop.is_set()
@@ -149,6 +160,7 @@ class Recorder:
             if moved:
                 _log.debug("Stored %d bytes of the journal", moved)
             self._state.save(replay.counts, replay.positions or {}, None)
+            tally_file.save(counter.tally)
             if is_last and not moved:
                 _log.info("Async DB writer queue flushed")
                 return 0

@@ -9,10 +9,12 @@ import msgspec
 
 from headgate.clock import Clock
 from headgate.record.division import Divided, RecorderLife, Started
+from headgate.record.events import decode
 from headgate.record.recorder import DRAIN_SECONDS, Order, Wishes
 from headgate.record.replay import Counts, unread_bytes
-from headgate.record.segments import list_segments
+from headgate.record.segments import Segment, list_segments, read_at, read_frames
 from headgate.record.state import free_bytes, read_state, stored_positions
+from headgate.record.tally import Tally, read_tally
 from headgate.tasks import TaskGroup
 
 FIRST_RESTART_SECONDS = 1.0
@@ -26,6 +28,8 @@ _SECONDS_BETWEEN_LOOKS = 0.05
 STOP_SECONDS = DRAIN_SECONDS + 2.0
 """More waiting gains nothing: what is not stored waits in the journal for the next start."""
 
+_LOOKED_AT_BYTES = 65_536
+_LOOKED_AT_RECORDS = 20
 _KILL_SECONDS = 2.0
 _HURRY_SECONDS = 1.0
 """Enough for what is in its hands, when the owner wants us gone."""
@@ -97,6 +101,21 @@ class RecorderProcess:
             counts=saved.counts if saved else Counts(),
             free_bytes=free_bytes(self._folder),
         )
+
+    @property
+    def oldest_waiting_at(self) -> float | None:
+        """Unix seconds of the first record that is not known to be in the database; None: all are."""
+        positions = stored_positions(read_state(self._folder))
+        for segment in list_segments(self._folder):
+            start = positions.get((segment.journal, segment.name), 0)
+            if segment.size() > start and (at := _first_at(segment, start)) is not None:
+                return at
+        return None
+
+    @property
+    def tally(self) -> Tally | None:
+        """What the present recorder has counted; None: nothing yet. Read from the disk, as `state`."""
+        return read_tally(self._folder, self.pid)
 
     async def start(self) -> None:
         """Returns when the process runs; it is watched from then on."""
@@ -180,3 +199,19 @@ class RecorderProcess:
                 process = await self._spawn()
             except OSError as error:  # no memory or no process left: there may be later
                 _log.error("The recorder cannot be started: %s", error)
+
+
+def _first_at(segment: Segment, start: int) -> float | None:
+    """When the first record that says so was made, Unix seconds. Messages of requests say nothing of it."""
+    try:
+        frames, _ = read_frames(read_at(segment.path, start, _LOOKED_AT_BYTES), start, _LOOKED_AT_RECORDS)
+    except OSError:  # it was stored and deleted meanwhile
+        return None
+    for frame in frames:
+        try:
+            at_ms = getattr(decode(frame.payload), "at_ms", None)
+        except msgspec.DecodeError:
+            continue
+        if at_ms is not None:
+            return float(at_ms) / 1000
+    return None

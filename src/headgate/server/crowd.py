@@ -1,7 +1,6 @@
 """How many connections there are, in all and of one address: a stranger must not take every place."""
 
 import logging
-import os
 from collections import Counter
 
 from headgate.access.forwarding import TrustedProxies
@@ -22,8 +21,6 @@ _WORTH_SAYING = 0.9
 
 _OTHER_DESCRIPTORS = 64
 """For the database, the journal, logs, listening sockets and the owner's own connections."""
-
-_NO_LIMIT = 1_000_000
 
 
 class Crowd:
@@ -116,13 +113,3 @@ def _too_many_of_one(most: int, what: str) -> TooManyConnections:
         f"Your address has {most} {what} open and gets no more.",
         hint="Use fewer at once; the owner may raise `server.max_connections_per_address`.",
     )
-
-
-def open_file_limit() -> int:
-    """How many descriptors this process may have; a number beyond all use where there is no such limit."""
-    if os.name != "posix":
-        return _NO_LIMIT
-    import resource
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _NO_LIMIT if soft == resource.RLIM_INFINITY else soft

@@ -28,9 +28,10 @@ from headgate.relay.body import BodyBuffer, BodyStream, BufferBudget, too_large
 from headgate.relay.endpoints import PREFLIGHT
 from headgate.relay.exchange import Answering, ClientSide, Exchange, RequestHead
 from headgate.relay.heads import ClientHead
-from headgate.server.crowd import Crowd, open_file_limit
+from headgate.server.crowd import Crowd
 from headgate.server.repeats import KnownLines
 from headgate.timetable import Timetable
+from headgate.vitals import open_file_limit
 from headgate.wire.headers import Headers
 
 _log = logging.getLogger("headgate.server")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from headgate.clock import Clock
 from headgate.config.proxies import Proxy
-from headgate.errors import ConnectFailed
+from headgate.errors import ConnectFailed, UpstreamError
 from headgate.outbox import Outbox
 from headgate.tasks import TaskGroup
 from headgate.timetable import Timetable
@@ -51,6 +51,19 @@ class UpstreamClient:
         self._plain: dict[Origin, PlainReader] = {}
         self._tasks = TaskGroup()
         self._timetable = Timetable()
+        self.connects = 0
+        """Connections that were opened."""
+        self.connect_seconds = 0.0
+        """What that took, names and handshakes included, failures not."""
+        self.connect_failures = 0
+
+    @property
+    def open_count(self) -> int:
+        return self._pool.open_count
+
+    @property
+    def resting_count(self) -> int:
+        return self._pool.resting_count
 
     async def send(
         self,
@@ -123,15 +136,22 @@ class UpstreamClient:
             self._monotonic,
             self.keepalive_seconds,
         )
-        await self._dialer.dial(
-            origin,
-            lambda: connection,
-            self._context,
-            proxy=proxy,
-            seconds=seconds,
-            limit_ms=round((limit or 0) * 1000),
-            setting=setting,
-        )
+        began = self._monotonic()
+        try:
+            await self._dialer.dial(
+                origin,
+                lambda: connection,
+                self._context,
+                proxy=proxy,
+                seconds=seconds,
+                limit_ms=round((limit or 0) * 1000),
+                setting=setting,
+            )
+        except UpstreamError:
+            self.connect_failures += 1
+            raise
+        self.connects += 1
+        self.connect_seconds += self._monotonic() - began
         # Not before: of a connection that is given up at this moment uvloop never says that it is lost.
         if not self._pool.opened(connection):
             raise connect_failed(ConnectionResetError(), origin)
