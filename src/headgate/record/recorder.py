@@ -20,9 +20,9 @@ from headgate.record.lines import RequestLog
 from headgate.record.lock import FolderLock
 from headgate.record.replay import Counts, Replay
 from headgate.record.state import LOW_DISK_BYTES, StateFile, free_bytes
+from headgate.record.tally import Counter, TallyFile
 from headgate.storage.bodies import forget_bodies
 from headgate.storage.body_keys import BodyKeys
-from headgate.record.tally import Counter, TallyFile
 from headgate.storage.database import Database, open_database
 from headgate.storage.history import PIECE, delete_before, kept_since
 from headgate.storage.prices import PriceStore
