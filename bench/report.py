@@ -15,6 +15,7 @@ from bench.streams import ManySample
 BASELINE = "nginx"
 MEASURED = "headgate"
 WITHOUT_LIMITS = "unlimited"
+WITH_BODIES = "bodies"
 
 RATIO_BUDGETS = {"small": 4.0, "stream": 1.5, "large": 4.0}
 """CPU of the gateway's process for a request, as a multiple of nginx in the same round."""
@@ -34,10 +35,12 @@ def _of(samples: Iterable[Sample], target: str, workload: str) -> list[Sample]:
     return [sample for sample in samples if (sample.target, sample.workload) == (target, workload)]
 
 
-def ratios(samples: list[Sample], workload: str, baseline_name: str = BASELINE) -> list[float]:
+def ratios(
+    samples: list[Sample], workload: str, baseline_name: str = BASELINE, measured_name: str = MEASURED
+) -> list[float]:
     """Round by round: absolute times drift with the machine, the two of one round drift together."""
     baseline = {sample.round: sample.cpu_us for sample in _of(samples, baseline_name, workload)}
-    measured = _of(samples, MEASURED, workload)
+    measured = _of(samples, measured_name, workload)
     return [sample.cpu_us / baseline[sample.round] for sample in measured if sample.round in baseline]
 
 
@@ -100,9 +103,18 @@ def ratio_rows(samples: list[Sample]) -> list[list[str]]:
 
 def limits_rows(samples: list[Sample]) -> list[list[str]]:
     """With all limits and budgets of the key, against none."""
+    return _cost_rows(samples, MEASURED, WITHOUT_LIMITS)
+
+
+def bodies_rows(samples: list[Sample]) -> list[list[str]]:
+    """Where requests and answers are kept, against where they are not."""
+    return _cost_rows(samples, WITH_BODIES, MEASURED)
+
+
+def _cost_rows(samples: list[Sample], measured: str, baseline: str) -> list[list[str]]:
     rows = []
     for workload in RATIO_BUDGETS:
-        if values := ratios(samples, workload, WITHOUT_LIMITS):
+        if values := ratios(samples, workload, baseline, measured):
             spread = f"{min(values):.3f}–{max(values):.3f}"
             rows.append([workload, f"{median(values):.3f} ×", spread])
     return rows
@@ -141,6 +153,8 @@ def write(samples: list[Sample], memory: list[MemorySample]) -> str:
         parts.append(table(["CPU against nginx", "median", "spread", "budget", ""], rows))
     if rows := limits_rows(samples):
         parts.append(table(["Limits on against off", "median", "spread"], rows))
+    if rows := bodies_rows(samples):
+        parts.append(table(["Bodies kept against not", "median", "spread"], rows))
     if memory:
         headings = ["1 000 open streams", "takes", "RSS MB before → open → after", "budget", ""]
         parts.append(table(headings, memory_rows(memory)))

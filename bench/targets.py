@@ -1,5 +1,5 @@
 """Who is measured: nginx as a bare reverse proxy, and Headgate with everything on; on demand also Headgate
-without limits, which shows what they cost.
+that keeps what is said, and Headgate without limits: they show what these cost.
 
 Another gateway joins by a class with these members and a line in `all_targets`.
 """
@@ -140,12 +140,18 @@ class Headgate:
     metering, journal, SQLite."""
 
     def __init__(
-        self, launcher: tuple[str, ...] = (), *, name: str = "headgate", has_limits: bool = True
+        self,
+        launcher: tuple[str, ...] = (),
+        *,
+        name: str = "headgate",
+        has_limits: bool = True,
+        keeps_bodies: bool = False,
     ) -> None:
         """`launcher` goes before the command: a profiler that runs it."""
         self.name = name
         self._launcher = launcher
         self._limits = LIMITS if has_limits else {}
+        self._keeps_bodies = keeps_bodies
 
     def start(self, upstream_port: int, folder: Path) -> None:
         self._port = free_port()
@@ -188,6 +194,7 @@ class Headgate:
             "access": {"api_keys": [CLIENT_KEY], "limits": self._limits},
             "routing": {"strategy": "session"},
             "pricing": {"refresh_hours": 0},
+            "storage": {"bodies": {"keep": self._keeps_bodies, "max_total_mb": 256}},
             "log": {"file": str(folder / "app.log")},
             "accounts": [
                 {
@@ -226,7 +233,8 @@ USUAL = ("nginx", "headgate")
 
 
 def all_targets() -> list[Target]:
-    return [Nginx(), Headgate(), Headgate(name="unlimited", has_limits=False)]
+    without_limits = Headgate(name="unlimited", has_limits=False)
+    return [Nginx(), Headgate(), Headgate(name="bodies", keeps_bodies=True), without_limits]
 
 
 def ask(target: Target, workload: Workload, body: bytes) -> tuple[int, bytes]:

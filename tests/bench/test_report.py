@@ -54,6 +54,13 @@ def test_what_limits_cost_is_told_where_a_gateway_without_them_ran() -> None:
     assert report.limits_rows([SAMPLE, *with_limits]) == []
 
 
+def test_what_bodies_cost_is_told_where_a_gateway_that_keeps_them_ran() -> None:
+    without = [_headgate(1, 50.0), _headgate(2, 100.0)]
+    keeping = [replace(one, target="bodies", cpu_us=one.cpu_us * 2) for one in without]
+    assert report.bodies_rows([*without, *keeping]) == [["small", "2.000 ×", "2.000–2.000"]]
+    assert report.bodies_rows(without) == []
+
+
 @pytest.mark.parametrize(("cpu_us", "mark"), [(40.0, "ok"), (40.1, "OVER")])
 def test_the_budget_itself_is_still_kept(cpu_us: float, mark: str) -> None:
     """Small requests: at most 4 times nginx."""

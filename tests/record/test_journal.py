@@ -8,7 +8,7 @@ import pytest
 
 from headgate.clock import SystemClock
 from headgate.errors import StorageError
-from headgate.record.events import HealthRecord, Record, SpanRecord, decode
+from headgate.record.events import BodyRecord, HealthRecord, Record, SpanRecord, decode
 from headgate.record.journal import Journal
 from headgate.record.segments import Tail, list_segments, read_frames
 from tests.record.samples import attempt, request
@@ -302,3 +302,37 @@ def test_a_full_disk_takes_the_record_without_its_messages(
     assert [one for one in ids(tmp_path) if one] == ["before", "r"] and journal.dropped == 0
     assert journal.failing is None
     journal.close()
+
+
+def _body(name: str, size: int) -> list[BodyRecord]:
+    return [BodyRecord(name, "request", 0, size, b"x" * size, 1)]
+
+
+def test_bodies_have_a_quarter_of_it(tmp_path: Path, clock: SetClock) -> None:
+    """However many come between two looks at the folder; records still find room, and when the recorder has
+    read there is room for bodies again."""
+    journal = Journal(tmp_path, "gateway", clock, max_bytes=1 << 20)
+    taken = [journal.offer_body(_body(f"b{number}", 60_000)) for number in range(8)]
+    assert taken == [True] * 4 + [False] * 4
+    assert journal.bodies_refused == 4
+    journal.append(request("a"))
+    assert ids(tmp_path)[-1] == "a" and journal.dropped == 0
+    for segment in list_segments(tmp_path)[:-1]:
+        segment.path.unlink()
+    list_segments(tmp_path)[-1].path.write_bytes(b"")
+    clock.seconds += 2
+    assert journal.offer_body(_body("again", 60_000))
+    journal.close()
+
+
+def test_a_full_disk_takes_records_before_bodies(
+    tmp_path: Path, clock: SetClock, file_size_limit: Any
+) -> None:
+    journal = Journal(tmp_path, "gateway", clock)
+    journal.append(request("a"))
+    file_size_limit(journal.size() + 2_000)
+    journal.add(request("b"))
+    journal.offer_body(_body("b", 100_000))
+    journal.close()
+    assert ids(tmp_path) == ["a", "b"]
+    assert journal.dropped == 0

@@ -168,14 +168,14 @@ class Gateway:
         tokens = sign_in.refresher
         self._tasks.spawn(Schedule(pool, tokens, clock).run(), name="tokens ahead of time")
         planner = await parts.planner_of(stores, pool, ring, self._providers, journal, clock)
-        parts.set_spans(planner.spans, settings)
+        keeping = Keeping(stores.bodies.keys, journal, clock)
+        closing.callback(keeping.finish)
+        capture = await keeping.capture_for(settings)
+        parts.set_spans(planner.spans, settings, capture)
         doors = sources.on_hosts = FollowDoors(
             planner, ring, stores.client_keys, self._tasks, changing=sources.changing
         )
         sources.begin()
-        keeping = Keeping(stores.bodies.keys, journal, clock)
-        closing.callback(keeping.finish)
-        capture = await keeping.capture_for(settings)
         relay = parts.relay_of(
             settings,
             pool=pool,

@@ -41,6 +41,7 @@ from headgate.record.recorder import Wishes
 from headgate.record.spans import Spans
 from headgate.relay.answers import Answers
 from headgate.relay.attempts import Relay
+from headgate.relay.capture import Capture
 from headgate.relay.ending import Ending
 from headgate.relay.patience import Patience
 from headgate.relay.plan import Planner
@@ -139,9 +140,10 @@ async def planner_of(
     return Planner(pool, objects, providers, ring=ring, clock=clock, on_object=on_object, spans=spans)
 
 
-def set_spans(spans: Spans, settings: Settings) -> None:
+def set_spans(spans: Spans, settings: Settings, capture: Capture | None) -> None:
     kept = settings.storage.conversations
     spans.is_on, spans.keeps_titles = kept.link, kept.titles
+    spans.key = None if capture is None else capture.key
 
 
 def sources_of(stores: Stores, pool: Pool, clock: Clock, settings: Settings) -> Sources:

@@ -111,7 +111,7 @@ class RunningParts:
             queue=self.queue,
             clock=self.clock,
         )
-        return _Made(settings, relay, parts.callers_of(settings, self.ring, self.clock))
+        return _Made(settings, capture, relay, parts.callers_of(settings, self.ring, self.clock))
 
     def forget_heads(self) -> None:
         """Who was let in by other keys is asked once more."""
@@ -148,7 +148,7 @@ class RunningParts:
         self.ring.declare(parts.declared_keys(settings))
         self.gate.defaults = parts.default_limits(settings)
         parts.set_queue(self.queue, settings)
-        parts.set_spans(self.planner.spans, settings)
+        parts.set_spans(self.planner.spans, settings, made.capture)
         self.price_list.follow(settings)
         self.lane.replace(made.relay, made.callers, settings.server)
         self.forget_heads()
@@ -186,6 +186,7 @@ class _Made:
     """The parts that are built anew for other settings."""
 
     settings: Settings
+    capture: Capture | None
     relay: Relay
     callers: Callers
 

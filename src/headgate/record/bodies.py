@@ -14,9 +14,9 @@ import msgspec
 import zstandard
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.record.events import BodyRecord, Record, RequestRecord, decode, encode
+from headgate.record.events import BodyRecord, Record, RequestRecord, SpanRecord, decode, encode
 from headgate.record.redaction import redact
-from headgate.record.sealing import Unsealable, opened
+from headgate.record.sealing import Unsealable, open_span, opened
 from headgate.record.words import words_of
 from headgate.storage.bodies import add_bodies, keep_parts, place_of, take_parts
 from headgate.storage.body_keys import BodyKey, BodyKeys
@@ -82,6 +82,15 @@ class Bodies:
         self._keys = keys
         self._packer = zstandard.ZstdCompressor(level=3)
         self._tokens: dict[tuple[int, str], int] = {}
+
+    async def unsealed(self, records: Sequence[Record]) -> list[Record]:
+        """With their messages in clear."""
+        return [
+            open_span(one, await self._keys.get(one.key_id))
+            if isinstance(one, SpanRecord) and one.key_id
+            else one
+            for one in records
+        ]
 
     async def prepare(self, records: Sequence[Record]) -> Prepared:
         """All that needs no transaction."""

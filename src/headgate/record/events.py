@@ -118,6 +118,8 @@ class SpanRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="sp
     dialect: str
     is_first: bool = False
     """It was the first of a request: only of such a one a title is kept."""
+    key_id: int = 0
+    """Of the key that `span` is sealed with, where bodies are kept; 0: it is not."""
 
 
 class BodyRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="body"):

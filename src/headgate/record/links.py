@@ -19,6 +19,7 @@ from headgate.conversation.linking import Ask, Linker
 from headgate.conversation.past import Link, Past
 from headgate.dialects.anthropic_turns import read_facts
 from headgate.record.events import Record, RequestRecord, SpanRecord
+from headgate.record.redaction import redact
 from headgate.record.spans import HASH_BYTES
 from headgate.storage.conversation_past import load_past, save_past
 from headgate.storage.conversation_sums import (
@@ -149,7 +150,10 @@ def _read(record: SpanRecord) -> Facts:
     if reader is None or not record.span:
         return opaque(record.hash)
     facts = reader(record.span)
-    return facts if record.is_first or facts.title is None else msgspec.structs.replace(facts, title=None)
+    if facts.title is None:
+        return facts
+    title = redact(facts.title.encode()).body.decode() if record.is_first else None
+    return msgspec.structs.replace(facts, title=title)
 
 
 def _linked(past: Past, asks: Sequence[Ask]) -> list[Link]:

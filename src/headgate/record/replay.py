@@ -157,8 +157,10 @@ class Replay:
         records = [one for one in read if one is not None]
         try:
             rows = to_rows(records, self._prices.table)
-            has_bodies = self._bodies is not None and any(isinstance(one, BodyRecord) for one in records)
-            prepared = await self._bodies.prepare(records) if self._bodies and has_bodies else None
+            prepared = None
+            if self._bodies is not None and any(isinstance(one, SpanRecord | BodyRecord) for one in records):
+                records = await self._bodies.unsealed(records)
+                prepared = await self._bodies.prepare(records)
             also = partial(self._add, records=records, rows=rows, bodies=prepared)
             await self._store(segment, start, frames[-1].end, rows, also)
         except RowsRefused as error:

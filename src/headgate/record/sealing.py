@@ -6,10 +6,12 @@ AES-256-GCM under a key of its own (`storage/body_keys.py`): a nonce of 12 bytes
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 
-from headgate.record.events import BodyRecord
+from headgate.record.events import BodyRecord, SpanRecord
 from headgate.record.segments import MAX_PAYLOAD_BYTES
 from headgate.storage.body_keys import NONCE_BYTES, BodyKey
 
@@ -68,6 +70,22 @@ def opened(parts: Sequence[BodyRecord], key: BodyKey) -> bytes:
     except (InvalidTag, ValueError) as error:
         raise Unsealable("its seal is broken") from error
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def seal_span(span: bytes, key: BodyKey, digest: bytes) -> bytes:
+    """A message, where bodies are kept: then no file holds it in clear either."""
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + key.journal.encrypt(nonce, span, digest)
+
+
+def open_span(record: SpanRecord, key: BodyKey | None) -> SpanRecord:
+    """In clear. One that does not open is as one that was too long: known by its hash alone."""
+    span = b""
+    if key is not None:
+        with suppress(InvalidTag, ValueError):
+            data = record.span
+            span = key.journal.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], record.hash)
+    return msgspec.structs.replace(record, span=span, key_id=0)
 
 
 def _place(request_id: str, kind: str, part: int, parts: int) -> bytes:

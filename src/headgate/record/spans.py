@@ -10,7 +10,9 @@ import msgspec
 import xxhash
 
 from headgate.record.events import SpanRecord
+from headgate.record.sealing import seal_span
 from headgate.record.segments import MAX_PAYLOAD_BYTES
+from headgate.storage.body_keys import BodyKey
 
 HASH_BYTES = 16
 MOST_SPANS = 4_096
@@ -34,6 +36,8 @@ class Spans:
         messages with one hash. It is the same in every life, so that a message is known after a restart."""
         self.is_on = True
         self.keeps_titles = True
+        self.key: BodyKey | None = None
+        """Where bodies are kept: messages are sealed then, too."""
         self._offer = offer
         self._monotonic = monotonic
         self._seed = seed
@@ -70,9 +74,10 @@ class Spans:
                     span = b""
                 elif size > room:
                     continue
-                if not self._offer(
-                    SpanRecord(key, span, size, "anthropic", number == 0 and self.keeps_titles)
-                ):
+                is_first, key_id = number == 0 and self.keeps_titles, 0
+                if span and self.key is not None:
+                    span, key_id = seal_span(span, self.key, key), self.key.id
+                if not self._offer(SpanRecord(key, span, size, "anthropic", is_first, key_id)):
                     return
                 room -= len(span)
             known.add(key)

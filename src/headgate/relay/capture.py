@@ -37,7 +37,7 @@ class Capture:
 
     def __init__(self, journal: Journal, key: BodyKey, held: Held, *, max_bytes: int) -> None:
         self._journal = journal
-        self._key = key
+        self.key = key
         self._held = held
         self._max_bytes = max_bytes
         self._done: list[Callable[[], None]] = []
@@ -111,7 +111,7 @@ class Capture:
         if body:
             parts = sealed(
                 body,
-                self._key,
+                self.key,
                 request_id=exchange.id,
                 kind=kind,
                 at_ms=at_ms,
