@@ -38,6 +38,7 @@ _WORDS = {
     "left": "The client left before it could be captured",
     "streamed": "It was forwarded as it came, without a copy",
     "stream_tee": "Stream tee error: it could not be captured",
+    "fault": "A fault of ours; the log has the details",
     "coding": "It is not what its content-encoding says",
     "unknown_coding": "Its content-encoding is not one that can be undone",
     "key_missing": "The encryption key that it was sealed with is missing",
@@ -77,8 +78,6 @@ class Bodies:
 
     def __init__(self, keys: BodyKeys, wishes: BodyWishes | None = None) -> None:
         self.wishes = wishes or BodyWishes()
-        self.has_written = False
-        """Since somebody made this False."""
         self._keys = keys
         self._packer = zstandard.ZstdCompressor(level=3)
         self._tokens: dict[tuple[int, str], int] = {}
@@ -117,7 +116,6 @@ class Bodies:
             else:
                 await keep_parts(connection, [_part_row(one) for one in parts])
         if prepared.rows:
-            self.has_written = True
             await add_bodies(connection, prepared.rows, prepared.words, most_bytes=self.wishes.most_bytes)
 
     async def _take(self, parts: Sequence[BodyRecord], prepared: Prepared) -> None:
@@ -125,7 +123,12 @@ class Bodies:
         if not first.data and first.error is None:
             return
         key = await self._keys.get(first.key_id) if first.data else None
-        row, words = self._made(parts, key)
+        try:
+            row, words = self._made(parts, key)
+        except Exception:
+            # What somebody said must not hold up what happened: the request stands without its body.
+            _log.exception("Failed to capture a body", extra={"request_id": first.request_id})
+            row, words = _row(first, error="fault", is_cut=False, limit=0), set()
         prepared.rows.append(row)
         if words:
             prepared.words.setdefault(first.request_id, set()).update(words)
