@@ -17,6 +17,7 @@ from headgate.clock import SystemClock
 from headgate.errors import Conflict, SettingsError, StorageError
 from headgate.pool.accounts import Credential, Kind
 from headgate.storage.accounts import AccountStore
+from headgate.storage.body_keys import BodyKeys
 from headgate.storage.database import Database, open_database
 from headgate.storage.drafts import AccountDraft
 from headgate.storage.rotation import Rotated, needs_a_key, rotate
@@ -234,3 +235,18 @@ def test_a_kill_at_any_step_loses_nothing(tmp_path: Path) -> None:
             break
         steps += 1
     assert steps >= 12, "the steps are no longer counted"
+
+
+async def test_bodies_open_by_the_new_key(database: Database, tmp_path: Path) -> None:
+    """Their own key alone is sealed anew: what was kept before opens, and what comes is sealed so."""
+    box = SecretBox.open_or_create(tmp_path)
+    store = await fill(database, box)
+    before = await BodyKeys(database, box, SystemClock()).current()
+    assert before is not None
+    said = before.seal(b"said", of="a request")
+    new = Fernet.generate_key().decode()
+    await rotate(database, store, box, new)
+    for only_new in (SecretBox.open_or_create(tmp_path, new), SecretBox.open_or_create(tmp_path)):
+        after = await BodyKeys(database, only_new, SystemClock()).current()
+        assert after is not None and after.id == before.id
+        assert after.open(said, of="a request") == b"said"

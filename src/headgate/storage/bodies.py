@@ -157,16 +157,17 @@ async def forget_bodies(
 
 async def drop_bodies(connection: AsyncConnection, seqs: Sequence[int]) -> None:
     """Those of requests that are about to be deleted, with the words that nobody else has."""
-    size = count = 0
+    gone: list[int] = []
     for start in range(0, len(seqs), _AT_ONCE):
         its = bodies.c.seq.in_(seqs[start : start + _AT_ONCE])
-        totals = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(bodies.c.stored), 0)).where(its)
-        its_count, its_size = (await connection.execute(totals)).one()
-        if its_count:
-            await connection.execute(sa.delete(bodies).where(its))
-            count, size = count + its_count, size + int(its_size)
-    if count:
-        await _change_sums(connection, -count, -size)
+        gone += (await connection.execute(sa.delete(bodies).where(its).returning(bodies.c.stored))).scalars()
+    await _have_gone(connection, gone)
+
+
+async def _have_gone(connection: AsyncConnection, gone: Sequence[int]) -> None:
+    """Bodies of these sizes."""
+    if gone:
+        await _change_sums(connection, -len(gone), -sum(gone))
         await _drop_words(connection)
 
 
@@ -181,22 +182,19 @@ async def _drop_oldest(connection: AsyncConnection, *, before_ms: int = 0, exces
     """In the order of recording, those before a moment or so many that `excess` bytes are free; a request's
     two at once."""
     query = sa.select(bodies.c.seq, bodies.c.stored, bodies.c.created_at).order_by(bodies.c.seq)
-    last, size, count = None, 0, 0
+    last, size = None, 0
     for row in (await connection.execute(query.limit(_PIECE))).all():
         is_wanted = size < excess or row.created_at < before_ms
         if row.seq != last and (not is_wanted or size > PIECE_BYTES):
             break
-        last, size, count = row.seq, size + row.stored, count + 1
+        last, size = row.seq, size + row.stored
     if last is None:
         return 0
     # The last one read may have a second body behind the limit.
-    its = bodies.c.seq <= last
-    totals = sa.select(sa.func.count(), sa.func.sum(bodies.c.stored)).where(its)
-    count, total = (await connection.execute(totals)).one()
-    await connection.execute(sa.delete(bodies).where(its))
-    await _change_sums(connection, -count, -int(total))
-    await _drop_words(connection)
-    return int(count)
+    dropping = sa.delete(bodies).where(bodies.c.seq <= last).returning(bodies.c.stored)
+    gone = (await connection.execute(dropping)).scalars().all()
+    await _have_gone(connection, gone)
+    return len(gone)
 
 
 async def _drop_words(connection: AsyncConnection) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.clock import Clock
 from headgate.errors import SecretUnreadable
 from headgate.storage.database import Database
+from headgate.storage.locks import Lock, lock_accounts
 from headgate.storage.schema import body_keys
 from headgate.storage.secrets import SecretBox
 
@@ -76,11 +77,12 @@ class BodyKeys:
         accounts is missing."""
         if not self._box.has_key:
             return None
-        query = sa.select(body_keys).order_by(body_keys.c.id.desc())
+        if opens := await self.all():
+            return opens[-1]
         async with self._database.write(durable=True) as connection:
-            for row in (await connection.execute(query)).all():
-                if (key := self._opened(row.id, row.sealed)) is not None:
-                    return key
+            await lock_accounts(connection, Lock.CHANGE)  # nobody changes the key that seals, nor makes one
+            if opens := await self._all(connection):
+                return opens[-1]
             new = os.urandom(_KEY_BYTES)
             values = {"sealed": self._box.seal(new.hex()), "created_at": round(self._clock.now() * 1000)}
             made = await connection.execute(sa.insert(body_keys).values(values))
@@ -101,9 +103,12 @@ class BodyKeys:
         return self._known.get(key_id)
 
     async def all(self) -> list[BodyKey]:
-        """Those that open."""
+        """Those that open, the newest last."""
         async with self._database.read() as connection:
-            rows = (await connection.execute(sa.select(body_keys).order_by(body_keys.c.id))).all()
+            return await self._all(connection)
+
+    async def _all(self, connection: AsyncConnection) -> list[BodyKey]:
+        rows = (await connection.execute(sa.select(body_keys).order_by(body_keys.c.id))).all()
         return [key for row in rows if (key := self._opened(row.id, row.sealed)) is not None]
 
     def _opened(self, key_id: int, sealed: str) -> BodyKey | None:

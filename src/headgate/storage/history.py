@@ -46,7 +46,7 @@ async def delete_before(database: Database, before_ms: int, *, most: int) -> int
             await lock_conversations(connection)  # with a request goes its link
             seqs = (await connection.execute(oldest)).scalars().all()
             await drop_bodies(connection, seqs)
-            piece = await connection.execute(sa.delete(requests).where(requests.c.seq.in_(oldest)))
+            piece = await connection.execute(sa.delete(requests).where(requests.c.seq.in_(seqs)))
         deleted += piece.rowcount
         if piece.rowcount < PIECE:
             break
