@@ -140,6 +140,9 @@ MACHINERY = {
     "headgate_recorder_records_lost": Metric(
         COUNTER, "Records that could not be read back or were refused by the database.", ("reason",)
     ),
+    "headgate_telemetry_requests": Metric(
+        COUNTER, "Requests told to an OpenTelemetry collector: sent, failed, dropped.", ("outcome",)
+    ),
     "headgate_recorder_cpu_seconds": Metric(COUNTER, "CPU time of the recorder's process."),
     "headgate_recorder_resident_memory_bytes": Metric(GAUGE, "Memory of the recorder's process."),
     "headgate_disk_free_bytes": Metric(GAUGE, "On the disk of the journal."),

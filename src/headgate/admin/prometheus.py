@@ -170,6 +170,8 @@ def _add_tally(figures: Figures, tally: Tally) -> None:
             figures.put(name, (one.counts, one.sum, bounds), *pair)
     for stage, one in tally.stages.items():
         figures.put("headgate_stage_seconds", (one.counts, one.sum, STAGE_BOUNDS), stage)
+    for outcome in ("sent", "failed", "dropped"):
+        figures.put("headgate_telemetry_requests", getattr(tally.exports, outcome), outcome)
     figures.put("headgate_request_bytes", tally.request_bytes)
     figures.put("headgate_response_bytes", tally.response_bytes)
 

@@ -253,6 +253,7 @@ def wishes_of(settings: Settings) -> Wishes:
         settings.storage.retention_days,
         own_of(settings),
         bodies=BodyWishes(bodies.max_bytes, bodies.max_total_mb << 20, bodies.retention_days),
+        otlp_endpoint=settings.telemetry.otlp_endpoint,
     )
 
 

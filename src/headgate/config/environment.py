@@ -93,6 +93,7 @@ ALIASES: Mapping[str, Alias] = {
     "HTTPS_PROXY": Alias(("upstream.https_proxy",), with_scheme),
     "ALL_PROXY": Alias(("upstream.all_proxy",), with_scheme),
     "NO_PROXY": Alias(("upstream.no_proxy",)),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": Alias(("telemetry.otlp_endpoint",)),
     "CLIENT_ID": Alias(("providers.anthropic.oauth.client_id",)),
 }
 WITHOUT_EFFECT: Mapping[str, str] = dict.fromkeys(

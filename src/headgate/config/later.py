@@ -53,6 +53,9 @@ class TelemetrySettings(Section):
     """Figures for other programs."""
 
     otlp_endpoint: BaseUrl | None = setting(
-        None, "OpenTelemetry collector; null: none.", unit="URL", later=True
+        None,
+        "OpenTelemetry collector, as http://127.0.0.1:4318, which gets traces and metrics by OTLP over HTTP;"
+        " null: none.",
+        unit="URL",
     )
     prometheus: bool = setting(True, "Offer figures at /metrics.", unit="true or false")

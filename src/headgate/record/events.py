@@ -86,6 +86,8 @@ class RequestRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=
     """The host that was called, where hosts have accounts of their own."""
     bodies: int = 0
     """How many `BodyRecord` follow, parts not counted: within a moment, unless the gateway dies."""
+    traceparent: bytes = b""
+    """As the client sent it, whatever it is; kept nowhere."""
 
 
 class HealthRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="health"):

@@ -21,6 +21,7 @@ from headgate.record.lock import FolderLock
 from headgate.record.replay import Counts, Replay
 from headgate.record.state import LOW_DISK_BYTES, StateFile, free_bytes
 from headgate.record.tally import Counter, TallyFile
+from headgate.record.telemetry import Telemetry
 from headgate.storage.bodies import forget_bodies
 from headgate.storage.body_keys import BodyKeys
 from headgate.storage.database import Database, open_database
@@ -63,6 +64,8 @@ class Wishes(msgspec.Struct):
     price_looks: int = 0
     """Another number: the database keeps other prices than a moment ago."""
     bodies: BodyWishes = BodyWishes()
+    otlp_endpoint: str | None = None
+    """The base URL of an OpenTelemetry collector."""
 
 
 class Order(msgspec.Struct):
@@ -100,6 +103,7 @@ class Recorder:
         self._is_disk_low = False
         self._forgotten = 0
         self._bodies: Bodies | None = None
+        self._telemetry: Telemetry | None = None
 
     async def run(self) -> int:
         """The exit code: 0 when everything is stored, 1 when the database stayed away."""
@@ -114,6 +118,8 @@ class Recorder:
             try:
                 return await self._record(database)
             finally:
+                if self._telemetry is not None:
+                    await asyncio.to_thread(self._telemetry.close)
                 await database.close()
 
     async def _open(self) -> Database | None:
@@ -138,10 +144,13 @@ class Recorder:
         lines, counter = RequestLog(), Counter(prices.prices)
         tally_file = TallyFile(self._folder, self._clock)
         tally_file.save(counter.tally)
+        telemetry = self._telemetry = Telemetry(counter.tally.exports)
+        telemetry.follow(self._wishes.otlp_endpoint)
 
         def on_written(records: Sequence[Record]) -> None:
             lines.write(records)
             counter.add(records)
+            telemetry.add(records)
 
         replay = Replay(self._folder, database, on_written, prices.prices, self._bodies)
         while True:
@@ -194,6 +203,8 @@ class Recorder:
         before, self._wishes = self._wishes, wishes
         if (wishes.prices, wishes.price_looks) != (before.prices, before.price_looks):
             self._has_new_prices = True
+        if self._telemetry is not None:
+            self._telemetry.follow(wishes.otlp_endpoint)
         if self._bodies is not None:
             self._bodies.wishes = wishes.bodies
         if wishes.retention_days != self.retention_days or wishes.bodies != before.bodies:

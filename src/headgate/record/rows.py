@@ -46,7 +46,15 @@ def to_rows(records: Iterable[Record], prices: PriceTable | None = None) -> Rows
 def _add_request(record: RequestRecord, rows: Rows) -> None:
     row = _columns(record)
     row["timestamp"] = row.pop("at_ms")
-    del row["attempts"], row["usage"], row["spans"], row["apart"], row["domain"], row["bodies"]
+    del (
+        row["attempts"],
+        row["usage"],
+        row["spans"],
+        row["apart"],
+        row["domain"],
+        row["bodies"],
+        row["traceparent"],
+    )
     usage = record.usage or _UNSAID
     row |= _usage_columns(usage)
     row["nano_usd"] = rows.prices.known_cost_of(record.provider, record.model, usage, record.account)

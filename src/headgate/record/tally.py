@@ -61,6 +61,16 @@ class Stage(NamedTuple):
     """From the first byte to the last."""
 
 
+class Exports(msgspec.Struct, array_like=True):
+    """Requests told to an OpenTelemetry collector."""
+
+    sent: int = 0
+    failed: int = 0
+    """It did not take them."""
+    dropped: int = 0
+    """For want of room, while it was slow or away."""
+
+
 class Tally(msgspec.Struct):
     """All counts begin with the process that keeps them."""
 
@@ -92,6 +102,7 @@ class Tally(msgspec.Struct):
     """Tokens of one request, by provider and direction: `input` (with what the cache gave) or `output`."""
     stages: dict[str, Histogram] = {}
     """Seconds, by the fields of `Stage`."""
+    exports: Exports = msgspec.field(default_factory=Exports)
     request_bytes: int = 0
     response_bytes: int = 0
 
@@ -229,19 +240,20 @@ class TallyFile:
         self._draft = folder / f".{FILE_NAME}.{os.getpid()}"
         self._clock = clock
         self._next_save = 0.0
-        self._saved: int | None = None
-        """Batches that the file knows of; None: it is another recorder's."""
+        self._saved: object = None
+        """What the file knows of; None: it is another recorder's."""
 
     def save(self, tally: Tally, *, at_once: bool = False) -> None:
         """What has changed, twice a second at most."""
         now = self._clock.monotonic()
-        if tally.batches == self._saved or (now < self._next_save and not at_once):
+        state = tally.batches, *msgspec.structs.astuple(tally.exports)
+        if state == self._saved or (now < self._next_save and not at_once):
             return
         self._next_save = now + _SECONDS_BETWEEN_SAVES
         with suppress(OSError):  # the disk may be full: the old figures stand
             self._draft.write_bytes(msgspec.msgpack.encode(tally))
             self._draft.replace(self._path)
-            self._saved = tally.batches
+            self._saved = state
 
 
 def read_tally(folder: Path, pid: int | None) -> Tally | None:

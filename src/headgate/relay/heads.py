@@ -20,6 +20,9 @@ _NOT_SENT_FOR_PAGES = _NOT_SENT | TOLD_BY_PAGES
 _OBJECT_BETAS = (b"files-api", b"code-execution", b"skills")
 """Parts of `anthropic-beta` values under which bodies name objects of one account."""
 
+_LONGEST_TRACEPARENT = 128
+"""Today's have 55 bytes; later versions may be longer."""
+
 
 class ClientHead:
     """The lines in the order they came, names lower case, and what routing reads from them."""
@@ -35,6 +38,7 @@ class ClientHead:
         "may_name_objects",
         "page",
         "session",
+        "traceparent",
         "user_agent",
         "wanted_account",
     )
@@ -59,6 +63,7 @@ class ClientHead:
         self.is_content_coded = b"content-encoding" in fields
         self.session = _session(fields)
         self.user_agent = fields.get(b"user-agent", b"").decode("latin-1")[:256]
+        self.traceparent = fields.get(b"traceparent", b"")[:_LONGEST_TRACEPARENT]
         wish = fields.get(b"x-headgate-account")
         self.wanted_account = wish.decode("latin-1").strip() if wish is not None else None
         beta = fields.get(b"anthropic-beta", b"")

@@ -176,6 +176,7 @@ class Trail(msgspec.Struct, eq=False):
             self.apart,
             self.domain,
             self.bodies,
+            head.client.traceparent,
         )
 
 
