@@ -58,5 +58,5 @@ def test_a_variable_for_a_later_setting_is_warned_about(tmp_path: Path) -> None:
 def test_what_is_later_is_marked_in_its_row() -> None:
     """Pages and warnings read the mark there."""
     later = {row.path for row in table.rows() if row.is_later}
-    assert {"server.workers", "state.url", "storage.bodies.keep", "models.excluded"} <= later
+    assert {"server.workers", "state.url", "models.excluded"} <= later
     assert not {"server.port", "storage.url", "routing.strategy"} & later

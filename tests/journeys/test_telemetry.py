@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from headgate.testing.process import SimulatedProvider
 from tests.collector import Collector, fields_of
-from tests.gateway import Gateway, wait_until
+from tests.gateway import CLIENT_KEY, NO_TLS, Gateway, wait_until
 from tests.guides.asking import logged, message, record_of
+from tests.testing.wire import ask
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED = f"00-{TRACE}-{PARENT}-01"
@@ -130,6 +132,23 @@ def test_a_client_that_does_not_sample_gets_no_spans(
     assert collector.spans[0].trace_id.hex() != TRACE
     for traceparent, row in zip((NOT_SAMPLED, "nonsense"), provider.received()[-2:], strict=True):
         assert f"\r\ntraceparent: {traceparent}\r\n".encode() in row["head"]
+
+
+def test_traces_end_here_where_the_owner_says_so(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """`telemetry.pass_traces`, also while the gateway runs, and on a connection that is open already."""
+    traced = {"traceparent": SAMPLED, "tracestate": "a=b", "baggage": "user=ann", "x-other": "stays"}
+    provider.reset()
+    with Gateway(tmp_path, provider=provider.url) as gateway, httpx.Client(verify=NO_TLS) as client:
+
+        def sent() -> set[str]:
+            headers = {**traced, "x-api-key": CLIENT_KEY}
+            assert client.post(gateway.url + "/v1/messages", json=ask(), headers=headers).status_code == 200
+            head = provider.received()[-1]["head"].decode("latin-1")
+            return {name for name, value in traced.items() if f"\r\n{name}: {value}\r\n" in head}
+
+        assert sent() == traced.keys()
+        gateway.admin("/api/config", method="PUT", body={"telemetry.pass_traces": False})
+        assert sent() == {"x-other"}
 
 
 def test_a_collector_that_is_away_holds_nobody_up(

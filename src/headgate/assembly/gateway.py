@@ -188,7 +188,14 @@ class Gateway:
             clock=clock,
         )
         callers = parts.callers_of(settings, ring, clock)
-        lane = FastLane(relay, callers, outbox=outbox, clock=clock, limits=settings.server)
+        lane = FastLane(
+            relay,
+            callers,
+            outbox=outbox,
+            clock=clock,
+            limits=settings.server,
+            passes_traces=settings.telemetry.pass_traces,
+        )
         vitals = Vitals()
         vitals.begin()
         closing.callback(vitals.end)

@@ -150,7 +150,8 @@ class RunningParts:
         parts.set_queue(self.queue, settings)
         parts.set_spans(self.planner.spans, settings, made.capture)
         self.price_list.follow(settings)
-        self.lane.replace(made.relay, made.callers, settings.server)
+        passes_traces = settings.telemetry.pass_traces
+        self.lane.replace(made.relay, made.callers, settings.server, passes_traces=passes_traces)
         self.forget_heads()
         if new_log is not None:
             log.install(new_log)

@@ -58,4 +58,9 @@ class TelemetrySettings(Section):
         " null: none.",
         unit="URL",
     )
+    pass_traces: bool = setting(
+        True,
+        "Let clients' `traceparent`, `tracestate` and `baggage` travel to providers.",
+        unit="true or false",
+    )
     prometheus: bool = setting(True, "Offer figures at /metrics.", unit="true or false")

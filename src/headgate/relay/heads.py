@@ -17,6 +17,7 @@ _NOT_SENT = (
     | {b"host", b"cookie", b"expect", b"content-length", b"x-headgate-account", b"x-headgate-session"}
 )
 _NOT_SENT_FOR_PAGES = _NOT_SENT | TOLD_BY_PAGES
+_TRACES = frozenset({b"traceparent", b"tracestate", b"baggage"})
 _OBJECT_BETAS = (b"files-api", b"code-execution", b"skills")
 """Parts of `anthropic-beta` values under which bodies name objects of one account."""
 
@@ -29,6 +30,7 @@ class ClientHead:
 
     __slots__ = (
         "_lines",
+        "_passes_traces",
         "caller",
         "expects_continue",
         "forwarded",
@@ -50,6 +52,7 @@ class ClientHead:
         *,
         page: Page | None = None,
         forwarded: Forwarded | None = None,
+        passes_traces: bool = True,
     ) -> None:
         fields = dict(headers)
         self.headers = headers
@@ -58,6 +61,7 @@ class ClientHead:
         """None: no page of another origin is let in, and answers say nothing of it."""
         self.forwarded = forwarded
         """None: no proxy is trusted to say where requests come from."""
+        self._passes_traces = passes_traces
         self.is_chunked = b"transfer-encoding" in fields
         self.expects_continue = fields.get(b"expect", b"").lower() == b"100-continue"
         self.is_content_coded = b"content-encoding" in fields
@@ -77,6 +81,8 @@ class ClientHead:
         if name != provider.name:
             is_of_page = self.page is not None and self.page.is_let_in
             not_sent = _NOT_SENT_FOR_PAGES if is_of_page else _NOT_SENT
+            if not self._passes_traces:
+                not_sent |= _TRACES
             kept = forwardable(self.headers, not_sent) + provider.required_headers(self.headers)
             lines = write_lines(kept)
             self._lines = (provider.name, lines)

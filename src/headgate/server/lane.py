@@ -44,14 +44,22 @@ class FastLane:
     """One for the whole server; holds what every exchange needs."""
 
     def __init__(
-        self, relay: Relay, callers: Callers, *, outbox: Outbox, clock: Clock, limits: ServerSettings
+        self,
+        relay: Relay,
+        callers: Callers,
+        *,
+        outbox: Outbox,
+        clock: Clock,
+        limits: ServerSettings,
+        passes_traces: bool = True,
     ) -> None:
+        """`passes_traces`: see `telemetry.pass_traces`."""
         self.outbox = outbox
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._budget = BufferBudget(limits.max_buffered_bytes)
         self.crowd = Crowd(limits, descriptors=open_file_limit())
-        self.replace(relay, callers, limits)
+        self.replace(relay, callers, limits, passes_traces=passes_traces)
         self._ids = map(f"hgr_{os.urandom(5).hex()}{{:08x}}".format, itertools.count())
         self.open_exchanges: set[Exchange] = set()
         self.lines = KnownLines()
@@ -59,7 +67,9 @@ class FastLane:
         self._own_address: tuple[str, int | None] | None = None
         self._strangers = Allowance()
 
-    def replace(self, relay: Relay, callers: Callers, limits: ServerSettings) -> None:
+    def replace(
+        self, relay: Relay, callers: Callers, limits: ServerSettings, *, passes_traces: bool = True
+    ) -> None:
         """Serve by these from the next request on; what is under way keeps the old ones.
 
         Connections still know heads that the old callers let in: see `Listener.forget_heads`.
@@ -68,6 +78,7 @@ class FastLane:
         self._callers = callers
         self._pages = PageRules(limits.cors_origins)
         self._proxies = self.crowd.proxies = TrustedProxies(limits.trusted_proxies)
+        self._passes_traces = passes_traces
         self.limits = limits
         self.crowd.limits = limits
         self._max_body_bytes = limits.max_body_bytes
@@ -80,7 +91,13 @@ class FastLane:
         if not caller.has_key:
             is_listed = page is not None and page.is_listed
             refuse_foreign_pages(headers, is_listed=is_listed, door=self._callers.door_of(headers))
-        return ClientHead(headers, caller, page=page, forwarded=self._proxies.read(peer, headers))
+        return ClientHead(
+            headers,
+            caller,
+            page=page,
+            forwarded=self._proxies.read(peer, headers),
+            passes_traces=self._passes_traces,
+        )
 
     def read_preflight(self, headers: Headers, peer: str) -> ClientHead:
         """The same of a browser that asks what a page may send. It shows no key, and the page none by it."""
