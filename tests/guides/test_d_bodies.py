@@ -31,8 +31,7 @@ def _sent(provider: SimulatedProvider) -> dict[str, Any]:
 
 
 def test_d6_a_long_stream_reaches_the_client_whole(tmp_path: Path, provider: SimulatedProvider) -> None:
-    """Of an answer beyond 1 MB the client gets every byte; what is kept ends there, and the record says so:
-    "Buffer truncated at 1MB"."""
+    """An answer beyond 1 MB reaches the client whole; its record says "Buffer truncated at 1MB"."""
     provider.script(reply={"text": "many words of no weight " * 5_000})
     with Gateway(tmp_path, provider=provider.url, settings=KEEP) as gateway:
         answer = message(gateway, stream=True, max_tokens=64_000)
@@ -80,8 +79,7 @@ def test_d6_what_is_kept_can_be_read(tmp_path: Path, provider: SimulatedProvider
 
 
 def test_d14_a_tape_that_fails(tmp_path: Path, provider: SimulatedProvider) -> None:
-    """Whatever goes wrong with the copy of a stream, the client gets its bytes: "Stream tee error" is in the
-    log, and the record says that it was not captured."""
+    """A fault in the copy of a stream: "Stream tee error" in the log, a mark in the record, no byte lost."""
     provider.script(reply={"text": f"before {SPOIL} and after " * 50, "write_bytes": 4_000})
     with Gateway(tmp_path, provider=provider.url, settings=KEEP, is_faulty=True) as gateway:
         answer = message(gateway, stream=True, max_tokens=2_000)
@@ -94,8 +92,9 @@ def test_d14_a_tape_that_fails(tmp_path: Path, provider: SimulatedProvider) -> N
 
 
 async def test_d14_an_answer_that_is_not_what_it_says(tmp_path: Path) -> None:
-    """Bytes that are no gzip though their header says so: the client gets them as they came; the log says
-    "Failed to capture streaming response", and the record is marked."""
+    """An answer that is no gzip though it says so: "Failed to capture streaming response", a mark, all bytes.
+
+    The client gets them as they came."""
     body = b'data: {"type":"message_start"}\n\n' * 100
 
     async def script(talk: Talk) -> None:

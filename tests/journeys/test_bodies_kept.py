@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import sqlite3
 import string
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +161,21 @@ def test_keeping_begins_and_ends_while_it_runs(tmp_path: Path, provider: Simulat
         assert "Buffer truncated at 64KB" in run(gateway, "requests", cut["id"])
         run(gateway, "history", "clear", "--yes")
         assert gateway.admin("/status")["bodies"]["bodies"] == 0
+
+
+def test_they_go_by_age_and_their_requests_stay(tmp_path: Path, provider: SimulatedProvider) -> None:
+    """After `storage.bodies.retention_days`; the owner is told that there was something."""
+    with Gateway(tmp_path, provider=provider.url, settings=_keeping(retention_days=1)) as gateway:
+        old, new = (record_of(gateway, message(gateway))["id"] for _ in range(2))
+        gateway.stop(expect_code=0)
+        with closing(sqlite3.connect(gateway.data / "headgate.db")) as database:
+            this = "seq = (SELECT seq FROM requests WHERE id = ?)"
+            database.execute(f"UPDATE bodies SET created_at = created_at - 90000000 WHERE {this}", [old])
+            database.commit()
+        gateway.start()
+        wait_until(lambda: gateway.admin("/status")["bodies"]["bodies"] == 2, what="The old ones are gone")
+        assert _body(gateway, old, "request").status_code == 404
+        assert _body(gateway, new, "request").status_code == 200
+        assert gateway.record_of(old)["bodies"] == {"request": None, "response": None}
+        assert "bodies" in run(gateway, "db", "check")
+        assert "Kept bodies" in run(gateway, "db", "info")

@@ -14,8 +14,8 @@ from headgate.wire.sse import read_events
 
 MOST_WORDS = 4_096
 """Different ones of one body: more than most have, and what a row of the index may cost."""
-LONGEST_WORD = 64
-_WORD = re.compile(r"[^\W_]{2,}")
+_WORD = re.compile(r"[^\W_]{2,64}")
+"""What is longer is cut there, where it is looked for as well."""
 _BLANK = re.compile(r"\s")
 _ESCAPED = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")
 _DEEPEST = 64
@@ -23,13 +23,12 @@ _LONG_WITHOUT_BLANK = 512
 """Characters: a string that begins so is a picture in base64, or a file."""
 
 
-def words_in(text: str) -> Iterator[str]:
+def words_in(text: str) -> list[str]:
     """As they are compared: without case, of letters and digits, two characters at least."""
     if len(text) > _LONG_WITHOUT_BLANK and not _BLANK.search(text, 0, _LONG_WITHOUT_BLANK):
-        return
-    for word in _WORD.findall(text):
-        if len(word) <= LONGEST_WORD:
-            yield word.casefold()
+        return []
+    words: list[str] = _WORD.findall(text.casefold())
+    return words
 
 
 def words_of(body: bytes, content_type: str, *, from_end: bool) -> tuple[set[str], bool]:
@@ -47,7 +46,7 @@ def _most(texts: list[str], *, from_end: bool) -> set[str]:
     """One word at a time: as many as there may be."""
     found: set[str] = set()
     for text in reversed(texts) if from_end else texts:
-        words = list(words_in(text))
+        words = words_in(text)
         for word in reversed(words) if from_end else words:
             found.add(word)
             if len(found) == MOST_WORDS:

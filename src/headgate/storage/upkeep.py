@@ -15,7 +15,7 @@ from headgate.storage.damage import explain
 from headgate.storage.database import Database
 from headgate.storage.migrations.revision import revisions
 from headgate.storage.rollup_check import differing_days
-from headgate.storage.schema import attempts, body_sums, metadata, requests
+from headgate.storage.schema import attempts, bodies, body_sums, metadata, requests
 
 _MOST_PROBLEMS = 20
 _VACUUM_WAIT_SECONDS = 60.0
@@ -75,6 +75,7 @@ async def check(database: Database) -> Check:
                 await _check_orphans(connection, result)
                 result.problems += await differing_days(connection)
                 result.checked.append("roll-ups")
+                await _check_bodies(connection, result)
     except StorageError as error:
         result.problems.append(error.message)
     return result
@@ -169,3 +170,15 @@ async def _check_orphans(connection: AsyncConnection, result: Check) -> None:
     if count := (await connection.execute(query)).scalar_one():
         result.problems.append(f"orphans: {count} attempts belong to no request")
     result.checked.append("orphans")
+
+
+async def _check_bodies(connection: AsyncConnection, result: Check) -> None:
+    """How much is kept, as it is told and as it is."""
+    counted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(bodies.c.stored), 0))
+    count, size = (await connection.execute(counted)).one()
+    told = (await connection.execute(sa.select(body_sums.c.bodies, body_sums.c.bytes))).one_or_none()
+    if (count, int(size)) != (tuple(told) if told is not None else (0, 0)):
+        result.problems.append(
+            f"bodies: there are {count} of {size} bytes, and {told} is what their sum says"
+        )
+    result.checked.append("bodies")
