@@ -7,6 +7,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from headgate.admin.analytics import time_of
 from headgate.admin.owner import Owner
 from headgate.storage.batch import Step, write_batch
 from tests.admin.conftest import add
@@ -144,6 +145,14 @@ async def test_a_time_of_ones_own(client: httpx.AsyncClient, now: int) -> None:
     assert (await ask(client, f"from={now - 50 * DAY}&to={now - DAY}"))["totals"]["requests"] == 2
     assert (await ask(client, "from=0"))["totals"]["requests"] == 6
     assert (await ask(client, "from=100000000000000"))["totals"]["requests"] == 0
+
+
+def test_buckets_are_no_finer_than_what_is_kept_where_they_begin() -> None:
+    """A quarter of an hour that begins before the oldest minute is not whole."""
+    now = 1_800_000_060_000
+    kept = now - 3 * DAY
+    assert time_of("24h", kept + 1, now, now)[2] == HOUR  # the quarter began before
+    assert time_of("24h", kept + 15 * MINUTE, now, now)[2] == 15 * MINUTE
 
 
 @pytest.mark.usefixtures("now")

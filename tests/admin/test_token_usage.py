@@ -125,7 +125,8 @@ async def test_the_windows_of_all_accounts(client: httpx.AsyncClient) -> None:
         ("current?account=office&window=0", 400, "window: must be at least 1"),
         ("current?account=office&window=2881", 400, "window: must be at most 2880"),
         ("daily?account=office&days=401", 400, "days: must be at most 400"),
-        ("time-series?account=office&window=168&interval=5", 400, "interval: must be at least 60"),
+        ("time-series?account=office&window=168&interval=5", 400, "interval: must be 60 or a multiple"),
+        ("time-series?account=office&window=168&interval=90", 400, "interval: must be 60 or a multiple"),
         ("time-series?account=office&window=70&interval=1", 400, "interval: makes more than 1500 points"),
     ],
 )

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from headgate.storage import history
 from headgate.storage.batch import Rows, Step, write_batch
 from headgate.storage.database import Database
-from headgate.storage.history import clear_before
+from headgate.storage.history import clear_before, delete_before
 from headgate.storage.schema import attempts, requests, rollup_times, rollups
 from tests.storage.rows import attempt_row, request_row
 
@@ -71,3 +71,17 @@ async def test_the_rollups_of_what_was_cleared_go_with_it(database: Database) ->
     ]
     assert await clear_before(database, 10**15, most=100) == 2
     assert await _summed(database) == []
+
+
+async def test_sums_outlive_their_requests_also_on_the_day_in_which_the_line_is_drawn(
+    database: Database,
+) -> None:
+    """What went because it was too old is in no bucket made anew from requests, so finer sums tell."""
+    day, hour = 86_400_000, 3_600_000
+    times = (9 * day, 9 * day + 5 * hour, 9 * day + 5 * hour + 60_000, 9 * day + 7 * hour)
+    rows = [request_row(f"r{number}", timestamp=at) for number, at in enumerate(times)]
+    await write_batch(database, Step("g", "s", 0, 1), Rows(requests=rows))
+    assert await delete_before(database, 10 * day, most=100) == 4
+    assert await clear_before(database, 9 * day + 5 * hour + 60_000, most=100) == 0
+    left = [(resolution, count) for resolution, count, _ in await _summed(database)]
+    assert left == [(60, 1), (60, 1), (3600, 1), (3600, 1), (86400, 2)]

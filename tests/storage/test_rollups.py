@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from headgate.storage import rollups as rollups_module
 from headgate.storage.batch import Rows, Step, write_batch
 from headgate.storage.database import Database
+from headgate.storage.request_filter import RequestFilter
+from headgate.storage.requests import RequestStore
+from headgate.storage.rollup_check import differing_days
 from headgate.storage.rollup_rebuild import lock_rollups, rebuild
-from headgate.storage.rollup_tables import DAY, HOUR, MINUTE
+from headgate.storage.rollup_tables import DAY, HOUR, MINUTE, OTHER_MODELS
 from headgate.storage.rollups import forget_rollups, kind_of
 from headgate.storage.schema import requests, rollup_failures, rollup_times, rollups
 from tests.storage.rows import request_row
@@ -185,3 +189,31 @@ async def test_a_time_is_read_in_one_piece(sqlite_url: str, tmp_path: Path) -> N
                 str(row) for row in plan.all()
             )
     await opened.close()
+
+
+async def test_of_a_day_only_so_many_models_are_told_apart(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names are the callers'. Those that were there first stay, the next day has its own; requests keep
+    theirs and are found by them, and the check takes sums of several models as that."""
+    monkeypatch.setattr(rollups_module, "MOST_MODELS", 3)
+    names = ["a", "b", None, "c", "d", "a", "e"]
+    days = (NOW - 2 * DAY * 1000, NOW - DAY * 1000, NOW)
+    for at in days:
+        rows = [
+            request_row(f"hgr_{at}_{number}", timestamp=at + number, model=name, duration_ms=1e3)
+            for number, name in enumerate(names)
+        ]
+        await record(database, rows, 2)
+    async with database.read() as connection:
+        of_days = sa.select(rollups.c.model, rollups.c.requests).where(rollups.c.by_key == 0)
+        of_days = of_days.where(rollups.c.resolution == DAY, rollups.c.at == NOW - NOW % (DAY * 1000))
+        found = {row.model: row.requests for row in await connection.execute(of_days)}
+        assert found == {"a": 2, "b": 1, "": 1, "c": 1, OTHER_MODELS: 2}
+        assert await differing_days(connection) == []
+    page, _ = await RequestStore(database).page(RequestFilter(model="d"))
+    assert len(page) == 3
+    async with database.write() as connection:
+        await connection.execute(sa.update(rollups).values(requests=rollups.c.requests + 1))
+    async with database.read() as connection:
+        assert len(await differing_days(connection)) == 2

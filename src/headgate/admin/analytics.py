@@ -133,11 +133,11 @@ def time_of(range: Range, from_ms: int | None, to_ms: int | None, now: int) -> t
     if end <= from_ms:
         raise InvalidRequest("to: must be later than `from`", hint="Both are Unix milliseconds.")
     end = min(end, max(now, from_ms) + DAY * 1000)  # of the future there is nothing to be shown
-    finest = finest_kept(from_ms, now)
     for bucket in _BUCKETS:
         step = bucket * 1000
         since, until = from_ms // step * step, -(-end // step) * step
-        if bucket >= finest and (until - since) // step <= _MOST_BUCKETS:
+        # Asked of where it begins: a quarter of an hour may lie just behind what the minutes reach.
+        if bucket >= finest_kept(since, now) and (until - since) // step <= _MOST_BUCKETS:
             break
     return since, until, step
 

@@ -119,9 +119,9 @@ async def time_series(
     now, step = _now(owner), interval * _MINUTE_MS
     since = (now - window * HOUR * 1000) // step * step
     resolution = finest_kept(since, now)
-    if resolution > interval * MINUTE:
+    if interval * MINUTE % resolution:
         raise InvalidRequest(
-            f"interval: must be at least {resolution // MINUTE} for so long a window",
+            f"interval: must be {resolution // MINUTE} or a multiple of it for so long a window",
             hint="Minutes are kept for three days.",
         )
     if (now - since) // step > _MOST_POINTS:

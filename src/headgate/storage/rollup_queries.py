@@ -1,7 +1,7 @@
 """Sums of a time, read from the roll-ups: the coarsest that fit, so a month costs no more than a day."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from headgate.storage.rollup_tables import (
     KEPT_SECONDS,
     MINUTE,
     MOST_OF_A_MODEL,
+    OTHER_MODELS,
     RESOLUTIONS,
     SUMS,
     TIME_SUMS,
@@ -130,9 +131,11 @@ async def count_keys(connection: AsyncConnection, spans: Sequence[Span], wanted:
 async def times_with(connection: AsyncConnection, span: Span, wanted: RequestFilter) -> list[int]:
     """Where the rows begin (Unix ms) that have what is looked for, the newest first. Of single statuses and
     errors they know whether something went wrong at all."""
-    query = sa.select(rollups.c.at).where(
-        *_within(rollups, span, _by_key(wanted, ())), *_common(rollups, wanted)
-    )
+    its = _common(rollups, replace(wanted, model=None))
+    if wanted.model is not None:
+        # It may be one of those that a day had too many of.
+        its.append(rollups.c.model.in_((wanted.model[:MOST_OF_A_MODEL], OTHER_MODELS)))
+    query = sa.select(rollups.c.at).where(*_within(rollups, span, _by_key(wanted, ())), *its)
     if wanted.error is not None or wanted.status == "error":
         query = query.where(rollups.c.failed == 1)
     elif wanted.status == "success":

@@ -39,27 +39,52 @@ _HAS_WORKED = "status < 400 AND error IS NULL"
 
 
 async def rebuild(connection: AsyncConnection, at_ms: int) -> None:
-    """The minute, hour and day that hold this moment, from the rows that are there.
+    """The minute, hour and day that began before this moment and hold it, from the rows that are there; where
+    some of these are gone (`storage.retention_days`), from the next finer sums.
 
     In a transaction in which nobody else adds to them (`lock_rollups`).
     """
-    for resolution in RESOLUTIONS:
+    for finer, resolution in zip((None, *RESOLUTIONS), RESOLUTIONS, strict=False):
         span = resolution * 1000
         begin = at_ms - at_ms % span
+        if begin == at_ms:
+            continue
+        has_all = finer is None or not await _know_more(connection, finer, begin, begin + span)
         for name in LAYOUT:
             its = f"resolution = {resolution} AND by_key IN (0, 1) AND at = {begin}"
             await connection.exec_driver_sql(f"DELETE FROM {name} WHERE {its}")
             for made in (
-                SELECTS[name](resolution, begin, begin + span, connection.dialect.name),
+                SELECTS[name](resolution, begin, begin + span, connection.dialect.name)
+                if finer is None or has_all
+                else _coarser(name, finer, resolution, begin, begin + span),
                 over_keys(name, resolution, begin, begin + span),
             ):
                 await connection.exec_driver_sql(f"INSERT INTO {name} {made}")
+
+
+async def _know_more(connection: AsyncConnection, resolution: int, since: int, until: int) -> bool:
+    """Whether the sums of that time are of more requests than there are."""
+    its = f"resolution = {resolution} AND by_key = 1 AND at >= {since} AND at < {until}"
+    summed = (await connection.exec_driver_sql(f"SELECT SUM(requests) FROM rollups WHERE {its}")).scalar()
+    within = _within(since, until)
+    there = (await connection.exec_driver_sql(f"SELECT count(*) FROM requests WHERE {within}")).scalar()
+    return (summed or 0) > (there or 0)
 
 
 async def lock_rollups(connection: AsyncConnection) -> None:
     """Recorders wait until this transaction ends; on SQLite there is one writer anyway."""
     if connection.dialect.name == "postgresql":
         await connection.exec_driver_sql(f"LOCK TABLE {', '.join(LAYOUT)} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def _coarser(table: str, finer: int, resolution: int, since: int, until: int) -> str:
+    """A SELECT of one row of that resolution for all finer ones of the time, by key."""
+    by, counts = LAYOUT[table]
+    columns = ", ".join({"resolution": str(resolution), "at": str(since)}.get(name, name) for name in by)
+    groups = ", ".join(name for name in by if name not in ("resolution", "at"))
+    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in counts)
+    its = f"resolution = {finer} AND by_key = 1 AND at >= {since} AND at < {until}"
+    return f"SELECT {columns}, {sums} FROM {table} WHERE {its} GROUP BY {groups}"
 
 
 def over_keys(table: str, resolution: int, since: int, until: int) -> str:

@@ -23,6 +23,11 @@ MOST_OF_A_MODEL: Final = 128
 MOST_OF_AN_ERROR: Final = 64
 """Characters: a model's name is the caller's text, an error's may be a provider's."""
 
+MOST_MODELS: Final = 500
+"""Names of a day (UTC), which are the callers': what comes behind them is `OTHER_MODELS`, or inventions would
+be kept for ever. The requests themselves keep their own."""
+OTHER_MODELS: Final = "(other models)"
+
 MOST_OF_ONE: Final = 2**40
 """Tokens, or microseconds, of one request: what is beyond is nonsense, and sums of it must not overflow."""
 MOST_NANO_USD: Final = 2**50

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.storage.database import Database
 from headgate.storage.rollup_tables import (
     BUCKETS,
+    DAY,
     DURATIONS,
     FIRST_BYTES,
     KEPT_SECONDS,
@@ -22,11 +23,13 @@ from headgate.storage.rollup_tables import (
     LAYOUT,
     LEAST_SPOKEN_US,
     MINUTE,
+    MOST_MODELS,
     MOST_NANO_USD,
     MOST_OF_A_MODEL,
     MOST_OF_AN_ERROR,
     MOST_OF_ONE,
     MOST_SPOKEN,
+    OTHER_MODELS,
     RESOLUTIONS,
     SPEED_BOUNDS,
     SUMS,
@@ -47,6 +50,7 @@ _COUNTING_ENDINGS = ("/count_tokens", ":counttokens")
 
 _FIRST_BYTE_AT = len(TIME_SUMS) + len(DURATIONS)
 _SPEED_AT = _FIRST_BYTE_AT + len(FIRST_BYTES)
+_DAY_MS = DAY * 1000
 _TIMES = (*TIME_SUMS, *BUCKETS)
 
 _PIECES = {60: 60, 3_600: 24}
@@ -81,7 +85,7 @@ def roll_up(rows: Iterable[Row]) -> dict[str, Sums]:
             row["account"] or "",
             row["key_id"] or 0,
             row["caller"],
-            (row["model"] or "")[:MOST_OF_A_MODEL],
+            _model_of(row),
             row["provider"],
         )
         has_failed = status >= 400 or error is not None
@@ -93,6 +97,10 @@ def roll_up(rows: Iterable[Row]) -> dict[str, Sums]:
         else:
             _add_times(times.setdefault(key, [0] * len(_TIMES)), row, duration)
     return {"rollups": sums, "rollup_failures": failures, "rollup_times": times}
+
+
+def _model_of(row: Row) -> str:
+    return (row["model"] or "")[:MOST_OF_A_MODEL]
 
 
 def _used(row: Row, duration: int) -> tuple[int, ...]:
@@ -149,11 +157,31 @@ def _add(sums: list[int], more: Sequence[int]) -> None:
 
 async def add_rollups(connection: AsyncConnection, rows: Iterable[Row]) -> None:
     """`rows`: of `requests`, inserted in this transaction."""
-    for table, found in roll_up(rows).items():
+    for table, found in roll_up(await _with_known_models(connection, list(rows))).items():
         if found:
             values = sorted(_values(found))  # every recorder in one order
             statement = _addition(table, *LAYOUT[table], connection.dialect.name)
             await connection.exec_driver_sql(statement, values)
+
+
+async def _with_known_models(connection: AsyncConnection, rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows as the roll-ups count them: of each day no more than `MOST_MODELS` names."""
+    names: dict[int, set[str]] = {}
+    for row in rows:
+        names.setdefault(row["timestamp"] // _DAY_MS, set()).add(_model_of(row))
+    others: set[tuple[int, str]] = set()
+    for day, its in names.items():
+        of_day = f"resolution = {DAY} AND by_key = 0 AND at = {day * _DAY_MS}"
+        found = await connection.exec_driver_sql(f"SELECT DISTINCT model FROM rollups WHERE {of_day}")
+        known = set(found.scalars()) - {"", OTHER_MODELS}
+        room = max(0, MOST_MODELS - len(known))
+        others |= {(day, name) for name in sorted(its - known - {""})[room:]}
+    if not others:
+        return rows
+    return [
+        {**row, "model": OTHER_MODELS} if (row["timestamp"] // _DAY_MS, _model_of(row)) in others else row
+        for row in rows
+    ]
 
 
 def _values(by_minute: Sums) -> Iterator[Key]:
