@@ -34,8 +34,10 @@ class FaultyProvider(AnthropicProvider):
 
 
 class FaultyLane(FastLane):
-    def replace(self, relay: Relay, callers: Callers, limits: ServerSettings) -> None:
-        super().replace(relay, callers, limits)
+    def replace(
+        self, relay: Relay, callers: Callers, limits: ServerSettings, *, passes_traces: bool = True
+    ) -> None:
+        super().replace(relay, callers, limits, passes_traces=passes_traces)
         if limits.max_connections == REFUSED_CONNECTIONS:
             raise LookupError("an error that nobody has thought of")
 
