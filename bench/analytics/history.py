@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from headgate.storage.database import Database
+from headgate.storage.partitions import make_months
 
 DAYS = 90
 PIECE = 50_000
@@ -72,6 +73,9 @@ async def fill(database: Database, count: int, now_ms: int) -> None:
         plain = await asyncpg.connect(
             database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         )
+        begin, month_ms = now_ms - DAYS * 86_400_000, 28 * 86_400_000
+        async with database.write() as connection:
+            await make_months(connection, range(begin, now_ms + month_ms, month_ms))
         for done, piece in pieces:
             await plain.copy_records_to_table("requests", records=piece, columns=COLUMNS)
             _show(done, count, began)

@@ -18,6 +18,8 @@ from tests.storage.rows import attempt_row, request_row
 
 OWN = {"alembic_version", "schema_history", "sqlite_sequence", "sqlite_stat1", "sqlite_stat4"}
 """Of the file and of its schema: not of what is remembered."""
+MONTHS = ("requests_", "attempts_")
+"""Tables that are parts of others, on PostgreSQL."""
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ async def _content(database: Database) -> dict[str, list[tuple[Any, ...]]]:
         names = await connection.run_sync(lambda sync: sa.inspect(sync).get_table_names())
         found = {}
         for name in names:
-            if name not in OWN and not name.startswith("requests_"):
+            if name not in OWN and not name.startswith(MONTHS):
                 rows = await connection.execute(sa.select(metadata.tables[name]))
                 found[name] = sorted(map(tuple, rows), key=repr)
         return found
@@ -115,6 +117,25 @@ async def test_values_that_postgresql_refuses_are_made_to_fit_and_counted(
     assert odd["first_byte_ms"] == float("inf")
     changed = ("model", "user_agent", "status", "request_bytes", "response_bytes")
     assert done.changed == {f"requests.{name}": 1 for name in changed}
+
+
+async def test_attempts_lie_in_the_month_of_their_request(source: Database, target: Database) -> None:
+    """On PostgreSQL each bears its time, in a month made for it; on SQLite what did not serve alone."""
+    may_2031 = 1_937_000_000_000
+    marked = attempt_row("r", 0, error="x", request_at=may_2031, request_failed=False)
+    async with source.write() as connection:
+        await connection.execute(sa.insert(requests), [request_row("r", timestamp=may_2031)])
+        await connection.execute(sa.insert(attempts), [marked, attempt_row("r", 1)])
+    before = await _content(source)
+    await _transfer(source, target)
+    async with target.read() as connection:
+        in_may = await connection.execute(
+            sa.text("SELECT request_at, request_failed FROM attempts_2031_05 ORDER BY position")
+        )
+        assert [tuple(row) for row in in_may] == [(may_2031, False), (may_2031, None)]
+        assert (await connection.execute(sa.text("SELECT count(*) FROM requests_2031_05"))).scalar() == 1
+    await _transfer(target, source, replace=True)
+    assert await _content(source) == before
 
 
 async def test_sqlite_takes_what_it_has_no_word_for(source: Database, target: Database) -> None:

@@ -20,6 +20,16 @@ _log = logging.getLogger("headgate.data")
 router = APIRouter(tags=["data"])
 
 
+class PartitionView(BaseModel):
+    """A month of the history."""
+
+    table: str = Field(description="requests or attempts.")
+    name: str
+    since_ms: int | None = Field(description="Unix milliseconds; null: all that is older.")
+    until_ms: int | None = Field(description="The first moment that is not in it; null: all that is newer.")
+    size_bytes: int = Field(description="With its indexes.")
+
+
 class DatabaseView(BaseModel):
     kind: str = Field(description="sqlite or postgresql.")
     location: str
@@ -29,6 +39,7 @@ class DatabaseView(BaseModel):
     rows: dict[str, int] = Field(description="By table.")
     oldest_request_at: int | None
     newest_request_at: int | None
+    partitions: list[PartitionView] = Field(description="On PostgreSQL, from the oldest; on SQLite none.")
     journal_lag_bytes: int | None = Field(
         description="Of records on their way into it; null: nothing relays."
     )

@@ -50,6 +50,8 @@ def info(config: ConfigPath = None, as_json: AsJson = False) -> None:
     for name, value in lines:
         out.print(f"{name:<15} {value}", markup=False, soft_wrap=True)
     out.print(table(("table", "#rows"), list(found["rows"].items())))
+    if found["partitions"]:
+        out.print(table(("part of", "table", "from", "#size"), map(_partition, found["partitions"])))
 
 
 @app.command("check", epilog="Example: headgate db check")
@@ -179,6 +181,11 @@ async def _upgrade(config: Path | None, *, with_copy: bool) -> tuple[list[str], 
         return await database.upgrade(with_copy=with_copy), database.location, database.copied_to
     finally:
         await database.close()
+
+
+def _partition(one: dict[str, Any]) -> tuple[str, str, str, str]:
+    since = "the beginning" if one["since_ms"] is None else clock_time(_seconds(one["since_ms"]))
+    return one["table"], one["name"], since, _size(one["size_bytes"])
 
 
 def _seconds(milliseconds: int | None) -> float | None:

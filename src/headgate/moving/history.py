@@ -17,6 +17,7 @@ from headgate.dialects.usage import Usage
 from headgate.moving.found import FoundAccount, History, PastRequest
 from headgate.pricing.prices import PriceTable
 from headgate.storage.database import Database
+from headgate.storage.partitions import dated, make_months
 from headgate.storage.prices import PriceStore
 from headgate.storage.rollups import add_rollups
 from headgate.storage.schema import accounts, attempts, requests
@@ -122,6 +123,7 @@ async def _add(
         there = set((await connection.execute(known)).scalars())
         new = [one for request_id, one in by_id.items() if request_id not in there]
         if writes and new:
+            await make_months(connection, [one.at_ms for one in new])
             await _insert(connection, new, theirs, here)
     moved.added += len(new)
     moved.there += len(batch) - len(new)
@@ -141,7 +143,7 @@ async def _insert(connection: AsyncConnection, new: list[PastRequest], theirs: A
         _attempt(one, row) for one in new if one.reason and (row := by_id[one.id])["account_id"] is not None
     ]
     if told:
-        await connection.execute(sa.insert(attempts), told)
+        await connection.execute(sa.insert(attempts), dated(connection, told, rows))
 
 
 def _row(one: PastRequest, theirs: Accounts, here: _Here) -> dict[str, Any]:

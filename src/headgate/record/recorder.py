@@ -26,6 +26,7 @@ from headgate.storage.bodies import forget_bodies
 from headgate.storage.body_keys import BodyKeys
 from headgate.storage.database import Database, open_database
 from headgate.storage.history import PIECE, delete_before, kept_since
+from headgate.storage.partitions import make_months_ahead
 from headgate.storage.prices import PriceStore
 from headgate.storage.rollups import forget_rollups
 from headgate.storage.secrets import SecretBox
@@ -213,10 +214,14 @@ class Recorder:
 
     async def _forget(self, database: Database) -> None:
         """What is kept no longer, a little at a time: requests, minutes and hours in the roll-ups, messages
-        that nobody names any more."""
+        that nobody names any more. On PostgreSQL the months to come are made."""
         if self._clock.monotonic() < self._next_forgetting:
             return
         self._next_forgetting = self._clock.monotonic() + FORGET_SECONDS
+        try:
+            await make_months_ahead(database, self._clock.now())
+        except HeadgateError as error:
+            _log.warning("The months to come are not made yet: %s", error.message)
         for forget in (forget_rollups, forget_spans):
             try:
                 for _ in range(FORGET_STEPS):

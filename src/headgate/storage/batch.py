@@ -19,6 +19,7 @@ from headgate.storage.bulk import insert_new
 from headgate.storage.counters import add_counts
 from headgate.storage.database import Database, driver_errors, insert
 from headgate.storage.health import save_health
+from headgate.storage.partitions import dated, is_without_place, make_months
 from headgate.storage.provider_sums import add_provider_sums
 from headgate.storage.rollups import add_rollups
 from headgate.storage.schema import attempts, journal_positions, objects, requests
@@ -82,6 +83,7 @@ async def write_batch(database: Database, step: Step, rows: Rows, also: Also | N
     """
     try:
         async with database.write() as connection:
+            await make_months(connection, [row["timestamp"] for row in rows.requests])
             await _move_position(connection, step)
             await _insert_rows(connection, rows)
             if also is not None:
@@ -115,7 +117,8 @@ async def _move_position(connection: AsyncConnection, step: Step) -> None:
 async def _insert_rows(connection: AsyncConnection, rows: Rows) -> None:
     await add_counts(connection, rows.requests, rows.attempts)  # first, for the order of the locks
     in_order = sorted(rows.objects, key=itemgetter("object_id"))
-    for table, values in ((requests, rows.requests), (attempts, rows.attempts), (objects, in_order)):
+    tries = dated(connection, rows.attempts, rows.requests)
+    for table, values in ((requests, rows.requests), (attempts, tries), (objects, in_order)):
         await insert_new(connection, table, values)
     await add_spending(connection, rows.requests, rows.prices)
     await add_provider_sums(connection, rows.requests, rows.attempts)
@@ -133,5 +136,7 @@ def _is_about_a_value(error: BaseException | None) -> bool:
     # PostgreSQL's classes 22 (data exception) and 23 (integrity); asyncpg's own checks of a value,
     # made before anything is sent, carry no code and are found by their name.
     original = getattr(error, "orig", None)
+    if is_without_place(original):
+        return False
     state = getattr(original, "sqlstate", None) or ""
     return state[:2] in ("22", "23") or "DataError" in str(original)

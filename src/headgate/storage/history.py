@@ -1,16 +1,28 @@
 """The past taken away, a piece at a time, so that nobody who writes waits long."""
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.storage.bodies import drop_bodies
 from headgate.storage.database import Database
 from headgate.storage.locks import lock_conversations
+from headgate.storage.partitions import drop_months
 from headgate.storage.rollup_rebuild import lock_rollups, rebuild
 from headgate.storage.rollup_tables import DAY, RESOLUTIONS
-from headgate.storage.schema import conversations, requests, rollup_failures, rollup_times, rollups
+from headgate.storage.schema import (
+    attempts,
+    bodies,
+    conversations,
+    request_links,
+    requests,
+    rollup_failures,
+    rollup_times,
+    rollups,
+)
 
 PIECE = 2_000
 """Requests deleted in one transaction: some tens of milliseconds."""
+BODIES = 200
 CONVERSATIONS = 200
 """Deleted in one, with some hundred blocks each."""
 
@@ -32,27 +44,77 @@ async def delete_before(database: Database, before_ms: int, *, most: int) -> int
     """Delete up to about `most` requests that began earlier, with their attempts; how many there were. Fewer
     than `most`: there are no more, and then the conversations of that time are gone as well.
 
-    Accounts, their counters, their health and their objects stay, and what was summed up.
+    Accounts, their counters, their health and their objects stay, and what was summed up. On PostgreSQL
+    whole months go first, which are not counted towards `most`.
     """
+    dropped = await drop_months(database, before_ms, _drop_bodies_of)
+    deleted = 0
+    while deleted < most:
+        async with database.write() as connection:
+            piece = await _delete_piece(connection, before_ms)
+        deleted += piece
+        if piece < PIECE:
+            break
+    if deleted < most:
+        await _clear_conversations(database, before_ms)
+        if dropped:
+            await _clear_links(database, before_ms)
+    return dropped + deleted
+
+
+async def _drop_bodies_of(database: Database, partition: str) -> None:
+    """Of all requests in it, a piece at a time."""
+    its = sa.table(partition, sa.column("seq"))
+    query = sa.select(bodies.c.seq).join(its, its.c.seq == bodies.c.seq).order_by(bodies.c.seq).limit(BODIES)
+    while True:
+        async with database.write() as connection:
+            seqs = (await connection.execute(query)).scalars().all()
+            await drop_bodies(connection, sorted(set(seqs)))
+        if len(seqs) < BODIES:
+            return
+
+
+async def _delete_piece(connection: AsyncConnection, before_ms: int) -> int:
     oldest = (
         sa.select(requests.c.seq)
         .where(requests.c.timestamp < before_ms)
         .order_by(requests.c.timestamp, requests.c.id)
         .limit(PIECE)
     )
-    deleted = 0
-    while deleted < most:
+    await lock_conversations(connection)  # with a request goes its link
+    seqs = (await connection.execute(oldest)).scalars().all()
+    await drop_bodies(connection, seqs)
+    if connection.dialect.name == "sqlite":
+        return (await connection.execute(sa.delete(requests).where(requests.c.seq.in_(seqs)))).rowcount
+    # Where there are months no reference takes along what belongs to a request.
+    its = requests.c.seq == sa.any_(sa.literal(list(seqs), sa.ARRAY(sa.BigInteger)))
+    gone = (
+        sa.delete(requests).where(its, requests.c.timestamp < before_ms).returning(requests.c.id).cte("gone")
+    )
+    ids = sa.select(gone.c.id)
+    tries = sa.delete(attempts).where(attempts.c.request_id.in_(ids), attempts.c.request_at < before_ms)
+    links = sa.delete(request_links).where(request_links.c.request_id.in_(ids))
+    counting = sa.select(sa.func.count()).select_from(gone).add_cte(tries.cte("tries"), links.cte("links"))
+    return (await connection.execute(counting)).scalar_one()
+
+
+async def _clear_links(database: Database, before_ms: int) -> None:
+    """Of requests that went with their month, in conversations that go on."""
+    goes_on = (conversations.c.started_at < before_ms) & (conversations.c.last_at >= before_ms)
+    of_none = (
+        sa.select(request_links.c.request_id)
+        .join(conversations, conversations.c.id == request_links.c.conversation_id)
+        .where(goes_on, ~sa.exists().where(requests.c.id == request_links.c.request_id))
+        .limit(PIECE)
+    )
+    while True:
         async with database.write() as connection:
-            await lock_conversations(connection)  # with a request goes its link
-            seqs = (await connection.execute(oldest)).scalars().all()
-            await drop_bodies(connection, seqs)
-            piece = await connection.execute(sa.delete(requests).where(requests.c.seq.in_(seqs)))
-        deleted += piece.rowcount
+            await lock_conversations(connection)
+            piece = await connection.execute(
+                sa.delete(request_links).where(request_links.c.request_id.in_(of_none))
+            )
         if piece.rowcount < PIECE:
-            break
-    if deleted < most:
-        await _clear_conversations(database, before_ms)
-    return deleted
+            return
 
 
 async def _clear_conversations(database: Database, before_ms: int) -> None:

@@ -285,18 +285,20 @@ attempts = sa.Table(
     # Seconds, as the record has them; not a time column of ours but a provider's statement.
     sa.Column("until_at", sa.Double),
     # When its request began and whether that went wrong: of the first failed attempt of each account that
-    # did not serve in the end. NULL in all others, which the index below then leaves out.
+    # did not serve in the end. NULL in all others, which the index below then leaves out; but on PostgreSQL
+    # `request_at` is in each, since it tells the month that the row lies in (`partitions.py`).
     sa.Column("request_at", sa.BigInteger),
     sa.Column("request_failed", sa.Boolean),
 )
 
-LEFT = attempts.c.request_at.is_not(None)
-"""An account that was asked in vain; the others in a request's attempts served it."""
+LEFT = attempts.c.request_at.is_not(None) & attempts.c.request_failed.is_not(None)
+"""An account that was asked in vain; the others in a request's attempts served it. Both are said, for each
+database's index goes by another one of them."""
 
 sa.Index(
     "attempts_left",
     *(attempts.c.account, attempts.c.request_failed, attempts.c.request_at, attempts.c.request_id),
-    sqlite_where=LEFT,
+    sqlite_where=attempts.c.request_at.is_not(None),
 )
 
 # What models cost and when: a price that changes is ended, and another begins.

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,7 +19,8 @@ from headgate.errors import Conflict, StorageError
 from headgate.storage.carrying import DECODING, Carrier
 from headgate.storage.database import Database
 from headgate.storage.migrations.revision import revisions
-from headgate.storage.schema import bodies, body_parts, gateways, metadata, schema_history
+from headgate.storage.partitions import make_months
+from headgate.storage.schema import attempts, bodies, body_parts, gateways, metadata, requests, schema_history
 
 PIECE: Final = 5_000
 """Rows in memory at a time: some megabytes."""
@@ -28,6 +30,13 @@ FEW: Final = 20
 
 OWN: Final = (schema_history,)
 """What each database has of its own: how its schema came to be."""
+
+_TIMESTAMP = list(requests.columns).index(requests.c.timestamp)
+_REQUEST_AT = {
+    "postgresql": "COALESCE(requests.timestamp, attempts.request_at, 0)",
+    "sqlite": "CASE WHEN attempts.request_failed IS NULL THEN NULL ELSE attempts.request_at END",
+}
+"""Each attempt on PostgreSQL has it, and lies with its request; on SQLite those alone that did not serve."""
 
 Progress = Callable[[str, int, int], None]
 """Told the table, how many rows of all are there, and how many there will be."""
@@ -65,8 +74,11 @@ async def transfer(
             before = sum(done.rows.values())
             copied = 0
             carrier = Carrier(table, target.dialect, changed)
-            async for rows in _pieces(reading, table):
-                await _put(writing, table, carrier.fit(rows))
+            async for rows in _pieces(reading, table, target.dialect):
+                fitted = carrier.fit(rows)
+                if table is requests:
+                    await make_months(writing, map(itemgetter(_TIMESTAMP), fitted))
+                await _put(writing, table, fitted)
                 copied += len(rows)
                 progress(table.name, before + copied, sum(expected.values()))
             done.rows[table.name] = copied
@@ -149,10 +161,16 @@ async def _snapshot(source: Database) -> AsyncIterator[AsyncConnection]:
             driver.text_factory = usual
 
 
-async def _pieces(connection: AsyncConnection, table: sa.Table) -> AsyncIterator[Sequence[Sequence[Any]]]:
+async def _pieces(
+    connection: AsyncConnection, table: sa.Table, target: str
+) -> AsyncIterator[Sequence[Sequence[Any]]]:
     """Values as the database has them: what is JSON to us stays text."""
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    query = sa.text(f'SELECT {names} FROM "{table.name}"')
+    names = [f'"{table.name}"."{column.name}"' for column in table.columns]
+    joined = ""
+    if table is attempts:
+        joined = ' LEFT JOIN requests ON requests.id = "attempts"."request_id"'
+        names = [_REQUEST_AT[target] if name == '"attempts"."request_at"' else name for name in names]
+    query = sa.text(f'SELECT {", ".join(names)} FROM "{table.name}"{joined}')
     piece = FEW if table in (bodies, body_parts) else PIECE
     result = await connection.stream(query, execution_options={"yield_per": piece})
     async for rows in result.partitions(piece):

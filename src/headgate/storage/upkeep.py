@@ -14,12 +14,28 @@ from headgate.errors import StorageError
 from headgate.storage.damage import explain
 from headgate.storage.database import Database
 from headgate.storage.migrations.revision import revisions
+from headgate.storage.partitions import FIRST_MS, LAST_MS, Partition, partitions
 from headgate.storage.rollup_check import differing_days
 from headgate.storage.schema import attempts, bodies, body_sums, metadata, requests
 
 _MOST_PROBLEMS = 20
 _VACUUM_WAIT_SECONDS = 60.0
 _SPARE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A month of the history."""
+
+    table: str
+    """requests or attempts"""
+    name: str
+    since_ms: int | None
+    """None: all that is older."""
+    until_ms: int | None
+    """The first moment that is not in it; None: all that is newer."""
+    size_bytes: int
+    """With its indexes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,8 @@ class Info:
     newest_request_at: int | None
     bodies_bytes: int
     """Of what was said, as far as it is kept."""
+    partitions: list[Part]
+    """Of PostgreSQL: the months of the history."""
 
 
 @dataclass(slots=True)
@@ -59,8 +77,15 @@ async def info(database: Database) -> Info:
         size = await _size(database, connection)
         kept = await connection.execute(sa.select(body_sums.c.bytes)) if "body_sums" in made else None
         bodies = kept.scalar() if kept is not None else None
-    span_of = (oldest, newest_at)
-    return Info(database.dialect, database.location, current, newest, size, rows, *span_of, bodies or 0)
+        months = [_part(one) for one in await partitions(connection, sized=True)]
+    rest = (oldest, newest_at, bodies or 0, months)
+    return Info(database.dialect, database.location, current, newest, size, rows, *rest)
+
+
+def _part(one: Partition) -> Part:
+    since = None if one.since_ms == FIRST_MS else one.since_ms
+    until = None if one.until_ms == LAST_MS else one.until_ms
+    return Part(one.table, one.name, since, until, one.size_bytes)
 
 
 async def check(database: Database) -> Check:

@@ -4,6 +4,7 @@ import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,19 +24,30 @@ from headgate.storage.database import Database, open_database
 from headgate.storage.drafts import AccountDraft
 from headgate.storage.migrations import revision
 from headgate.storage.migrations import upgrade as migrations
-from headgate.storage.schema import attempts, metadata
+from headgate.storage.schema import LEFT, attempts, metadata
 from headgate.storage.secrets import SecretBox
 from tests.record.samples import attempt, request
+from tests.storage.migrations.plain import without_months
 from tests.storage.rows import attempt_row, request_row
 
-ALL = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"]
+ALL = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0014"]
+
+
+def _is_not_of_months(it: object, name: str | None, kind: str, is_found: bool, other: object) -> bool:
+    """Tables of months need the time in their keys, and nothing refers to them (`test_partitions.py`)."""
+    its_table = str(getattr(getattr(it, "table", it), "name", ""))
+    changed = ("requests_id", "attempts_request", "request_links_request", "bodies_request", "request_at")
+    return not its_table.startswith(("requests_", "attempts_")) and name not in changed
 
 
 async def test_migrations_lead_to_the_schema(database: Database) -> None:
     """What the migrations make is what `schema.py` says, types and indexes too."""
 
     def differences(connection: sa.Connection) -> list[object]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        opts: dict[str, Any] = {"compare_type": True}
+        if connection.dialect.name == "postgresql":
+            opts["include_object"] = _is_not_of_months
+        context = MigrationContext.configure(connection, opts=opts)
         return list(compare_metadata(context, metadata))
 
     async with database.read() as connection:
@@ -192,8 +204,9 @@ async def test_failed_attempts_of_the_past_are_found_by_their_account(database: 
     marks = sa.select(
         attempts.c.request_id, attempts.c.position, attempts.c.request_at, attempts.c.request_failed
     )
-    marks = marks.order_by(attempts.c.request_id, attempts.c.position)
+    marks = marks.where(LEFT).order_by(attempts.c.request_id, attempts.c.position)
     async with database.write() as connection:
+        await without_months(connection)
         as_recorded = (await connection.execute(marks)).all()
         for statement in (
             "DROP INDEX attempts_left",
@@ -209,4 +222,4 @@ async def test_failed_attempts_of_the_past_are_found_by_their_account(database: 
         async with database.write() as connection:
             assert (await connection.execute(marks)).all() == as_recorded
             await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
-    assert [tuple(row)[2:] for row in as_recorded if row.request_at] == [(5, False), (6, True)]
+    assert [tuple(row)[2:] for row in as_recorded] == [(5, False), (6, True)]
