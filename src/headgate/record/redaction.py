@@ -2,7 +2,8 @@
 
 Works on a whole body, so that no border between pieces hides one. A rule is a word that secrets of its kind
 hold, found by a plain search, and a pattern that is tried there alone: what a stranger sends cannot make it
-slow, because no pattern looks further than its bound, or twice at the same bytes.
+slow, because no pattern looks further than its bound, or twice at the same bytes. Alternatives are repeated
+in an atomic group: a possessive repeat of them loses its place in Python before 3.11.5 (gh-106052).
 """
 
 import re
@@ -71,8 +72,6 @@ _SCHEMES = _Rule(
 _ADDRESSES = _Rule(
     (b"://",), re.compile(rb"://[^\s/:@\"'\\]{1,64}+:(?P<secret>[^\s/@\"'\\]{3,256}+)@"), ignores_case=False
 )
-_QUOTE = rb"(?:\\{0,7}+[\"'])"
-"""Of JSON, and of JSON in a string of JSON, and so on."""
 _VALUES = _Rule(
     tuple(
         b"password passwd passphrase secret api_key api-key apikey access_key access-key accesskey "
@@ -80,11 +79,11 @@ _VALUES = _Rule(
         b"refresh_token refreshtoken id_token session_token client_token x-goog-api".split()
     ),
     re.compile(
-        rb"[A-Za-z0-9_\-]{5,48}+(?:\\{0,7}+[\"'])?[ \t]{0,8}+(?P<sign>=>|:=|[:=])(?:[ \t]|\\t){0,8}+"
+        rb"[A-Za-z0-9_\-]{5,48}+(?:\\{0,7}+[\"'])?[ \t]{0,8}+(?P<sign>=>|:=|[:=])(?>(?:[ \t]|\\t){0,8})"
         # A string of its own; one within a string of JSON, or of JSON in that; and what stands bare.
-        rb"(?:\"(?P<double>(?:[^\"\\]|\\.){1,8192}+)"
-        rb"|\\{1,7}+\"(?P<nested>(?:[^\"\\]|\\(?!\\{0,7}+\")){1,8192}+)"
-        rb"|\\{0,7}+'(?P<single>(?:[^'\"\\\r\n]|\\[^'\"nr]){1,8192}+)"
+        rb"(?:\"(?P<double>(?>(?:[^\"\\]|\\.){1,8192}))"
+        rb"|\\{1,7}+\"(?P<nested>(?>(?:[^\"\\]|\\(?!\\{0,7}+\")){1,8192}))"
+        rb"|\\{0,7}+'(?P<single>(?>(?:[^'\"\\\r\n]|\\[^'\"nr]){1,8192}))"
         rb"|(?P<bare>[^\s\"'\\,;&<>(){}\[\]$]{4,8192}+))",
         re.DOTALL,
     ),
@@ -95,7 +94,7 @@ _SHAPED = (*_TOKENS, _SCHEMES, _ADDRESSES, _VALUES)
 _NO_SECRET = frozenset({b"null", b"none", b"true", b"false", b"undefined", b"string"})
 _PEM_BEGIN = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END = re.compile(rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_PEM_REST = re.compile(rb"(?:[A-Za-z0-9+/=:,\- \t\r\n]|\\[nrt]){0,16384}+")
+_PEM_REST = re.compile(rb"(?>(?:[A-Za-z0-9+/=:,\- \t\r\n]|\\[nrt]){0,16384})")
 
 
 class Redacted(NamedTuple):
@@ -125,7 +124,7 @@ def redact(body: bytes, *, is_stream: bool = False) -> Redacted:
 
 _PIECE = re.compile(
     rb"\"(text|thinking|partial_json|content|arguments|delta|reasoning_content|reasoning|output_text)\""
-    rb"[ ]?:[ ]?\"((?:[^\"\\]|\\.)*+)\"",
+    rb"[ ]?:[ ]?\"((?>(?:[^\"\\]|\\.)*))\"",
     re.DOTALL,
 )
 """A string of an event that others go on with, in any dialect."""
