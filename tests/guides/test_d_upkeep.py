@@ -25,6 +25,10 @@ def _sql(file: Path, *statements: str) -> list[Any]:
         return [database.execute(statement).fetchall() for statement in statements]
 
 
+def _sqlite_files(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.db"))
+
+
 def test_d4_the_guides_sql_on_sqlite(tmp_path: Path, provider: SimulatedProvider) -> None:
     """The guides' own SQL works on the SQLite file, also while the gateway runs."""
     with Gateway(tmp_path, provider=provider.url) as gateway:
@@ -82,6 +86,22 @@ async def test_d4_the_guides_sql_on_postgresql(
             assert await connection.fetchval(kind) == "timestamp with time zone"
         finally:
             await connection.close()
+
+
+async def test_d2_postgresql_by_database_url(
+    tmp_path: Path, provider: SimulatedProvider, postgres_url: str
+) -> None:
+    """`DATABASE_URL` alone puts the history into PostgreSQL: nothing is written to a file of SQLite."""
+    environment = {"DATABASE_URL": postgres_url}
+    with Gateway(tmp_path, provider=provider.url, environment=environment) as gateway:
+        seen = record_of(gateway, message(gateway))
+        connection = await asyncpg.connect(postgres_url)
+        try:
+            kept = await connection.fetch("SELECT id, status FROM requests")
+        finally:
+            await connection.close()
+        assert [(row["id"], row["status"]) for row in kept] == [(seen["id"], 200)]
+        assert _sqlite_files(tmp_path) == []
 
 
 @pytest.mark.parametrize("is_running", [True, False], ids=["running", "stopped"])
