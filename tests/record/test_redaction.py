@@ -34,7 +34,17 @@ SECRETS = {
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS.keys())
 @pytest.mark.parametrize(
-    "around", [b"%b", b"the key is %b, is it?", b'{"text":"%b"}', b'"x=\\"%b\\"\\n"', b"\n%b\n"]
+    "around",
+    [
+        b"%b",
+        b"the key is %b, is it?",
+        b'{"text":"%b"}',
+        b'"x=\\"%b\\"\\n"',
+        b"\n%b\n",
+        b'{"text":"a line\\n%b\\nand one"}',
+        b'{"text":"{\\"in\\": \\"a tab\\\\t%b\\"}"}',
+        b'{"text":"\\u000a%b"}',
+    ],
 )
 def test_what_a_providers_secret_looks_like(secret: bytes, around: bytes) -> None:
     """Wherever it stands; what is around it stays."""

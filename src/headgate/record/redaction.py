@@ -16,8 +16,10 @@ _Span = tuple[int, int]
 
 _LONGEST_PEM = 16_384
 """Bytes between the first and the last line of a key; one that ends later does not end."""
-_NAME = rb"(?<![A-Za-z0-9])"
-_ALONE = rb"(?<![A-Za-z0-9_\-])"
+_ESCAPED = rb"(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{4})"
+"""Behind a line's end, a tab or the like in a string of JSON: its letter begins no word."""
+_NAME = rb"(?:(?<![A-Za-z0-9])|" + _ESCAPED + rb")"
+_ALONE = rb"(?:(?<![A-Za-z0-9_\-])|" + _ESCAPED + rb")"
 """No start within a run: it would be read many times."""
 _TAIL = rb"[A-Za-z0-9_\-]"
 
