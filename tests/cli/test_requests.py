@@ -7,6 +7,7 @@ from functools import partial
 import httpx
 import pytest
 
+from headgate.cli.requests import _of_body
 from headgate.testing.process import SimulatedProvider
 from tests.cli.conftest import Command
 from tests.gateway import NO_TLS, Gateway, until
@@ -274,3 +275,11 @@ async def test_a_wrong_filter_is_wrong_usage(headgate: Command) -> None:
     await headgate.add("work")
     outcome = await headgate("requests", "--status", "bad")
     assert (outcome.code, "Invalid status: bad" in outcome.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("kept", "size", "said"),
+    [(1048576, 2400102, "1,048,576 of 2,400,102 bytes kept"), (1546, 503, "1,546 bytes kept, 503 passed")],
+)
+def test_an_unpacked_body_may_be_longer_than_what_passed(kept: int, size: int, said: str) -> None:
+    assert _of_body({"kept": kept, "size": size, "redacted": 0, "note": None}) == said

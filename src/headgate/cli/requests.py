@@ -247,7 +247,9 @@ def _facts(one: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _of_body(body: dict[str, Any]) -> str:
-    said = [f"{body['kept']:,} of {body['size']:,} bytes kept"]
+    kept, size = body["kept"], body["size"]
+    # What came with a content coding is kept without it, and so may be longer than what passed.
+    said = [f"{kept:,} bytes kept, {size:,} passed" if kept > size else f"{kept:,} of {size:,} bytes kept"]
     if body["redacted"]:
         said.append(f"{counted(body['redacted'], 'secret')} blacked out")
     return ", ".join([*said, *filter(None, [body["note"]])])
