@@ -7,7 +7,9 @@
 import logging
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
+import requests
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
@@ -19,6 +21,8 @@ from headgate.record.events import RequestRecord
 from headgate.record.semantics import Attributes, common, input_tokens, is_wanted, operation_of, spans_of
 
 TIMEOUT_SECONDS = 5.0
+_MOST_ANSWER_BYTES = 65_536
+"""What is read of a collector's answer, whose words nobody needs."""
 DURATION_BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKEN_BOUNDS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
 FIRST_TOKEN_BOUNDS = (
@@ -45,6 +49,21 @@ for _name in ("opentelemetry.exporter.otlp.proto.http", "opentelemetry.exporter.
     logging.getLogger(_name).setLevel(logging.CRITICAL)  # each failed try is a line there; ours say it once
 
 
+def _session() -> requests.Session:
+    """One whose answers cannot fill the memory, and that takes no redirect for a success."""
+    session = requests.Session()
+    session.stream = True
+    session.hooks["response"].append(_read_little)
+    return session
+
+
+def _read_little(response: requests.Response, **_: Any) -> None:
+    next(response.iter_content(_MOST_ANSWER_BYTES), b"")
+    response.close()  # a connection that was read to the end is kept all the same
+    if 300 <= response.status_code < 400:
+        raise requests.RequestException("The collector redirects")
+
+
 class Sender:
     """Called by one thread."""
 
@@ -55,8 +74,8 @@ class Sender:
             {"service.name": "headgate", "service.version": version, "service.instance.id": str(uuid.uuid4())}
         )
         self._resource = own.merge(OTELResourceDetector().detect())
-        self._spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=TIMEOUT_SECONDS)
-        figures = OTLPMetricExporter(f"{base}/v1/metrics", timeout=TIMEOUT_SECONDS)
+        self._spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=TIMEOUT_SECONDS, session=_session())
+        figures = OTLPMetricExporter(f"{base}/v1/metrics", timeout=TIMEOUT_SECONDS, session=_session())
         self._meters = MeterProvider(
             [PeriodicExportingMetricReader(figures)], resource=self._resource, shutdown_on_exit=False
         )
