@@ -144,3 +144,12 @@ def test_nothing_takes_long(said: bytes) -> None:
     began = time.process_time()
     redact(said, is_stream=True)
     assert time.process_time() - began < 3.0
+
+
+@pytest.mark.parametrize("name", [b"completion", b"refusal"])
+def test_a_secret_in_the_pieces_of_rarer_streams(name: bytes) -> None:
+    """The legacy completions, and what a model says when it refuses."""
+    body = b"".join(b'data: {"%b":"%c"}\n\n' % (name, letter) for letter in SECRETS["Anthropic"])
+    found = redact(body, is_stream=True)
+    assert found.secrets == len(SECRETS["Anthropic"])
+    assert b'"A"' not in found.body

@@ -125,7 +125,8 @@ def redact(body: bytes, *, is_stream: bool = False) -> Redacted:
 
 
 _PIECE = re.compile(
-    rb"\"(text|thinking|partial_json|content|arguments|delta|reasoning_content|reasoning|output_text)\""
+    rb"\"(text|thinking|partial_json|content|arguments|delta|reasoning_content|reasoning|output_text|completion"
+    rb"|refusal)\""
     rb"[ ]?:[ ]?\"((?>(?:[^\"\\]|\\.)*))\"",
     re.DOTALL,
 )
