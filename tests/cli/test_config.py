@@ -176,8 +176,8 @@ async def test_show_has_value_and_source(headgate: Command) -> None:
 
 async def test_a_setting_without_effect_is_said_where_it_is_set(headgate: Command) -> None:
     """By set, check and show; other commands have nothing to do with it."""
-    words = "storage.bodies.keep is not in effect yet"
-    assert words in (await headgate("config", "set", "storage.bodies.keep", "true")).err
+    words = "models.force_prefix is not in effect yet"
+    assert words in (await headgate("config", "set", "models.force_prefix", "true")).err
     assert words in (await headgate("config", "check")).err
     assert words in (await headgate("config", "show")).err
     assert words not in (await headgate("strategy", "get")).err

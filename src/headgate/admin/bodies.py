@@ -3,6 +3,7 @@
 A body is somebody's words: it is handed out as a file, and no browser shows it as a page of ours.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
@@ -12,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from headgate.admin.owner import ItsOwner, Owner
-from headgate.errors import InvalidRequest, NotFound
+from headgate.errors import InvalidRequest, NotFound, StorageError
 from headgate.record.words import words_in
 from headgate.storage.request_filter import RequestFilter
 
@@ -56,8 +57,8 @@ class KeptView(BaseModel):
 
     keeping: bool = Field(description="Whether what is said now is kept: `storage.bodies.keep`.")
     refusal: str | None = Field(description="Why it is not, though it should be.")
-    bodies: int
-    bytes: int
+    bodies: int | None = Field(description="null: the database does not say.")
+    bytes: int | None
     max_bytes: int = Field(description="More than this is not kept: the oldest go; 0: no limit.")
     dropped: int = Field(description="Bodies that the journal had no room for, since the start.")
 
@@ -67,14 +68,17 @@ async def bodies_of(owner: Owner, seq: int) -> BodiesView:
     return BodiesView(**{kind: _view(row) for kind, row in found.items()})
 
 
-async def kept_view(owner: Owner) -> KeptView:
-    sums, wanted, keeping = await owner.bodies.sums(), owner.settings.storage.bodies, owner.keeping
+async def kept_view(owner: Owner, *, asks_database: bool) -> KeptView:
+    wanted, keeping, sums = owner.settings.storage.bodies, owner.keeping, None
+    if asks_database:
+        with suppress(StorageError):
+            sums = await owner.bodies.sums()
     refusal = keeping.refusal if keeping is not None else None
     return KeptView(
         keeping=wanted.keep and refusal is None,
         refusal=refusal,
-        bodies=sums.bodies,
-        bytes=sums.bytes,
+        bodies=sums.bodies if sums is not None else None,
+        bytes=sums.bytes if sums is not None else None,
         max_bytes=wanted.max_total_mb << 20,
         dropped=keeping.dropped if keeping is not None else 0,
     )

@@ -94,7 +94,7 @@ def _print_gateway(view: dict[str, Any]) -> None:
     kept = view["bodies"]
     if kept["refusal"] is not None:
         out.print(f"Requests and answers are not kept: {kept['refusal']}", style="yellow")
-    elif kept["keeping"] or kept["bodies"]:
+    elif kept["bodies"] is not None and (kept["keeping"] or kept["bodies"]):
         lost = f", {kept['dropped']:,} for want of room not" if kept["dropped"] else ""
         bodies = f"{kept['bodies']:,} {'body' if kept['bodies'] == 1 else 'bodies'}"
         out.print(f"{bodies} kept, {kept['bytes'] / 2**20:,.1f} MiB{lost}")
