@@ -124,10 +124,10 @@ async def test_whoever_is_killed_bodies_are_there_once(
         ids: dict[str, str] = {}
 
         def send(number: int) -> None:
-            text = f"number {number} {long if number % 10 == 0 else ''}"
+            text = f"number {number} {long if number % 8 == 0 else ''}"
             ids[message(gateway, text).headers["x-headgate-request-id"]] = text
 
-        sending = asyncio.gather(*(asyncio.to_thread(send, number) for number in range(40)))
+        sending = asyncio.gather(*(asyncio.to_thread(send, number) for number in range(16)))
         for _ in range(3):
             await asyncio.to_thread(wait_until, lambda: gateway.recorder_pid(), what="A recorder")
             await asyncio.to_thread(gateway.kill_recorder)
