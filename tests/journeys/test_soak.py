@@ -24,7 +24,7 @@ from tests.guides.planting import by_name, put
 from tests.guides.signing_in import declared, settings_of
 from tests.journeys.wire import ask, connect, request
 
-SECONDS = float(os.environ.get("HEADGATE_TEST_SOAK_SECONDS", "24"))
+SECONDS = float(os.environ.get("HEADGATE_TEST_SOAK_SECONDS", "18"))
 CLIENTS = 200
 ACCOUNTS = 20
 MOST_LIMITED = 12
