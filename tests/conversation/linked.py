@@ -1,10 +1,12 @@
 """What was told, linked in memory, and compared with the truth that stands beside it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from headgate.conversation.chain import chain_of, scoped
+from headgate.conversation.chain import Chain, GrowingChain, scoped
+from headgate.conversation.facts import Facts
 from headgate.conversation.linking import Ask, Linker
 from headgate.conversation.past import Link, Past
 from headgate.dialects.anthropic_turns import read_facts
@@ -28,6 +30,14 @@ def result(content: Any = "done", *, id: str = LONG) -> dict[str, Any]:
 
 def scope_of(caller: str) -> bytes:
     return scoped(SCOPE, caller.encode())
+
+
+def chain_of(history: Iterable[Facts], scope: bytes) -> Chain:
+    """From the start."""
+    growing = GrowingChain(scope)
+    for facts in history:
+        growing.add(facts)
+    return growing.chain()
 
 
 class Linked:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headgate.conversation.chain import MOST_PLACES, Chain, chain_of
+from headgate.conversation.chain import MOST_PLACES, Chain
 from headgate.conversation.chains import Chains
 from headgate.conversation.facts import HASH_BYTES, Facts, facts_of, opaque
 from headgate.conversation.turns import Call, Result, Text, Turn
+from tests.conversation.linked import chain_of
 
 SCOPE = b"s" * HASH_BYTES
 

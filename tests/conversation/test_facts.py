@@ -7,9 +7,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.conversation.chain import MOST_CALLS, chain_of
+from headgate.conversation.chain import MOST_CALLS
 from headgate.conversation.facts import MOST_UNITS, Facts, said_hash
 from headgate.dialects.anthropic_turns import read_facts
+from tests.conversation.linked import chain_of
 
 _words = st.text(st.characters(codec="utf-8"), max_size=30)
 _json = st.recursive(

@@ -5,7 +5,6 @@ with the hash of whoever speaks, so that equal words of two callers never meet.
 """
 
 import hashlib
-from collections.abc import Sequence
 
 import msgspec
 import xxhash
@@ -46,13 +45,6 @@ class Chain(msgspec.Struct, frozen=True):
 def scoped(scope: bytes, key: bytes) -> bytes:
     """A key that is another one for everybody else."""
     return hashlib.blake2b(scope + key, digest_size=HASH_BYTES).digest()
-
-
-def chain_of(history: Sequence[Facts], scope: bytes) -> Chain:
-    growing = GrowingChain(scope)
-    for facts in history:
-        growing.add(facts)
-    return growing.chain()
 
 
 class GrowingChain:

@@ -27,7 +27,7 @@ class _Kept:
 
 
 class Chains:
-    """What it gives is what `chain_of` gives from the start."""
+    """What it gives is what a `GrowingChain` gives from the start."""
 
     def __init__(self, *, most_blocks: int = MOST_BLOCKS) -> None:
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
