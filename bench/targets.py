@@ -10,6 +10,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from string import Template
@@ -107,6 +108,8 @@ class Nginx:
                 [program, "-p", str(folder), "-c", str(configuration), "-g", "daemon off;"], stderr=output
             )
         wait_for(self._process, self._stream_port, log)
+        while self._process.poll() is None and not measure.children(self._process.pid):
+            time.sleep(0.01)  # the master listens before there is a worker
 
     def address(self, workload: Workload) -> tuple[str, int]:
         is_streamed = workload.mode in ("stream", "slow")

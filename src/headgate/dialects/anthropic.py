@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from headgate.errors import HeadgateError, InvalidRequest, RateLimited
+from headgate.wire.utf8 import check_utf8
 
 
 class RequestFacts(msgspec.Struct, frozen=True, gc=False):
@@ -75,8 +76,7 @@ def read_request(
     Raises `InvalidRequest` naming field and position; what the fields mean is the provider's to judge.
     """
     try:
-        if not body.isascii():
-            body.decode()  # the decoder looks only at what it reads
+        check_utf8(body)  # the decoder looks only at what it reads
         if take is not None and (len(body) <= _LARGE_BODY or body.count(b",") <= _MOST_COMMAS):
             turns = _turns_of(body)
             if turns is not None:
@@ -112,7 +112,7 @@ def _second_opinion(body: bytes | bytearray) -> _Body:
     It is taken out of what we read, never of what travels.
     """
     try:
-        body.decode()
+        check_utf8(body)
         text = _SURROGATE.sub(rb"\\ufffd", body)
         fields = _decode_fields(text)
         known = [
