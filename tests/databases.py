@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from pathlib import Path
 
@@ -46,7 +46,7 @@ async def _without_waiting_for_disks(address: str) -> None:
 
 
 @asynccontextmanager
-async def _new_on(postgres: str, like: str = "") -> AsyncIterator[str]:
+async def new_on(postgres: str, like: str = "") -> AsyncIterator[str]:
     """A database of this test's own: empty, or a copy of another."""
     name = f"test_{secrets.token_hex(6)}"
     admin = await asyncpg.connect(postgres.format("postgres"))
@@ -56,10 +56,19 @@ async def _new_on(postgres: str, like: str = "") -> AsyncIterator[str]:
     await admin.close()
 
 
+@contextmanager
+def new_database(postgres: str) -> Iterator[str]:
+    """The same for a fixture that several tests share, which has no event loop of its own."""
+    with ThreadPoolExecutor(1) as aside, asyncio.Runner() as runner:
+        made = new_on(postgres)
+        yield aside.submit(runner.run, made.__aenter__()).result()
+        aside.submit(runner.run, made.__aexit__(None, None, None)).result()
+
+
 @pytest.fixture
 async def postgres_url(postgres: str) -> AsyncIterator[str]:
     """An empty database of this test's own."""
-    async with _new_on(postgres) as url:
+    async with new_on(postgres) as url:
         yield url
 
 
@@ -83,7 +92,7 @@ def postgres_schema(postgres: str) -> str:
 @pytest.fixture
 async def postgres_schema_url(postgres: str, postgres_schema: str) -> AsyncIterator[str]:
     """A database of this test's own that has the schema."""
-    async with _new_on(postgres, like=postgres_schema) as url:
+    async with new_on(postgres, like=postgres_schema) as url:
         yield url
 
 
