@@ -126,6 +126,7 @@ async def test_one_request_shows_usage_and_every_attempt(client: httpx.AsyncClie
         "reasoning_tokens": None,
         "service_tier": None,
         "other": {},
+        "parts": None,
     }
     assert [(at["account"], at["status"], at["rests_until"]) for at in one["attempts"]] == [
         ("team", 429, 1_750_000_300.0),

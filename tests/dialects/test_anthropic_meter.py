@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headgate.dialects.anthropic_meter import meter_for
 from headgate.dialects.meters import Meter, StreamMeter
-from headgate.dialects.usage import Usage
+from headgate.dialects.usage import Part, Usage, shares_of
 
 STREAM = {b"content-type": b"text/event-stream; charset=utf-8"}
 JSON = {b"content-type": b"application/json"}
@@ -163,16 +163,80 @@ def test_d7_all_that_the_provider_counts_is_read_however_a_stream_is_cut() -> No
     assert _metered(meter_for(JSON), [json.dumps({"usage": ALL_TOLD}).encode()]) == ALL_READ
 
 
-def test_what_a_compaction_used_is_charged_too() -> None:
-    """The totals leave it out; the iterations of the answer itself are in them."""
-    compaction = {"type": "compaction", "input_tokens": 1000, "output_tokens": 50}
-    answer = {"type": "message", "input_tokens": 23, "output_tokens": 15}
-    told = {"input_tokens": 23, "output_tokens": 15, "iterations": [compaction, answer]}
-    assert _metered(meter_for(JSON), [json.dumps({"usage": told}).encode()]) == Usage(1023, 65)
-    end = _event("message_delta", usage={"output_tokens": 15, "iterations": [compaction, answer]})
-    usage = _metered(meter_for(STREAM), [START, end])
+def _iteration(kind: str, fresh: int, output: int, model: str | None = None, **more: Any) -> dict[str, Any]:
+    named = {} if model is None else {"model": model}
+    return {"type": kind, "input_tokens": fresh, "output_tokens": output, **named, **more}
+
+
+def _of(iterations: list[dict[str, Any]], **top: Any) -> Usage:
+    """As one piece and as a stream, which agree."""
+    told = {"input_tokens": 23, "output_tokens": 15, **top, "iterations": iterations}
+    usage = _metered(meter_for(JSON), [json.dumps({"usage": told}).encode()])
+    start = _event("message_start", message={"usage": {"input_tokens": 99, "output_tokens": 1}})
+    assert _metered(meter_for(STREAM), [start, _event("message_delta", usage=told)]) == usage
     assert usage is not None
-    assert (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens) == (1025, 65, 7)
+    return usage
+
+
+def test_what_a_compaction_used_is_charged_too() -> None:
+    """The totals leave it out; the iterations of the answer itself are in them. It is a call of its own."""
+    usage = _of([_iteration("compaction", 1000, 50), _iteration("message", 23, 15)])
+    assert (usage.input_tokens, usage.output_tokens) == (1023, 65)
+    assert usage.parts == (Part(None, Usage(1000, 50, requests=1)),)
+
+
+def test_what_an_advisor_used_is_its_own_models() -> None:
+    """Advisor tool: the totals are those of the executor alone; the advisor's two calls are priced alike."""
+    advice = [_iteration("advisor_message", 800, 1600, "claude-opus-5", cache_read_input_tokens=9)]
+    executor = [_iteration("message", 12, 8, "claude-haiku-5-5"), _iteration("message", 11, 7)]
+    usage = _of([executor[0], *advice, executor[1], *advice], service_tier="priority", speed="fast")
+    assert usage == Usage(
+        *(23 + 1600, 15 + 3200, 18),
+        service_tier="priority",
+        speed="fast",
+        parts=(Part("claude-opus-5", Usage(1600, 3200, 18, service_tier="priority", requests=2)),),
+    )
+    rest = shares_of(usage)[-1]
+    assert rest == Part(None, Usage(23, 15, 0, *(0, 0, 0), "priority", "fast", None, *[0] * 7))
+
+
+def test_who_served_in_the_place_of_another_is_priced_by_its_own_model() -> None:
+    """Refusals and fallback: the totals are the serving attempt's; one that declined in silence is free."""
+    silent, halfway = (
+        _iteration("message", 20, 0, "claude-fable-5"),
+        _iteration("message", 20, 9, "claude-fable-5"),
+    )
+    served = _iteration("fallback_message", 23, 15, "claude-opus-5")
+    of_the_server = Part("claude-opus-5", Usage(23, 15, requests=1))
+    assert _of([served]).parts == (of_the_server,), "asked directly, since it declined before"
+    assert _of([silent, served]) == Usage(23, 15, parts=(of_the_server,))
+    usage = _of([halfway, served])
+    assert usage == Usage(43, 24, parts=(of_the_server, Part("claude-fable-5", Usage(20, 9, requests=1))))
+    assert _of([halfway, _iteration("message", 23, 15, "claude-opus-5")]) == usage, "nobody served in the end"
+    assert _of([_iteration("message", 12, 8, "m"), _iteration("message", 11, 7, "m")]) == Usage(23, 15)
+
+
+def test_the_split_of_cache_writes_is_that_of_all_iterations() -> None:
+    """The totals are of all of them, but `cache_creation` may be of the first one alone."""
+
+    def writes(five: int, hour: int) -> dict[str, Any]:
+        split = {"ephemeral_5m_input_tokens": five, "ephemeral_1h_input_tokens": hour}
+        return {"cache_creation_input_tokens": five + hour, "cache_creation": split}
+
+    first, second = writes(10, 100), writes(5, 50)
+    totals = {**first, "cache_creation_input_tokens": 165}
+    each = [_iteration("message", 20, 9, **first), _iteration("message", 3, 6, **second)]
+    assert _of(each, **totals) == Usage(23, 15, None, 15, 150)
+    assert _of(each[:1], **totals) == Usage(23, 15, None, 65, 100), "who wrote the rest is not told"
+
+
+def test_no_sum_of_iterations_is_too_large_for_the_journal() -> None:
+    usage = _of([_iteration("advisor_message", 2**62, 1, "m")] * 9)
+    assert usage.input_tokens is not None and usage.input_tokens < 2**63
+    many = [_iteration("advisor_message", 1, 1, f"m{number}") for number in range(500)]
+    parts = _of(many).parts
+    assert parts is not None and len(parts) == 65
+    assert sum(part.usage.input_tokens or 0 for part in parts) == 500
 
 
 @pytest.mark.parametrize(
@@ -181,6 +245,7 @@ def test_what_a_compaction_used_is_charged_too() -> None:
         {"server_tool_use": 7},
         {"service_tier": {}},
         {"iterations": [None]},
+        {"iterations": [{"type": "advisor_message", "model": 7}]},
         {"output_tokens_details": {"thinking_tokens": "many"}},
         {"service_tier": "x" * 5000},
         {"speed": "a\0b"},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headgate.dialects.usage import Usage
+from headgate.dialects.usage import Part, Usage
 from headgate.pricing.prices import Listed, Prices, PriceTable, own_prices, shipped, shipped_table, table_of
 from headgate.pricing.rates import NANO
 from headgate.pricing.shipped import read_on
@@ -115,3 +115,22 @@ def test_the_table_in_force_is_swapped_as_one() -> None:
     assert prices.table.find("anthropic", "new") is None
     prices.table = table_of((), [listed("fetched", "new", 1)])
     assert prices.table.find("anthropic", "new") is not None
+
+
+def test_each_part_of_an_answer_costs_what_its_own_model_does() -> None:
+    """An advisor's at the advisor's price, a compaction's as a prompt of its own; a budget knows no gap."""
+    advice = Part("claude-opus-5", Usage(MILLION, MILLION, requests=3))
+    usage = Usage(3 * MILLION, 2 * MILLION, parts=(advice,))
+    assert (
+        known_cost_of("claude-sonnet-5", usage)
+        == (30 + 2 * 2 + 10) * NANO
+        == cost_of("claude-sonnet-5", usage)
+    )
+    assert known_cost_of(None, Usage(MILLION, MILLION, parts=(advice,))) == 30 * NANO
+    assert known_cost_of(None, usage) is None
+    unknown = Part("gpt-5", Usage(MILLION, MILLION))
+    assert known_cost_of("claude-sonnet-5", Usage(MILLION, MILLION, parts=(unknown,))) is None
+    assert cost_of("claude-sonnet-5", Usage(MILLION, MILLION, parts=(unknown,))) == 90 * NANO
+    short = Usage(160_000, 0, parts=(Part(None, Usage(80_000, 0, requests=1)),))
+    assert known_cost_of("claude-haiku-5-5", short) == 16_000_000, "two prompts of 80,000 are no long one"
+    assert known_cost_of("claude-haiku-5-5", Usage(300_000, 0, requests=3)) == 30_000_000

@@ -1,12 +1,15 @@
 from typing import Any
 
-from headgate.dialects.usage import Usage
+from headgate.admin.views import request_view
+from headgate.dialects.usage import Part, Usage
+from headgate.pricing.rates import NANO
 from headgate.record.events import HealthRecord, ObjectRecord, RequestRecord, Skipped
 from headgate.record.rows import to_rows
 from headgate.storage.batch import Step, write_batch
 from headgate.storage.database import Database
 from headgate.storage.requests import RequestStore
 from headgate.storage.schema import account_health, attempts, objects, requests
+from headgate.storage.sums import usage_of
 from tests.record.samples import attempt, request
 
 
@@ -119,3 +122,22 @@ async def test_the_rest_of_usage_comes_back(database: Database) -> None:
     assert (row["reasoning_tokens"], row["service_tier"]) == (15, "batch")
     assert row["other_usage"] == {"inference_geo": "us", "web_search_requests": 2}
     assert plain["other_usage"] is None
+
+
+async def test_the_parts_of_a_usage_come_back_from_the_database(database: Database) -> None:
+    """By model, with what each of them used; the cost is theirs."""
+    advice = Part("claude-opus-5", Usage(1_000_000, 0, service_tier="standard", requests=2))
+    usage = Usage(3_000_000, 0, service_tier="standard", parts=(advice,))
+    record = request("r", model="claude-sonnet-5", usage=usage)
+    await write_batch(database, Step("j", "s", 0, 1), to_rows([record]))
+    row = await RequestStore(database).get("r")
+    assert row is not None
+    assert usage_of(row) == usage
+    assert row["nano_usd"] == (5 + 2 * 2) * NANO
+    shown = request_view(row).usage
+    assert shown is not None and shown.parts is not None and shown.other == {}
+    assert shown.parts[0].model_dump(exclude_defaults=True) == {
+        "model": "claude-opus-5",
+        "requests": 2,
+        "input_tokens": 1_000_000,
+    }

@@ -58,6 +58,18 @@ class AccountView(BaseModel):
     skipped_because: str | None = Field(description="Why a request would pass it by now; null: it would not.")
 
 
+class PartView(BaseModel):
+    """Of the counts of the whole; those that are left out are none."""
+
+    model: str | None = Field(description="null: the one that was asked for.")
+    requests: int = Field(default=1, description="How many calls this is the sum of.")
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+
+
 class UsageView(BaseModel):
     input_tokens: int | None
     output_tokens: int | None
@@ -70,6 +82,11 @@ class UsageView(BaseModel):
         description="What few answers say: `web_search_requests`, `web_fetch_requests`, "
         "`code_execution_requests`, `speed`, `inference_geo`, `audio_input_tokens`, `audio_output_tokens`, "
         "`image_input_tokens`, `image_output_tokens`."
+    )
+    parts: list[PartView] | None = Field(
+        default=None,
+        description="What of it other models used (an advisor's, one that served in the place of another), "
+        "or a compaction: each is priced by itself. null: there is no such part.",
     )
 
 
@@ -213,9 +230,11 @@ def _waited_ms(row: dict[str, Any]) -> float:
 
 
 def _request_fields(row: dict[str, Any]) -> dict[str, Any]:
-    usage = {field: row[field] for field in UsageView.model_fields if field != "other"}
+    usage = {field: row[field] for field in UsageView.model_fields if field not in ("other", "parts")}
     is_stated = any(value is not None for value in usage.values())
-    usage["other"] = row["other_usage"] or {}
+    others = row["other_usage"] or {}
+    usage["other"] = {name: told for name, told in others.items() if name != "parts"}
+    usage["parts"] = others.get("parts")
     known = {field: row[field] for field in RequestView.model_fields if field in row}
     cost = None if row["nano_usd"] is None else row["nano_usd"] / NANO
     told = usage if is_stated else None

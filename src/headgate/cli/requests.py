@@ -235,15 +235,22 @@ def _facts(one: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     if one["waited_ms"] >= _WORTH_SAYING_MS:
         yield "waited", span(one["waited_ms"])
     usage = dict(one["usage"] or {})
-    others = usage.pop("other", {})
+    others, parts = usage.pop("other", {}), usage.pop("parts", None) or ()
     for field, told in (usage | others).items():
         if told is not None:
             yield field, _number(told) if isinstance(told, int) else told
+    for part in parts:
+        yield "of_these", _of_part(part)
     if one["usage"] is not None:
         yield "cost", "no price is known" if one["cost_usd"] is None else usd(one["cost_usd"])
     for kind, body in one["bodies"].items():
         if body is not None:
             yield f"{kind}_body", _of_body(body)
+
+
+def _of_part(part: dict[str, Any]) -> str:
+    counts = [f"{told:,} {name}" for name, told in part.items() if name.endswith("_tokens") and told]
+    return f"{part['model'] or 'the same model'}: {', '.join(counts) or 'nothing'}"
 
 
 def _of_body(body: dict[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 Sources: Anthropic API reference, "Streaming messages" (usage in `message_start`, cumulative in
 `message_delta`; `error` events), "Messages" (`usage`: `cache_creation`, `output_tokens_details`,
-`server_tool_use`, `service_tier`, `speed`, `inference_geo`), "Compaction" (`usage.iterations`).
+`server_tool_use`, `service_tier`, `speed`, `inference_geo`); `usage.iterations` in "Compaction", "Advisor
+tool" (both charged beside the totals) and "Refusals and fallback" (the totals: of the attempt that served).
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from collections.abc import Mapping
 import msgspec
 
 from headgate.dialects.meters import Heard, Meter, listen
-from headgate.dialects.usage import Usage, with_more, word
+from headgate.dialects.parts import Beside
+from headgate.dialects.usage import Part, Usage, word
 
 
 class _Error(msgspec.Struct):
@@ -42,6 +44,8 @@ class _ServerToolUse(msgspec.Struct):
 
 class _Iteration(_Counts):
     type: str | None = None
+    model: str | None = None
+    """That ran it; not of a compaction, which is always the model's that was asked for."""
 
 
 class _AllCounts(_Counts):
@@ -105,6 +109,7 @@ class _Reader:
 
 
 _NOTHING = Heard()
+_ATTEMPTS = frozenset({"message", "fallback_message"})
 _USUAL = frozenset({None, "standard", "priority", "batch", "fast", "global", "us", "not_available"})
 
 ANTHROPIC = _Reader()
@@ -127,7 +132,7 @@ def _usage(counts: _Counts) -> Usage:
 def _full_usage(counts: _AllCounts) -> Usage:
     """Arguments by place, words that are known looked up: every answer comes through here."""
     details, tools = counts.output_tokens_details, counts.server_tool_use
-    write_5m, write_1h = _writes(counts)
+    write_5m, write_1h = _writes(counts) if counts.iterations is None else _all_writes(counts)
     tier, speed, geo = counts.service_tier, counts.speed, counts.inference_geo
     usage = Usage(
         counts.input_tokens,
@@ -158,10 +163,40 @@ def _writes(counts: _Counts) -> tuple[int | None, int | None]:
     return split.ephemeral_5m_input_tokens, split.ephemeral_1h_input_tokens
 
 
-def _beside(iterations: list[_Iteration]) -> Usage | None:
-    """A compaction of the context is an own call of the model, which the totals leave out."""
-    beside = None
+def _all_writes(counts: _AllCounts) -> tuple[int | None, int | None]:
+    """The total is of all iterations, its split may be of the first one alone."""
+    total = counts.cache_creation_input_tokens or 0
+    write_5m, write_1h = _writes(counts)
+    if (write_5m or 0) + (write_1h or 0) >= total:
+        return write_5m, write_1h
+    each = [_writes(one) for one in counts.iterations or () if one.type in _ATTEMPTS]
+    of_5m, of_1h = (sum(one[place] or 0 for one in each) for place in (0, 1))
+    if of_5m + of_1h == total:
+        return of_5m, of_1h
+    return total - (write_1h or 0), write_1h
+
+
+def _beside(iterations: list[_Iteration]) -> Beside | None:
+    """What is charged and stands in no total, and whose the totals are. None: nothing of that kind.
+
+    A compaction is a call of its own, and so is an advisor's. Where the model that was asked for declined and
+    another one served, the totals are that one's; who declined is charged if it had said anything.
+    """
+    served_by = None
+    attempts = [one for one in iterations if one.type in _ATTEMPTS]
+    if any(one.type == "fallback_message" for one in attempts) or _are_of_several(attempts):
+        serving = [one for one in attempts if one.type == "fallback_message"] or attempts
+        served_by = serving[-1].model
+    parts = []
     for one in iterations:
-        if one.type == "compaction":
-            beside = with_more(beside or Usage(), _usage(one))
-    return beside
+        if one.type == "message":
+            is_charged = served_by is not None and one.model not in (None, served_by) and one.output_tokens
+        else:
+            is_charged = one.type in ("compaction", "advisor_message")
+        if is_charged:
+            parts.append(Part(one.model, _usage(one)))
+    return Beside(tuple(parts), served_by) if parts or served_by is not None else None
+
+
+def _are_of_several(attempts: list[_Iteration]) -> bool:
+    return len({one.model for one in attempts if one.model is not None}) > 1

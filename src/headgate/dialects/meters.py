@@ -9,7 +9,8 @@ from typing import Protocol
 
 import msgspec
 
-from headgate.dialects.usage import Usage, merged, with_more
+from headgate.dialects.parts import Beside, completed
+from headgate.dialects.usage import Usage, merged
 from headgate.wire.coding import IDENTITY, CodingError, Decoder, decoder_for
 from headgate.wire.sse import EventBuffer, read_events
 
@@ -23,8 +24,8 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
     usage: Usage | None = None
     error_type: str | None = None
     """The provider's word, where it reports an error."""
-    beside: Usage | None = None
-    """Tokens that the provider counts apart from `usage` and charges for as well."""
+    beside: Beside | None = None
+    """Calls that the provider counts apart from `usage`, or of another model than was asked for."""
 
 
 class UsageReader(Protocol):
@@ -141,7 +142,7 @@ class JsonMeter(msgspec.Struct, eq=False):
         if heard.error_type is not None:
             self.error_data, self.error_type = plain, heard.error_type
         usage = heard.usage
-        return usage if usage is None or heard.beside is None else with_more(usage, heard.beside)
+        return usage if usage is None or heard.beside is None else completed(usage, heard.beside)
 
 
 class StreamMeter:
@@ -155,7 +156,7 @@ class StreamMeter:
         """Whether words of our own may join the stream."""
         self._events = EventBuffer()
         self._usage: Usage | None = None
-        self._beside: Usage | None = None
+        self._beside: Beside | None = None
         self._is_calm = False
         """Nothing is kept from earlier pieces, and nobody else listens."""
         self.has_event = False
@@ -193,7 +194,7 @@ class StreamMeter:
             self._listen(rest)
         if self._usage is None or self._beside is None:
             return self._usage
-        return with_more(self._usage, self._beside)
+        return completed(self._usage, self._beside)
 
     def _listen(self, whole: bytes) -> None:
         self.has_event = True

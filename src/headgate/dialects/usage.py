@@ -34,6 +34,18 @@ class Usage(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Tools that the provider ran itself."""
     web_fetch_requests: int | None = None
     code_execution_requests: int | None = None
+    requests: int | None = None
+    """Of so many requests this is the sum; None: of one."""
+    parts: "tuple[Part, ...] | None" = None
+    """What of it was told apart. The rest is the model's that was asked for."""
+
+
+class Part(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What one model used within an answer: charged by itself, at that model's price."""
+
+    model: str | None
+    """None: the one that was asked for."""
+    usage: Usage
 
 
 _FIELDS = Usage.__struct_fields__
@@ -43,7 +55,11 @@ USUAL = _FIELDS[: _FIELDS.index("speed")]
 OTHERS = _FIELDS[len(USUAL) :]
 """What few answers say."""
 
-_COUNTS = _FIELDS[: _FIELDS.index("reasoning_tokens")]
+_WORDS = ("service_tier", "speed", "inference_geo")
+COUNTS = tuple(name for name in _FIELDS if name not in (*_WORDS, "requests", "parts"))
+
+MOST = 2**60
+"""Of anything in a sum: a provider's nonsense must not grow beyond what a journal and a database hold."""
 
 
 def merged(earlier: Usage | None, later: Usage) -> Usage:
@@ -60,14 +76,26 @@ def merged(earlier: Usage | None, later: Usage) -> Usage:
     return Usage(**chosen)
 
 
-def with_more(usage: Usage, more: Usage) -> Usage:
-    """`usage` with the tokens of what was done beside it."""
-    sums = {
-        name: (getattr(usage, name) or 0) + (getattr(more, name) or 0)
-        for name in _COUNTS
-        if getattr(usage, name) is not None or getattr(more, name) is not None
-    }
-    return msgspec.structs.replace(usage, **sums)
+def summed(one: Usage, more: Usage) -> dict[str, int]:
+    """The counts of both that either of them told."""
+    sums: dict[str, int] = {}
+    for name in COUNTS:
+        here, there = getattr(one, name), getattr(more, name)
+        if here is not None or there is not None:
+            sums[name] = min(MOST, (here or 0) + (there or 0))
+    return sums
+
+
+def shares_of(usage: Usage) -> list[Part]:
+    """What each price is to be reckoned of: the parts, and what is in none of them."""
+    parts = list(usage.parts or ())
+    left: dict[str, int] = {}
+    for name in COUNTS:
+        told = sum(getattr(part.usage, name) or 0 for part in parts)
+        left[name] = max(0, (getattr(usage, name) or 0) - told)
+    if any(left.values()):
+        parts.append(Part(None, msgspec.structs.replace(usage, **left, requests=None, parts=None)))
+    return parts
 
 
 def word(said: str | None) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from headgate.dialects.usage import Usage
+from headgate.dialects.usage import Usage, shares_of
 from headgate.pricing.rates import MOST_USD, NANO, Price, dearest, price_of
 from headgate.pricing.shipped import shipped_prices
 
@@ -107,6 +107,8 @@ class PriceTable:
         """What a record says, in nano-USD. None: no list has the model, the provider told no usage, or none
         that can be true."""
         is_told = usage.input_tokens is not None or usage.output_tokens is not None
+        if usage.parts is not None and is_told:
+            return self._known_cost_of_parts(provider, model, usage, account)
         if model is None or not is_told or (price := self.price(provider, model, account)) is None:
             return None
         cost = price.nano_of(usage)
@@ -116,10 +118,27 @@ class PriceTable:
         self, provider: str, model: str | None, usage: Usage, account: str | None = None
     ) -> int:
         """What a budget counts: a model without a price as the dearest, or it would be passed by a name."""
+        if usage.parts is not None:
+            return sum(
+                self.budget_cost_of(provider, part.model or model, part.usage, account)
+                for part in shares_of(usage)
+            )
         price = self._prices.get((account, provider, model or ""))
         if price is None:  # for every request of a key: most find it at once
             price = (None if model is None else self.price(provider, model, account)) or self._unknown
         return price.nano_of(usage)
+
+    def _known_cost_of_parts(
+        self, provider: str, model: str | None, usage: Usage, account: str | None
+    ) -> int | None:
+        """None where that of one of them is not known: half of a cost is none."""
+        total = 0
+        for part in shares_of(usage):
+            cost = self.known_cost_of(provider, part.model or model, part.usage, account)
+            if cost is None:
+                return None
+            total += cost
+        return total if total <= MOST_USD * NANO else None
 
     def _longest_beginning(self, account: str | None, provider: str, name: str) -> Listed | None:
         for length in range(len(name), -1, -1) if self._beginnings else ():

@@ -92,7 +92,8 @@ class Price:
         write_5m, write_1h = usage.cache_write_5m_tokens or 0, usage.cache_write_1h_tokens or 0
         rates = self.rates
         if self.long:
-            rates = self._rates_of(fresh + read + write_5m + write_1h)
+            # Of several alike: each of them had such a prompt.
+            rates = self._rates_of((fresh + read + write_5m + write_1h) // (usage.requests or 1))
         tier = usage.service_tier
         if tier is not None and self.tiers is not None and (of_tier := self.tiers.get(tier)) is not None:
             rates, tier = of_tier.times(rates, self.rates), None

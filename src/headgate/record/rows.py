@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from headgate.dialects.parts import parts_to_json
 from headgate.dialects.usage import OTHERS, USUAL, Usage
 from headgate.pricing.prices import PriceTable, shipped_table
 from headgate.record.events import Attempt, HealthRecord, ObjectRecord, Record, RequestRecord, Skipped
@@ -97,4 +98,6 @@ def _usage_columns(usage: Usage) -> dict[str, Any]:
     told = tuple(None if isinstance(one, int) and one > _MAX_INTEGER else one for one in told)
     by_name = dict(zip(Usage.__struct_fields__, told, strict=True))
     found = {name: one for name in OTHERS if (one := by_name.pop(name)) is not None}
+    if usage.parts is not None:
+        found["parts"] = parts_to_json(usage.parts)
     return {**by_name, "other_usage": found or None}

@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.dialects.usage import USUAL, Usage
+from headgate.dialects.parts import parts_from_json
+from headgate.dialects.usage import OTHERS, USUAL, Usage
 from headgate.storage.database import insert
 
 MOST = 2**61
@@ -56,7 +57,13 @@ def bounded_sum(one: Any, other: Any) -> Any:
 
 def usage_of(row: Row) -> Usage:
     """Of a row of `requests`."""
-    return Usage(*_told(row), **(row["other_usage"] or {}))
+    others = row["other_usage"]
+    if not others:
+        return Usage(*_told(row))
+    told = {name: others[name] for name in OTHERS if name in others}
+    if (parts := told.get("parts")) is not None:
+        told["parts"] = parts_from_json(parts)
+    return Usage(*_told(row), **told)
 
 
 def is_unpriced(row: Row) -> bool:
