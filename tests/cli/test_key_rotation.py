@@ -4,11 +4,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from headgate.testing.process import SimulatedProvider
-from tests.gateway import Gateway
+from tests.gateway import Gateway, wait_until
 from tests.guides.asking import message
 
 OLD, NEW = "an old passphrase of some length", "a new passphrase of some length"
@@ -42,12 +41,12 @@ def test_a_running_gateway_goes_on_with_the_new_key(tmp_path: Path, provider: Si
         is_over = threading.Event()
 
         def ask() -> None:
-            with httpx.Client():
-                while not is_over.is_set():
-                    statuses.append(message(gateway).status_code)
+            while not is_over.is_set():
+                statuses.append(message(gateway).status_code)
 
         asking = threading.Thread(target=ask)
         asking.start()
+        wait_until(lambda: statuses, what="the first answer")
         done = gateway.command("db", "rotate-key")
         is_over.set()
         asking.join(30)
