@@ -90,6 +90,22 @@ async def test_a_backlog_is_stored_in_order_and_in_batches(database: Database, f
     assert await recorded(database) == ids
 
 
+async def test_a_backlog_of_several_segments_is_stored_in_their_order(
+    database: Database, folder: Path
+) -> None:
+    """However much of each is read at a time: a body finds its request, a turn the turn before it."""
+    ids = [f"r{n}" for n in range(4500)]
+    journal_of(folder, *ids, segment_bytes=350_000).close()
+    assert len(logs(folder)) > 2
+    replay = Replay(folder, database, Seen())
+    while await replay.step():
+        stored = await recorded(database)
+        assert stored == ids[: len(stored)]
+        assert replay.is_behind or len(stored) == len(ids)
+    assert await recorded(database) == ids
+    assert logs(folder) == []
+
+
 async def test_an_emptied_folder_begins_anew(database: Database, folder: Path) -> None:
     """Numbers start over; the positions of files long gone do not hide new records."""
     journal_of(folder, "a", "b").close()

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -98,18 +99,29 @@ class Replay:
             pass
 
     async def step(self) -> int:
-        """At most one batch of each segment; how many bytes the positions moved over.
+        """At most one batch of each journal; how many bytes the positions moved over.
 
         StorageError when the database is away: nothing is lost, call again later.
         """
         moved = 0
         self.is_behind = False
-        for segment in list_segments(self._folder):
+        for _, segments in groupby(list_segments(self._folder), lambda one: one.journal):
+            moved += await self._step_journal(list(segments))
+        return moved
+
+    async def _step_journal(self, segments: Sequence[Segment]) -> int:
+        """Of the oldest segment that has something: a body may lie in the one behind its request's, and a
+        turn of a conversation behind the turn before it."""
+        for segment in segments:
             try:
-                moved += await self._step_segment(segment)
+                moved = await self._step_segment(segment)
             except PositionMoved:
                 self.positions = None
-        return moved
+                return 0
+            if moved:
+                self.is_behind |= segment is not segments[-1]
+                return moved
+        return 0
 
     async def _step_segment(self, segment: Segment) -> int:
         if self.positions is None:
