@@ -300,6 +300,7 @@ def test_a_full_disk_takes_the_record_without_its_messages(
         journal.offer(span(number, size=600))
     journal.append(request("r"))
     assert [one for one in ids(tmp_path) if one] == ["before", "r"] and journal.dropped == 0
+    assert journal.spans_refused == 4  # one found room
     assert journal.failing is None
     journal.close()
 
@@ -336,3 +337,22 @@ def test_a_full_disk_takes_records_before_bodies(
     journal.close()
     assert ids(tmp_path) == ["a", "b"]
     assert journal.dropped == 0
+    assert journal.bodies_refused == 1
+
+
+def test_what_is_lost_is_counted_by_its_kind(tmp_path: Path, clock: SetClock) -> None:
+    """A request is one, however many messages it had and whatever was to be said of its bodies."""
+    journal = Journal(tmp_path, "gateway", clock, max_bytes=4_000)
+    journal.add(request("a"))
+    journal.offer(span(1))
+    journal.append(BodyRecord("a", "request", 0, 9, b"", error="left"))
+    assert (journal.dropped, journal.spans_refused, journal.bodies_refused) == (0, 0, 0)
+    while journal.dropped == 0:
+        journal.append(request("b"))
+    clock.seconds += 2
+    for number in range(3):
+        journal.add(request("c"))
+        assert not journal.offer(span(number)) and not journal.offer_body(_body("c", 90))
+        journal.append(BodyRecord("c", "request", 0, 90, b"", error="journal_full"))
+    assert (journal.dropped, journal.spans_refused, journal.bodies_refused) == (4, 3, 3)
+    journal.close()

@@ -7,7 +7,7 @@ the last seconds.
 import logging
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ class Journal:
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
     ) -> None:
         self.dropped = 0
+        """Records; not messages and bodies, which are counted by themselves."""
         self.spans_refused = 0
         """Messages that were not taken, so that records find room."""
         self.bodies_refused = 0
@@ -69,8 +70,6 @@ class Journal:
         self._segment_bytes = min(segment_bytes, max_bytes // 4)
         self._encoder = msgspec.msgpack.Encoder()
         self._frames = bytearray()
-        self._waiting = 0
-        """Records in `_frames`."""
         self._descriptor = -1
         self._size = 0
         self._blocked_until = 0.0
@@ -102,7 +101,6 @@ class Journal:
         frames = self._frames
         frames += HEADER.pack(len(payload), zlib.crc32(payload))
         frames += payload
-        self._waiting += 1
         if len(frames) > _MOST_WAITING_BYTES:
             self.commit()
 
@@ -132,14 +130,13 @@ class Journal:
 
     def commit(self) -> None:
         """Hand what was added to the kernel, in one write. What finds no room is dropped and counted."""
-        if not self._waiting:
+        if not self._frames:
             return
         frames, self._frames = self._frames, bytearray()
         length = len(frames)
         fits = not self._blocked_until and self._size + length <= self._segment_bytes
-        if fits or self._has_room(length):
+        if fits or self._has_room(frames):
             self._write(frames, length)
-        self._waiting = 0
         self._has_spans = False
 
     def size(self) -> int:
@@ -185,21 +182,21 @@ class Journal:
         except OSError as error:
             raise StorageError(f"Cannot create the journal: {self._folder}: {error.strerror}") from error
 
-    def _has_room(self, length: int) -> bool:
+    def _has_room(self, frames: bytearray) -> bool:
         """Start the next segment where this one is full; False, and counted, when there is no room."""
         now = self._clock.monotonic()
         if now < self._blocked_until:
-            self._drop(self.last_failure or "the journal is closed", self._waiting)
+            self._lose(frames, self.last_failure or "the journal is closed")
             return False
         try:
             # A new segment may be filled without another look.
-            if self.size() + max(length, self._segment_bytes) > self.max_bytes:
-                self._block(f"the journal is full: {self.max_bytes} bytes wait for the recorder")
+            if self.size() + max(len(frames), self._segment_bytes) > self.max_bytes:
+                self._block(frames, f"the journal is full: {self.max_bytes} bytes wait for the recorder")
                 return False
             if self._size or self._descriptor < 0:
                 self._start_segment()
         except OSError as error:
-            self._block(f"no new journal segment: {error.strerror}")
+            self._block(frames, f"no new journal segment: {error.strerror}")
             return False
         self._blocked_until = 0.0
         return True
@@ -217,15 +214,15 @@ class Journal:
         try:
             written = os.write(self._descriptor, frames)
         except OSError as error:
-            self._block(f"the journal cannot be written: {error.strerror}")
+            self._block(frames, f"the journal cannot be written: {error.strerror}")
             return
         if written == length:
             self._size += length
             return
-        end = self._keep_whole_frames(frames, written)
-        if self._has_spans and self._descriptor >= 0 and self._write_records(frames[end:]):
+        lost = frames[self._keep_whole_frames(frames, written) :]
+        if self._has_spans and self._descriptor >= 0 and self._write_records(lost):
             return
-        self._block("the journal cannot be written: the disk is full")
+        self._block(lost, "the journal cannot be written: the disk is full")
 
     def _write_records(self, frames: bytearray) -> bool:
         """Once more, without messages and bodies: whether the records alone found room."""
@@ -235,6 +232,7 @@ class Journal:
         with suppress(OSError):
             if os.write(self._descriptor, records) == len(records):
                 self._size += len(records)
+                self._count_lost(frames, are_records_kept=True)
                 return True
             os.ftruncate(self._descriptor, self._size)
         return False
@@ -249,7 +247,6 @@ class Journal:
             if next_end > written:
                 break
             end = next_end
-            self._waiting -= 1
         self._size += end
         try:
             os.ftruncate(self._descriptor, self._size)
@@ -259,31 +256,54 @@ class Journal:
             self._descriptor = -1
         return end
 
-    def _block(self, failure: str) -> None:
+    def _block(self, lost: bytearray, failure: str) -> None:
         if not self._blocked_until:
             _log.error("Records are being dropped: %s", failure)
         self._blocked_until = self._clock.monotonic() + _SECONDS_BETWEEN_LOOKS
-        self._drop(failure, self._waiting)
+        self._lose(lost, failure)
 
-    def _drop(self, failure: str, records: int = 1) -> None:
-        self.dropped += records
+    def _lose(self, frames: bytearray, failure: str) -> None:
+        self._count_lost(frames)
+        self.last_failure = failure
+
+    def _count_lost(self, frames: bytearray, *, are_records_kept: bool = False) -> None:
+        for begin, end in _payloads(frames):
+            if frames.startswith(_A_SPAN, begin):
+                self.spans_refused += 1
+            elif frames.startswith(_A_BODY, begin):
+                body = _body_decoder.decode(frames[begin:end])
+                # Without data it only says what became of a body, which is counted already, if it was lost.
+                self.bodies_refused += bool(body.data) and body.part == 0
+            elif not are_records_kept:
+                self.dropped += 1
+
+    def _drop(self, failure: str) -> None:
+        self.dropped += 1
         self.last_failure = failure
 
 
-_MAY_BE_MISSING = tuple(
+_A_SPAN, _A_BODY = (
     msgspec.msgpack.encode(one)[:6] for one in (SpanRecord(b"", b"", 0, ""), BodyRecord("", "", 0, 0, b""))
 )
 """What the payload of a message, or of a body, begins with: the array's head and the tag."""
 
+_body_decoder = msgspec.msgpack.Decoder(BodyRecord)
 
-def _without_spans(frames: bytearray) -> bytearray:
-    kept, place = bytearray(), 0
+
+def _payloads(frames: bytearray) -> Iterator[tuple[int, int]]:
+    """Where each begins and ends."""
+    place = 0
     while place < len(frames):
         begin = place + HEADER.size
-        end = begin + HEADER.unpack_from(frames, place)[0]
-        if not frames.startswith(_MAY_BE_MISSING, begin):
-            kept += frames[place:end]
-        place = end
+        place = begin + HEADER.unpack_from(frames, place)[0]
+        yield begin, place
+
+
+def _without_spans(frames: bytearray) -> bytearray:
+    kept = bytearray()
+    for begin, end in _payloads(frames):
+        if not frames.startswith((_A_SPAN, _A_BODY), begin):
+            kept += frames[begin - HEADER.size : end]
     return kept
 
 
