@@ -14,7 +14,8 @@ import pytest
 from headgate.storage.migrations.revision import newest
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, wait_until
-from tests.guides.asking import lines_of, logged, message, record_of
+from tests.guides.asking import lines_of, logged, message, record_of, run
+from tests.guides.forwarder import Forwarder
 
 LAST_HOUR = "SELECT COUNT(*) FROM requests WHERE timestamp > strftime('%s','now','-1 hour')*1000"
 AVERAGE = "SELECT AVG(response_time_ms), MAX(response_time_ms) FROM api_requests WHERE created_at > {}"
@@ -102,6 +103,29 @@ async def test_d2_postgresql_by_database_url(
             await connection.close()
         assert [(row["id"], row["status"]) for row in kept] == [(seen["id"], 200)]
         assert _sqlite_files(tmp_path) == []
+
+
+def test_d2_doctor_asks_the_database(tmp_path: Path, provider: SimulatedProvider, postgres_url: str) -> None:
+    """`headgate doctor`: `SELECT 1` of the database, with reason and mend, exit code 1, where it is away."""
+    with Forwarder.to_postgres(postgres_url) as line:
+        gateway = Gateway(tmp_path, provider=provider.url, database=line.url.replace("@", ":hidden@"))
+        said = run(gateway, "doctor")
+        assert "answers SELECT 1 in " in said and "its schema is not made yet" in said
+        assert "gateway: none is running headgate serve starts it." in said
+        with gateway:
+            found = json.loads(gateway.command("doctor", "--json").stdout)
+            checks = [(one["check"], one["state"]) for one in found["findings"]]
+            assert (found["ok"], checks) == (
+                True,
+                [(name, "ok") for name in ("settings", "database", "gateway")],
+            )
+            line.cut()
+            said = run(gateway, "doctor", code=1)
+            assert f"wrong database: Database error: postgresql://127.0.0.1:{line.port}" in said
+            assert "See that the database can be reached" in said and "hidden" not in said
+            gateway.config.write_text("{server: {port: none}}")
+            assert "wrong settings: " in run(gateway, "doctor", code=1)
+            line.mend()
 
 
 @pytest.mark.parametrize("is_running", [True, False], ids=["running", "stopped"])

@@ -84,6 +84,11 @@ ENTRIES = (
         function="reset",
     ),
     Entry(
+        "doctor",
+        "Look at settings, database and gateway, and say what mends it. Exit code 1 when one is wrong.",
+        "headgate doctor",
+    ),
+    Entry(
         "openapi",
         "Print the OpenAPI document of the owner's routes.",
         "headgate openapi | jq '.paths | keys'",

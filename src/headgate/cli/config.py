@@ -111,7 +111,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Say all that is wrong with the settings, with line and column. Exit code 2 when anything is."""
-    path, wrong, warnings = _examined(origin(file or config))
+    path, wrong, warnings = examined(origin(file or config))
     if as_json:
         print_json({"path": str(path), "ok": not wrong, "errors": wrong, "warnings": warnings})
     else:
@@ -297,7 +297,7 @@ async def _gateway_on(start: Origin) -> AsyncIterator[Control | None]:
             yield gateway if Path(used) == file else None
 
 
-def _examined(start: Origin) -> tuple[Path, list[dict[str, Any]], list[str]]:
+def examined(start: Origin) -> tuple[Path, list[dict[str, Any]], list[str]]:
     """File, errors, warnings."""
     try:
         examined: Examined = start.examine()

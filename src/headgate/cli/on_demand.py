@@ -315,6 +315,14 @@ async def database_info(database: "Database") -> "Info":
     return await upkeep.info(database)
 
 
+async def schema_revisions(database: "Database") -> tuple[str | None, str]:
+    """The one that it has, and the newest that there is."""
+    from headgate.storage.migrations.revision import revisions
+
+    async with database.read() as connection:
+        return await connection.run_sync(revisions)
+
+
 async def check_database(database: "Database") -> "Check":
     """See `storage.upkeep.check`."""
     from headgate.storage import upkeep
