@@ -1,5 +1,6 @@
 """Copies of a SQLite file: consistent while others write, whole or not there, readable by the owner alone."""
 
+import glob
 import logging
 import os
 import shutil
@@ -51,6 +52,7 @@ def _copy(source: Path, draft: Path) -> None:
 def copy_before(path: Path, revision: str) -> Path:
     """`headgate.db.before-REVISION` beside the file, in place of an older one of that name."""
     target = path.with_name(f"{path.name}.before-{revision}")
+    _remove_drafts(path)
     size = sum(one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists())
     free, wanted = shutil.disk_usage(path.parent).free, 2 * size + _SPARE_BYTES
     if free < wanted:
@@ -63,6 +65,13 @@ def copy_before(path: Path, revision: str) -> Path:
     _log.info("Copied the database before its upgrade: %s", target)
     _keep_newest(path)
     return target
+
+
+def _remove_drafts(path: Path) -> None:
+    """Of upgrades that were killed while they copied; whoever upgrades is alone here."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.before-*"):
+        with suppress(OSError):
+            draft.unlink()
 
 
 def _keep_newest(path: Path) -> None:

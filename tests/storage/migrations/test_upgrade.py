@@ -161,9 +161,12 @@ async def test_a_copy_is_made_before_an_upgrade_of_what_holds_something(sqlite_u
         older = opened.path.with_name(f"headgate.db.before-000{number}x")
         older.write_bytes(b"")
         os.utime(older, (number, number))
+    for name in (f".headgate.db.before-{ALL[-1]}.77", f".headgate.db.before-{ALL[-1]}.77-journal"):
+        opened.path.with_name(name).write_bytes(b"killed in the middle")
     async with opened.write() as connection:
         await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
     await opened.upgrade()
+    assert list(opened.path.parent.glob(".headgate.db.*")) == []
     copy = opened.path.with_name(f"headgate.db.before-{ALL[-1]}")
     assert opened.copied_to == copy
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
