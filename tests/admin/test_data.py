@@ -56,6 +56,21 @@ async def test_a_clearing_in_pieces_is_one_line_of_log(
     assert said == ["History cleared: 3 requests deleted"]
 
 
+async def test_all_means_what_a_clock_dated_ahead_as_well(client: httpx.AsyncClient, owner: Owner) -> None:
+    """A clock was a year ahead for a while: what came then would otherwise stay for that year. A moment that
+    is named is meant as it is."""
+    ahead = round((owner.clock.now() + 365 * 86_400) * 1000)
+    rows = Rows(requests=[request_row("old", timestamp=1_000), request_row("ahead", timestamp=ahead)])
+    await write_batch(owner.database, Step("g", "s", 0, 1), rows)
+    now = round(owner.clock.now() * 1000)
+    assert (await client.post("/api/history/clear", json={"before": now})).json()["deleted"] == 1
+    cleared = (await client.post("/api/history/clear", json={})).json()
+    assert (cleared["deleted"], cleared["complete"]) == (1, True)
+    assert (await client.get("/api/requests")).json()["requests"] == []
+    assert (await client.get("/api/stats")).json()["requests"] == 0
+    assert (await client.post("/api/database/check")).json()["problems"] == []
+
+
 async def test_what_is_no_time_clears_nothing(client: httpx.AsyncClient) -> None:
     for body in ({"before": "yesterday"}, {"before": -1}, {"after": 5}):
         refused = await client.post("/api/history/clear", json=body)

@@ -15,6 +15,10 @@ from headgate.storage.history import clear_before
 MOST_AT_ONCE = 50_000
 """Requests that one call deletes: it stays a matter of seconds."""
 
+_LAST_MS = 10**15
+_AHEAD_MS = 60_000
+"""What is less ahead came in while records were being stored: it stays."""
+
 _log = logging.getLogger("headgate.data")
 
 router = APIRouter(tags=["data"])
@@ -53,7 +57,7 @@ class CheckView(BaseModel):
 
 class WhatToClear(Form):
     before: int | None = Field(
-        default=None, ge=0, le=10**15, description="Unix milliseconds; null: all that has happened until now."
+        default=None, ge=0, le=_LAST_MS, description="Unix milliseconds; null: all that there is by now."
     )
     deleted_before: int = Field(
         default=0, ge=0, le=2**53, description="By earlier calls of the same clearing: for the log alone."
@@ -96,6 +100,10 @@ async def clear_history(owner: ItsOwner, wanted: WhatToClear) -> Cleared:
     """
     before = wanted.before if wanted.before is not None else round(owner.clock.now() * 1000)
     settled = await owner.settle()
+    if wanted.before is None:
+        newest = await owner.requests.newest_ms()
+        if newest > before + _AHEAD_MS:  # of a clock that was ahead: all means these as well
+            before = min(newest + 1, _LAST_MS)
     deleted = await clear_before(owner.database, before, most=MOST_AT_ONCE)
     is_complete = deleted < MOST_AT_ONCE
     line = f"History cleared: {wanted.deleted_before + deleted} requests deleted" if is_complete else ""

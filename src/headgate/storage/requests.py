@@ -82,6 +82,11 @@ class RequestStore:
         async with self._database.read() as connection:
             return (await connection.execute(sa.select(sa.func.max(requests.c.seq)))).scalar() or 0
 
+    async def newest_ms(self) -> int:
+        """When the newest began by its clock; 0: there is none."""
+        async with self._database.read() as connection:
+            return (await connection.execute(sa.select(sa.func.max(requests.c.timestamp)))).scalar() or 0
+
     async def after(self, seq: int, *, limit: int = 500, marking: RequestFilter = _EVERYTHING) -> list[Row]:
         """What was recorded since, in that order: each row's `seq` is the next place. With an account in
         `marking` each has `failed_account`: the name if it only failed there, else None."""
