@@ -65,6 +65,23 @@ def test_json_is_one_document_whatever_the_terminal(capsys: pytest.CaptureFixtur
     assert json.loads(document + "}") == json.loads("{" + line) == data
 
 
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+@pytest.mark.parametrize("most", [0, 100])
+def test_what_is_no_text_on_standard_input_is_said(
+    monkeypatch: pytest.MonkeyPatch, errors: str, most: int
+) -> None:
+    """However the locale reads it: a key that PowerShell has saved in UTF-16 ends in no traceback."""
+    for content in (b"\xff\xfek\x00", "k€\n".encode()):
+        typed = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", errors=errors)
+        monkeypatch.setattr("sys.stdin", typed)
+        if content.startswith(b"k"):
+            assert terminal.read_stdin("Cannot", most=most) == "k€\n"
+            continue
+        with pytest.raises(terminal.CommandFailed, match="not UTF-8 text") as refused:
+            terminal.read_stdin("Cannot", most=most)
+        assert refused.value.exit_code == 2
+
+
 def test_a_strangers_words_do_not_command_the_terminal() -> None:
     """A caller names the model; escape sequences and line ends in it are shown as marks."""
     grid = terminal.table(("model",), [("a\x1b]0;title\x07\nforged",)])

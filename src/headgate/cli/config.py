@@ -6,7 +6,6 @@ is needed for it, and a file that is wrong can be set right.
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from headgate.cli.config_places import all_places, found_wrong
 from headgate.cli.control import Control, running_gateway
 from headgate.cli.fitting import print_fitting
 from headgate.cli.options import AsJson, ConfigPath, origin, read_path, warn
-from headgate.cli.terminal import CommandFailed, failing_as, out, print_json
+from headgate.cli.terminal import CommandFailed, failing_as, out, print_json, read_stdin
 from headgate.config import changing, other_names, schema, table
 from headgate.config.exposure import refuse_to_stand_open
 from headgate.config.first_file import as_yaml
@@ -175,7 +174,7 @@ def set_value(
     with _refusing(f"Cannot set {key}"):
         changing.check_settable(key)
     _refuse_no_value(key, value, from_stdin=from_stdin)
-    text = sys.stdin.read().strip() if from_stdin else value or ""
+    text = read_stdin(f"Cannot set {key}").strip() if from_stdin else value or ""
     answer = asyncio.run(_set(config, key, _parsed(key, text)))
     if as_json:
         print_json(answer)

@@ -1,6 +1,5 @@
 """`headgate db rotate-key`: a new encryption key for all stored secrets."""
 
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from headgate.cli import on_demand
 from headgate.cli.options import AsJson, ConfigPath, warn
 from headgate.cli.reach import change
-from headgate.cli.terminal import CommandFailed, out, print_json
+from headgate.cli.terminal import CommandFailed, out, print_json, read_stdin
 
 _DOING = "Cannot change the encryption key"
 _MOST_CHARACTERS = 4096
@@ -37,7 +36,7 @@ def rotate_key(
 
 
 def _read_key() -> str:
-    key = sys.stdin.readline(_MOST_CHARACTERS).strip()
+    key = read_stdin(_DOING, most=_MOST_CHARACTERS).strip()
     if not key:
         mend = "headgate db rotate-key --new-key-stdin < FILE"
         raise CommandFailed(_DOING, "standard input was empty", mend, exit_code=2)

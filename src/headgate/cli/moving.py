@@ -1,7 +1,6 @@
 """`headgate import …`: move in from another gateway. What it left is only read."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
@@ -11,13 +10,16 @@ import typer
 
 from headgate.cli import on_demand
 from headgate.cli.options import AsJson, ConfigPath
-from headgate.cli.terminal import failing_as
+from headgate.cli.terminal import failing_as, read_stdin
 
 app = typer.Typer(
     no_args_is_help=True,
     epilog="Example: headgate import ccflare ~/.config/ccflare/ccflare.db --dry-run",
     help="Move in from another gateway: accounts, keys, settings, history.",
 )
+
+_MOST_CHARACTERS = 4096
+"""Of an address."""
 
 
 class What(StrEnum):
@@ -96,7 +98,9 @@ def claude_nexus_proxy(
     as_json: AsJson = False,
 ) -> None:
     """Move in from claude-nexus-proxy. An address with a password is best read from .env or a pipe."""
-    given = [sys.stdin.readline().strip() if one == "-" else one for one in paths]
+    given = [
+        read_stdin("Cannot move in", most=_MOST_CHARACTERS).strip() if one == "-" else one for one in paths
+    ]
     _move_in(
         lambda: on_demand.read_claude_nexus_proxy(given),
         **_how(only, dry_run=dry_run, replace=replace, config=config, as_json=as_json),

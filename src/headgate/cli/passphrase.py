@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from headgate.cli import on_demand
-from headgate.cli.terminal import CommandFailed, asking
+from headgate.cli.terminal import CommandFailed, asking, read_stdin
 
 PassphraseStdin = Annotated[
     bool,
@@ -48,7 +48,7 @@ def known_passphrase(doing: str, file: str, *, from_stdin: bool) -> str:
 def _given(doing: str, *, from_stdin: bool) -> str | None:
     """None: it has to be asked for, and there is a terminal to ask on."""
     if from_stdin:
-        return sys.stdin.readline(_MOST_CHARACTERS).rstrip("\r\n")
+        return read_stdin(doing, most=_MOST_CHARACTERS).rstrip("\r\n")
     name, value = on_demand.passphrase_variable()
     if value:
         return value

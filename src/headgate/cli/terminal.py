@@ -96,6 +96,19 @@ def confirm(question: str, *, doing: str, why: str = _NOBODY_TO_ASK, mend: str) 
         raise typer.Exit(1)
 
 
+def read_stdin(doing: str, *, most: int = 0) -> str:
+    """All of standard input, or, with `most`, its first line up to so many characters. What is no text ends
+    the command: in some locales it would be read as lone surrogates, which nobody takes."""
+    try:
+        text = sys.stdin.readline(most) if most else sys.stdin.read()
+        text.encode()
+    except UnicodeError as error:
+        why = "what was read from standard input is not UTF-8 text"
+        mend = "Save it as plain text (PowerShell writes UTF-16)."
+        raise CommandFailed(doing, why, mend, exit_code=2) from error
+    return text
+
+
 def print_failure(failure: CommandFailed) -> None:
     err.print(Text.assemble(("error: ", "bold red"), _lines(failure.what)), soft_wrap=True)
     err.print(Text.assemble(("  why: ", "bold"), _lines(failure.why)), soft_wrap=True)
