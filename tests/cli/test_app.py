@@ -66,18 +66,19 @@ def test_the_script_and_the_package_are_the_command(program: list[str]) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
     "arguments", [("version",), ("version", "--json"), ("account", "list"), ("account", "list", "--json")]
 )
 async def test_an_output_that_takes_nothing_is_one_line_and_1(
-    headgate: Command, arguments: tuple[str, ...]
+    headgate: Command, arguments: tuple[str, ...], unbuffered: str
 ) -> None:
-    """A full disk behind `>` is no bug of ours, so it has no stack trace."""
+    """A full disk behind `>` is no bug of ours, so it has no stack trace; in a container neither."""
     headgate.config.touch()
     await headgate.add("work")
     full = os.open("/dev/full", os.O_WRONLY)
     try:
-        ended = await headgate.start(*arguments, stdout=full)
+        ended = await headgate.start(*arguments, stdout=full, PYTHONUNBUFFERED=unbuffered)
     finally:
         os.close(full)
     _, said = await asyncio.wait_for(ended.communicate(), TIMEOUT_SECONDS)

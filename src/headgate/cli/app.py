@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 stopped by Ctrl+C.
 """
 
 import gc
+import io
 import os
 import sys
 from typing import Annotated, Any
@@ -51,6 +52,7 @@ def headgate(
 
 def main() -> None:
     """Entry point of the command. Every failure that has a name ends in what, why and mend."""
+    _buffer_output()
     try:
         code = _exit_code()
         _flush()
@@ -128,6 +130,19 @@ def _wrong_value(error: Any) -> tuple[str, str]:
             valid = words.rstrip(".").replace("'", "")
             return f"{option}: {given!r} is none of what it takes", f"Valid are {valid}."
     return error.format_message().rstrip("."), ""
+
+
+def _buffer_output() -> None:
+    """Also under PYTHONUNBUFFERED, which images of containers set: an answer that a full disk or a closed pipe
+    does not take would be gone with its error, and part of a large one would be taken for all of it."""
+    given = sys.stdout
+    if isinstance(given, io.TextIOWrapper) and isinstance(given.buffer, io.RawIOBase):
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(given.buffer),
+            encoding=given.encoding,
+            errors=given.errors,
+            line_buffering=given.isatty(),
+        )
 
 
 def _flush() -> None:
