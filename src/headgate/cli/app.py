@@ -133,8 +133,8 @@ def _wrong_value(error: Any) -> tuple[str, str]:
 
 
 def _buffer_output() -> None:
-    """Also under PYTHONUNBUFFERED, which images of containers set: an answer that a full disk or a closed pipe
-    does not take would be gone with its error, and part of a large one would be taken for all of it."""
+    """Also under PYTHONUNBUFFERED, which images of containers set: an answer that a full disk or a closed
+    pipe does not take would be gone with its error, and part of a large one would be taken for all of it."""
     given = sys.stdout
     if isinstance(given, io.TextIOWrapper) and isinstance(given.buffer, io.RawIOBase):
         sys.stdout = io.TextIOWrapper(
