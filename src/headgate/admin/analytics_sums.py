@@ -93,9 +93,10 @@ def times(sums: Row) -> Row:
     """The fields of `Times`."""
     found: Row = {}
     for name, columns in (("duration", DURATIONS), ("first_byte", FIRST_BYTES)):
+        total: int = sums[f"{name}_us"]
         in_buckets = [sums[one] for one in columns]
         for percent in (50, 95, 99):
-            value = percentile(in_buckets, TIME_BOUNDS_US, percent)
+            value = percentile(in_buckets, TIME_BOUNDS_US, percent, total)
             found[f"{name}_p{percent}_ms"] = None if value is None else round(value / 1000, 1)
     in_buckets = [sums[one] for one in SPEEDS]
     for percent in (50, 95):
