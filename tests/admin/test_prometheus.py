@@ -18,23 +18,22 @@ from headgate.admin.metric_list import COUNTER, HISTOGRAM, METRICS, SUMMARY
 from headgate.admin.owner import Owner
 from headgate.admin.prometheus import gather
 from headgate.pool.faults import Fault
-from headgate.pricing.prices import Prices
 from headgate.record.tally import Counter
 from tests.admin.conftest import ADMIN_KEY, Relaying, add, report, set_up, workings
-from tests.record.samples import attempt, request
+from tests.record.samples import attempt, count, request
 
 ALERTS = Path(__file__).resolve().parents[2] / "docs" / "alerts.yml"
 NASTY = 'a"b\\c\nd{}é'
 
 
 def a_tally() -> Any:
-    counter = Counter(Prices())
+    counter = Counter()
     tries = (
         attempt("one", account_id=1, error="rate_limit_error", until_at=2e9),
         attempt("two", account_id=2),
     )
-    counter.add([request("a", attempts=tries), request("b", caller=NASTY, model=NASTY, status=200)])
-    counter.add([request("c", status=529, error="overloaded_error")])
+    count(counter, [request("a", attempts=tries), request("b", caller=NASTY, model=NASTY, status=200)])
+    count(counter, [request("c", status=529, error="overloaded_error")])
     return counter.tally
 
 

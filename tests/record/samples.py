@@ -1,13 +1,15 @@
 """Records for tests, and what the database made of them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from headgate.dialects.usage import Usage
-from headgate.record.events import Attempt, RequestRecord
+from headgate.record.events import Attempt, Record, RequestRecord
 from headgate.record.recorder import Wishes
+from headgate.record.rows import to_rows
+from headgate.record.tally import Counter
 from headgate.storage.database import Database
 from headgate.storage.requests import RequestStore
 
@@ -65,3 +67,9 @@ async def until(is_so: Callable[[], bool], *, seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
         while not is_so():  # noqa: ASYNC110 - another process has no event of ours
             await asyncio.sleep(0.005)
+
+
+def count(counter: Counter, records: Iterable[Record]) -> None:
+    """As the recorder does it, once their rows are stored."""
+    records = list(records)
+    counter.add(records, to_rows(records).requests)

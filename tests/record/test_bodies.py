@@ -52,7 +52,7 @@ def parts_of(
 
 
 def replay_of(database: Database, keys: BodyKeys, folder: Path, **wishes: int) -> Replay:
-    return Replay(folder / "journal", database, lambda _: None, bodies=Bodies(keys, BodyWishes(**wishes)))
+    return Replay(folder / "journal", database, lambda _, __: None, bodies=Bodies(keys, BodyWishes(**wishes)))
 
 
 def journal_of(folder: Path) -> Journal:

@@ -72,7 +72,7 @@ async def stored(database: Database) -> Tree:
 
 
 async def replayed(folder: Path, database: Database) -> None:
-    await Replay(folder, database, lambda records: None).drain()
+    await Replay(folder, database, lambda records, rows: None).drain()
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 1000])

@@ -20,7 +20,7 @@ class Seen:
     def __init__(self) -> None:
         self.ids: list[str] = []
 
-    def __call__(self, records: Sequence[Record]) -> None:
+    def __call__(self, records: Sequence[Record], _: object) -> None:
         self.ids += [getattr(record, "id", "-") for record in records]
 
 

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from headgate.clock import SystemClock
-from headgate.dialects.usage import Usage
-from headgate.pricing.prices import Prices
+from headgate.dialects.usage import Part, Usage
 from headgate.record.events import HealthRecord
+from headgate.record.rows import to_rows
 from headgate.record.tally import (
     DURATION_BOUNDS,
     MOST_CODES,
@@ -23,18 +23,18 @@ from headgate.record.tally import (
     read_tally,
     stages_of,
 )
-from tests.record.samples import attempt, request
+from tests.record.samples import attempt, count, request
 
 PAIR = ("anthropic", "claude-sonnet-4-5")
 
 
 @pytest.fixture
 def counter() -> Counter:
-    return Counter(Prices())
+    return Counter()
 
 
 def test_a_request_is_counted_once_everywhere(counter: Counter) -> None:
-    counter.add([request("a", caller="laptop"), HealthRecord(1, "work", 5, {})])
+    count(counter, [request("a", caller="laptop"), HealthRecord(1, "work", 5, {})])
     tally = counter.tally
     assert tally.requests == {(*PAIR, "200"): 1}
     assert tally.errors == {}
@@ -54,7 +54,7 @@ def test_a_request_is_counted_once_everywhere(counter: Counter) -> None:
 def test_a_bound_belongs_to_its_bucket(counter: Counter) -> None:
     """As `le` says: less or equal."""
     for duration_ms in (1.0, 1.1, 10_000_000.0):
-        counter.add([request("a", duration_ms=duration_ms)])
+        count(counter, [request("a", duration_ms=duration_ms)])
     counts = counter.tally.durations[PAIR].counts
     assert DURATION_BOUNDS[:2] == (0.001, 0.0025)
     assert (counts[0], counts[1], counts[-1]) == (1, 1, 1)
@@ -66,30 +66,30 @@ def test_failures_rests_and_rotations(counter: Counter) -> None:
         attempt("b", account_id=2, status=500, error="api_error"),
         attempt("b", account_id=2),
     )
-    counter.add([request("r", account="b", attempts=tries)])
+    count(counter, [request("r", account="b", attempts=tries)])
     tally = counter.tally
     assert tally.attempts == {("a", "rate_limit_error"): 1, ("b", "api_error"): 1, ("b", "served"): 1}
     assert tally.rests == {("a", "rate_limit_error"): 1}
     assert tally.rotations == {("a", "rate_limit_error"): 1}
-    counter.add([request("s", status=499, error="client_left"), request("t", status=400)])
+    count(counter, [request("s", status=499, error="client_left"), request("t", status=400)])
     assert tally.errors == {("anthropic", "client_left"): 1, ("anthropic", "status_400"): 1}
 
 
 def test_what_clients_make_up_is_no_name(counter: Counter) -> None:
     """Models count by name once a provider answered for them, and no more than a hundred of them."""
     refused = {"status": 404, "error": "not_found_error", "account_id": None, "usage": None}
-    counter.add(request(str(n), model=f"made-up-{n}", **refused) for n in range(1000))
+    count(counter, (request(str(n), model=f"made-up-{n}", **refused) for n in range(1000)))
     assert {model for _, model, _ in counter.tally.requests} == {OTHER}
-    counter.add(request(str(n), model=f"model-{n}") for n in range(1000))
+    count(counter, (request(str(n), model=f"model-{n}") for n in range(1000)))
     models = {model for _, model, _ in counter.tally.requests}
     assert len(models) == MOST_MODELS + 1
-    counter.add([request("again", model="model-7", **refused), request("none", model=None)])
+    count(counter, [request("again", model="model-7", **refused), request("none", model=None)])
     assert counter.tally.requests["anthropic", "model-7", "404"] == 1
     assert counter.tally.requests["anthropic", "", "200"] == 1
 
 
 def test_keys_codes_and_accounts_are_bounded(counter: Counter) -> None:
-    counter.add(
+    many = [
         request(
             str(n),
             caller=f"key-{n}",
@@ -98,7 +98,8 @@ def test_keys_codes_and_accounts_are_bounded(counter: Counter) -> None:
             attempts=(attempt(f"account-{n}", error=f"code-{n}"),),
         )
         for n in range(MOST_PAIRS + 500)
-    )
+    ]
+    count(counter, many)
     tally = counter.tally
     assert len(tally.key_requests) == MOST_KEYS + 1
     assert len(tally.errors) == MOST_CODES + 1
@@ -108,7 +109,8 @@ def test_keys_codes_and_accounts_are_bounded(counter: Counter) -> None:
 
 
 def test_used_without_a_price(counter: Counter) -> None:
-    counter.add([request("a", model="nobody-sells-it"), request("b", model="nobody-sells-it", usage=Usage())])
+    unknown = {"model": "nobody-sells-it"}
+    count(counter, [request("a", **unknown), request("b", **unknown, usage=Usage())])
     assert counter.tally.unpriced == {("anthropic", "nobody-sells-it"): 1}
     assert counter.tally.nano_usd == {}
 
@@ -125,11 +127,11 @@ def test_a_tally_is_read_by_the_pid_that_wrote_it(tmp_path: Path, counter: Count
     """Another recorder's figures are none of this one; a file that is no tally is none."""
     assert read_tally(tmp_path, os.getpid()) is None
     file = TallyFile(tmp_path, SystemClock())
-    counter.add([request("a")])
+    count(counter, [request("a")])
     file.save(counter.tally)
     assert read_tally(tmp_path, os.getpid()) == counter.tally
     assert read_tally(tmp_path, os.getpid() + 1) is None
-    counter.add([request("b")])
+    count(counter, [request("b")])
     file.save(counter.tally)  # too soon
     assert read_tally(tmp_path, os.getpid()) != counter.tally
     file.save(counter.tally, at_once=True)
@@ -137,3 +139,19 @@ def test_a_tally_is_read_by_the_pid_that_wrote_it(tmp_path: Path, counter: Count
     for rest in (b"", b"\xc1", msgspec.msgpack.encode([1])):
         (tmp_path / "tally.msgpack").write_bytes(rest)
         assert read_tally(tmp_path, os.getpid()) is None
+
+
+def test_the_results_of_a_batch_count_as_their_rows_do(counter: Counter) -> None:
+    """What was counted before is in no row; further models have rows of their own; no prompt is so long."""
+    parts = tuple(Part(model, Usage(100, 50, requests=2)) for model in ("claude-opus-5", "claude-haiku-4-5"))
+    usage = Usage(200, 100, requests=4, service_tier="batch", parts=parts)
+    results = request("a", method="GET", path="/v1/messages/batches/b/results", model=None, usage=usage)
+    rows = to_rows([results]).requests
+    told = {"input_tokens": 100, "output_tokens": 50, "service_tier": "batch", "nano_usd": 7}
+    counter.add([results], [row | told | {"model": part.model} for row in rows for part in parts])
+    counter.add([results], [rows[0] | {"service_tier": "batch"}])
+    tally = counter.tally
+    assert tally.requests == {("anthropic", "", "200"): 1, ("anthropic", "claude-opus-5", "200"): 1}
+    assert tally.tokens["anthropic", "claude-haiku-4-5", "input"] == 100
+    assert sum(tally.nano_usd.values()) == 14
+    assert tally.request_tokens == {} == tally.unpriced

@@ -87,6 +87,10 @@ class KeyMeter:
         """Tokens that were used."""
         tokens = tokens_of(usage)
         nano = self._prices.table.budget_cost_of(sold.provider, sold.model, usage, sold.account)
+        if usage.requests is not None:
+            # A batch: it costs money, but it ran at some other time and says nothing of the next request.
+            self.spending.add(nano, 0, began)
+            return 0
         self.spending.add(nano, tokens, began)
         if self.mean_tokens < 0:
             self.mean_tokens, self.mean_nano = tokens, nano

@@ -168,7 +168,7 @@ class Gateway:
         tokens = sign_in.refresher
         self._tasks.spawn(Schedule(pool, tokens, clock).run(), name="tokens ahead of time")
         planner = await parts.planner_of(stores, pool, ring, self._providers, journal, clock)
-        keeping = Keeping(stores.bodies.keys, journal, clock)
+        keeping = Keeping(stores.bodies.keys, journal, clock, await parts.batches_of(stores))
         closing.callback(keeping.finish)
         capture = await keeping.capture_for(settings)
         parts.set_spans(planner.spans, settings, capture)

@@ -2,6 +2,7 @@
 
 import logging
 
+from headgate.access.batches import BatchMemory
 from headgate.clock import Clock
 from headgate.config.settings import Settings
 from headgate.record.journal import Journal
@@ -19,12 +20,13 @@ _MEND = "Put back the key that the accounts were sealed with (`headgate config p
 class Keeping:
     """One for the whole gateway."""
 
-    def __init__(self, keys: BodyKeys, journal: Journal, clock: Clock) -> None:
+    def __init__(self, keys: BodyKeys, journal: Journal, clock: Clock, batches: BatchMemory) -> None:
         self.refusal: str | None = None
         """Why bodies are not kept though they should be."""
         self._keys = keys
         self._journal = journal
         self._clock = clock
+        self._batches = batches
         self._held = Held()
         self._captures: list[Capture] = []
 
@@ -46,8 +48,8 @@ class Keeping:
 
     def answers(self, settings: Settings, capture: Capture | None) -> Answers:
         if capture is None:
-            return Answers(self._journal, self._clock, settings.routing)
-        return KeepingAnswers(self._journal, self._clock, settings.routing, capture)
+            return Answers(self._journal, self._clock, settings.routing, self._batches)
+        return KeepingAnswers(self._journal, self._clock, settings.routing, self._batches, capture)
 
     @property
     def dropped(self) -> int:

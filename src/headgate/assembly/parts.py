@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
 
+from headgate.access.batches import MOST as MOST_BATCHES
+from headgate.access.batches import BatchMemory
 from headgate.access.callers import Callers, digest_of_entry
 from headgate.access.gate import Gate
 from headgate.access.limits import Limits
@@ -48,6 +50,7 @@ from headgate.relay.plan import Planner
 from headgate.relay.targets import Targets
 from headgate.relay.waiting import WaitingRoom
 from headgate.sources.sources import Sources
+from headgate.storage.batch_usage import CountedResults
 from headgate.storage.conversations import ConversationStore
 from headgate.storage.objects import ObjectStore
 from headgate.storage.requests import RequestStore
@@ -138,6 +141,13 @@ async def planner_of(
     seed = stores.secrets.seed("messages")
     spans = Spans(journal.offer, clock.monotonic, seed=secrets.randbits(64) if seed is None else seed)
     return Planner(pool, objects, providers, ring=ring, clock=clock, on_object=on_object, spans=spans)
+
+
+async def batches_of(stores: Stores) -> BatchMemory:
+    """What was counted of the results of batches in earlier lives."""
+    memory = BatchMemory()
+    memory.load((await CountedResults(stores.database).load(MOST_BATCHES)).items())
+    return memory
 
 
 def set_spans(spans: Spans, settings: Settings, capture: Capture | None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from headgate.dialects.meters import Heard, Meter, listen
-from headgate.dialects.parts import Beside
+from headgate.dialects.parts import Beside, completed
 from headgate.dialects.usage import Part, Usage, word
 
 
@@ -81,8 +81,38 @@ class _PlainAnswer(msgspec.Struct):
     error: _Error | str | None = None
 
 
+class _ResultMessage(msgspec.Struct):
+    model: str | None = None
+    usage: _AllCounts | None = None
+
+
+class _PlainResultMessage(msgspec.Struct):
+    model: str | None = None
+    usage: _Counts | None = None
+
+
+class _Result(msgspec.Struct):
+    message: _ResultMessage | None = None
+
+
+class _PlainResult(msgspec.Struct):
+    message: _PlainResultMessage | None = None
+
+
+class _ResultLine(msgspec.Struct):
+    """Of a batch: one of its requests."""
+
+    result: _Result | None = None
+
+
+class _PlainResultLine(msgspec.Struct):
+    result: _PlainResult | None = None
+
+
 _decode = msgspec.json.Decoder(_Answer).decode
 _decode_plain = msgspec.json.Decoder(_PlainAnswer).decode
+_decode_line = msgspec.json.Decoder(_ResultLine).decode
+_decode_plain_line = msgspec.json.Decoder(_PlainResultLine).decode
 
 
 class _Reader:
@@ -118,6 +148,29 @@ ANTHROPIC = _Reader()
 def meter_for(fields: Mapping[bytes, bytes]) -> Meter:
     """The meter that suits an answer's `content-type` and `content-encoding` (names lower case)."""
     return listen(fields, ANTHROPIC)
+
+
+def read_result(line: bytes) -> tuple[str | None, Usage | None]:
+    """Of a batch's results: the model that answered and what that used; no usage: it cost nothing, or the
+    line is none."""
+    try:
+        read: _ResultLine | _PlainResultLine = _decode_line(line)
+    except msgspec.ValidationError:
+        try:
+            read = _decode_plain_line(line)
+        except msgspec.DecodeError:
+            return None, None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, None
+    message = None if read.result is None else read.result.message
+    if message is None or message.usage is None:
+        return None, None
+    counts = message.usage
+    if not isinstance(counts, _AllCounts):
+        return message.model, _usage(counts)
+    beside = None if counts.iterations is None else _beside(counts.iterations)
+    usage = _full_usage(counts)
+    return message.model, usage if beside is None else completed(usage, beside)
 
 
 def _type_of(error: _Error | str) -> str:

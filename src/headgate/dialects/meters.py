@@ -79,15 +79,15 @@ def listen(fields: Mapping[bytes, bytes], reader: UsageReader) -> Meter:
     coding = fields.get(b"content-encoding")
     decoder = IDENTITY if coding is None else decoder_for(coding)
     if decoder is None:
-        return _Deaf()
+        return Deaf()
     if content_type.startswith(b"text/event-stream"):
         return StreamMeter(decoder, reader)
     if content_type.startswith(b"application/json"):
         return JsonMeter(decoder, reader)
-    return _Deaf()
+    return Deaf()
 
 
-class _Deaf:
+class Deaf:
     """For answers that carry no usage: files, unknown codings."""
 
     has_event = True

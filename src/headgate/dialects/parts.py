@@ -5,6 +5,7 @@ of a few models are kept.
 """
 
 from bisect import bisect_left
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +19,8 @@ OTHERS = "(other models)"
 """Stands for every model beyond those that are kept apart: no price is known of it."""
 _LONGEST_NAME = 128
 
+_counts = attrgetter(*COUNTS)
+
 Key = tuple[str | None, str | None, str | None, str | None, int]
 
 
@@ -26,7 +29,7 @@ def key_of(part: Part) -> Key:
     usage = part.usage
     prompt = (usage.input_tokens or 0) + (usage.cache_read_tokens or 0)
     prompt += (usage.cache_write_5m_tokens or 0) + (usage.cache_write_1h_tokens or 0)
-    size = bisect_left(_STEPS, prompt // (usage.requests or 1))
+    size = 0 if part.model == OTHERS else bisect_left(_STEPS, prompt // (usage.requests or 1))
     return part.model, usage.service_tier, usage.speed, usage.inference_geo, size
 
 
@@ -44,10 +47,10 @@ class Sums:
         group = self._groups.get(key)
         if group is None:
             if len(self._groups) >= _MOST_GROUPS:
-                key = (OTHERS, usage.service_tier and "batch", None, None, 0)
+                key = (OTHERS, None, None, None, 0)
             group = self._groups.setdefault(key, [0] * (len(COUNTS) + 1))
-        for place, name in enumerate(COUNTS):
-            if count := getattr(usage, name):
+        for place, count in enumerate(_counts(usage)):
+            if count:
                 group[place] = min(MOST, group[place] + count)
         group[-1] = min(MOST, group[-1] + (usage.requests or 1))
 
@@ -68,6 +71,60 @@ def _usage(counts: list[int], tier: str | None, speed: str | None, geo: str | No
         inference_geo=geo,
         requests=counts[-1],
     )
+
+
+def sum_of(parts: tuple[Part, ...]) -> Usage:
+    """Of nothing but these."""
+    whole = Usage()
+    for part in parts:
+        whole = msgspec.structs.replace(whole, **summed(whole, part.usage))
+    return msgspec.structs.replace(whole, parts=parts)
+
+
+# ---- what came on top -------------------------------------------------------------------------------------
+
+
+def on_top(parts: tuple[Part, ...], known: tuple[Part, ...]) -> tuple[Part, ...]:
+    """What these have more than those that are known, which may be of another part of the same whole."""
+    before = {key_of(part): part.usage for part in known}
+    found = []
+    for part in parts:
+        earlier = before.get(key_of(part))
+        more = part.usage if earlier is None else _less(part.usage, earlier)
+        if any(getattr(more, name) for name in COUNTS):
+            found.append(Part(part.model, more))
+    return tuple(found)
+
+
+def joined(parts: tuple[Part, ...], known: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The larger of both, count by count: `on_top` of it has nothing of either."""
+    found = {key_of(part): part for part in known}
+    for part in parts:
+        key = key_of(part)
+        earlier = found.get(key)
+        found[key] = part if earlier is None else Part(part.model, _larger(part.usage, earlier.usage))
+    return tuple(found.values())
+
+
+def _less(usage: Usage, known: Usage) -> Usage:
+    left: dict[str, Any] = {
+        name: max(0, told - (getattr(known, name) or 0))
+        for name in (*COUNTS, "requests")
+        if (told := getattr(usage, name)) is not None
+    }
+    return msgspec.structs.replace(usage, **left)
+
+
+def _larger(one: Usage, other: Usage) -> Usage:
+    larger: dict[str, Any] = {}
+    for name in (*COUNTS, "requests"):
+        here, there = getattr(one, name), getattr(other, name)
+        if here is not None or there is not None:
+            larger[name] = max(here or 0, there or 0)
+    return msgspec.structs.replace(one, **larger)
+
+
+# ---- iterations of an answer ------------------------------------------------------------------------------
 
 
 class Beside(NamedTuple):

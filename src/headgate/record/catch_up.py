@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from headgate.clock import Clock
@@ -13,6 +13,7 @@ from headgate.record.events import Record
 from headgate.record.lines import RequestLog
 from headgate.record.lock import FolderLock
 from headgate.record.replay import Counts, Replay
+from headgate.storage.batch import Row
 from headgate.storage.database import Database
 
 WAIT_SECONDS = 30.0
@@ -56,10 +57,14 @@ async def catch_up(
                     f"or end it (`kill {lock.holder()}`): what it has not stored stays in the journal.",
                 )
             await asyncio.sleep(_PAUSE_SECONDS)
-        replay = Replay(folder, database, RequestLog().write if tells else _say_nothing, prices, bodies)
+        replay = Replay(folder, database, _writing(RequestLog()) if tells else _say_nothing, prices, bodies)
         await replay.drain()
         return replay.counts
 
 
-def _say_nothing(_: Sequence[Record]) -> None:
+def _writing(lines: RequestLog) -> Callable[[Sequence[Record], Sequence[Row]], None]:
+    return lambda records, _: lines.write(records)
+
+
+def _say_nothing(_: Sequence[Record], __: Sequence[Row]) -> None:
     """Their lines are missing from the log; the records are not."""

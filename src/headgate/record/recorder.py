@@ -22,6 +22,7 @@ from headgate.record.replay import Counts, Replay
 from headgate.record.state import LOW_DISK_BYTES, StateFile, free_bytes
 from headgate.record.tally import Counter, TallyFile
 from headgate.record.telemetry import Telemetry
+from headgate.storage.batch import Row
 from headgate.storage.bodies import forget_bodies
 from headgate.storage.body_keys import BodyKeys
 from headgate.storage.database import Database, open_database
@@ -142,15 +143,15 @@ class Recorder:
         prices = PriceStore(database, self._clock)
         box = SecretBox.open_or_create(self._folder.parent, self._order.secret_key)
         self._bodies = Bodies(BodyKeys(database, box, self._clock), self._wishes.bodies)
-        lines, counter = RequestLog(), Counter(prices.prices)
+        lines, counter = RequestLog(), Counter()
         tally_file = TallyFile(self._folder, self._clock)
         tally_file.save(counter.tally)
         telemetry = self._telemetry = Telemetry(counter.tally.exports)
         telemetry.follow(self._wishes.otlp_endpoint)
 
-        def on_written(records: Sequence[Record]) -> None:
+        def on_written(records: Sequence[Record], rows: Sequence[Row]) -> None:
             lines.write(records)
-            counter.add(records)
+            counter.add(records, rows)
             telemetry.add(records)
 
         replay = Replay(self._folder, database, on_written, prices.prices, self._bodies)

@@ -33,6 +33,7 @@ from headgate.record.segments import (
 from headgate.storage.batch import (
     Also,
     PositionMoved,
+    Row,
     Rows,
     RowsRefused,
     Step,
@@ -73,11 +74,12 @@ class Replay:
         self,
         folder: Path,
         database: Database,
-        on_written: Callable[[Sequence[Record]], None],
+        on_written: Callable[[Sequence[Record], Sequence[Row]], None],
         prices: Prices | None = None,
         bodies: Bodies | None = None,
     ) -> None:
-        """`on_written` sees the records of each batch after its commit. Without `bodies` none are kept."""
+        """`on_written` sees the records of each batch after its commit, and the rows of `requests` that they
+        became, in their order; behind these, rows of further models. Without `bodies` none are kept."""
         self._prices = prices or Prices()
         self.counts = Counts()
         self.is_behind = False
@@ -190,7 +192,7 @@ class Replay:
             await self._store(segment, start, frames[-1].end, Rows())
             return
         self.counts.written += sum(not isinstance(one, SpanRecord | BodyRecord) for one in records)
-        self._on_written(records)
+        self._on_written(records, rows.requests)
 
     async def _add(
         self, connection: AsyncConnection, *, records: Sequence[Record], rows: Rows, bodies: Prepared | None

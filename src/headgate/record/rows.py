@@ -6,14 +6,13 @@ from typing import Any
 
 import msgspec
 
-from headgate.dialects.parts import parts_to_json
-from headgate.dialects.usage import OTHERS, USUAL, Usage
+from headgate.dialects.batch_results import batch_of
+from headgate.dialects.usage import Usage
 from headgate.pricing.prices import PriceTable, shipped_table
 from headgate.record.events import Attempt, HealthRecord, ObjectRecord, Record, RequestRecord, Skipped
 from headgate.storage.batch import Rows
-
-_MAX_INTEGER = 2**63 - 1
-_NOT_TOLD = (None,) * len(OTHERS)
+from headgate.storage.batch_usage import Fetched
+from headgate.storage.sums import usage_columns
 
 _UNSAID = Usage()
 
@@ -57,7 +56,10 @@ def _add_request(record: RequestRecord, rows: Rows) -> None:
         row["traceparent"],
     )
     usage = record.usage or _UNSAID
-    row |= _usage_columns(usage)
+    if usage.requests is not None and (batch_id := batch_of(record.path)) is not None:
+        rows.fetched.append(Fetched(row, batch_id, usage))
+        usage = _UNSAID  # until it is known what of it is new
+    row |= usage_columns(usage)
     row["nano_usd"] = rows.prices.known_cost_of(record.provider, record.model, usage, record.account)
     if record.skipped is not None:
         row["skipped"] = _skipped(record.skipped)
@@ -87,17 +89,3 @@ def _columns(struct: msgspec.Struct) -> dict[str, Any]:
         if isinstance(value, str) and "\0" in value:
             columns[name] = value.replace("\0", "\ufffd")
     return columns
-
-
-def _usage_columns(usage: Usage) -> dict[str, Any]:
-    """A count beyond 64 bits is a provider's nonsense: not said, rather than a record refused."""
-    told = msgspec.structs.astuple(usage)
-    usual, others = told[: len(USUAL)], told[len(USUAL) :]
-    if others == _NOT_TOLD and max(filter(None, usual[:-1]), default=0) <= _MAX_INTEGER:
-        return {**dict(zip(USUAL, usual, strict=True)), "other_usage": None}
-    told = tuple(None if isinstance(one, int) and one > _MAX_INTEGER else one for one in told)
-    by_name = dict(zip(Usage.__struct_fields__, told, strict=True))
-    found = {name: one for name in OTHERS if (one := by_name.pop(name)) is not None}
-    if usage.parts is not None:
-        found["parts"] = parts_to_json(usage.parts)
-    return {**by_name, "other_usage": found or None}

@@ -6,7 +6,7 @@ The relay pays nothing for it: the records are here anyway. A file beside the jo
 
 import os
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -14,9 +14,8 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from headgate.clock import Clock
-from headgate.dialects.usage import Usage
-from headgate.pricing.prices import Prices
 from headgate.record.events import Attempt, Record, RequestRecord
+from headgate.storage.sums import Row, is_of_a_batch
 
 FILE_NAME = "tally.msgpack"
 OTHER = "other"
@@ -112,23 +111,24 @@ class Tally(msgspec.Struct):
 class Counter:
     """Adds records up. One for the whole life of a recorder."""
 
-    def __init__(self, prices: Prices) -> None:
+    def __init__(self) -> None:
         self.tally = Tally(os.getpid())
-        self._prices = prices
         self._models: dict[str, str] = {}
         self._keys: dict[str, str] = {}
         self._codes: dict[str, str] = {}
 
-    def add(self, records: Iterable[Record]) -> None:
-        """Those of one batch."""
+    def add(self, records: Iterable[Record], rows: Sequence[Row]) -> None:
+        """Those of one batch, and the rows of `requests` that they became, which know tokens and money."""
         self.tally.batches += 1
-        for record in records:
-            if isinstance(record, RequestRecord):
-                self._add_request(record)
+        requests = [record for record in records if isinstance(record, RequestRecord)]
+        for record, row in zip(requests, rows, strict=False):
+            self._add_request(record, row)
+        for row in rows[len(requests) :]:
+            self._add_usage(row)
 
-    def _add_request(self, record: RequestRecord) -> None:
+    def _add_request(self, record: RequestRecord, row: Row) -> None:
         tally, provider = self.tally, record.provider
-        model = self._model_of(record)
+        model = self._model_of(row)
         key = _kept(self._keys, record.caller, MOST_KEYS)
         _count(tally.requests, (provider, model, str(record.status)))
         _count(tally.key_requests, key)
@@ -138,7 +138,7 @@ class Counter:
         tally.request_bytes += record.request_bytes
         tally.response_bytes += record.response_bytes
         if record.usage is not None:
-            self._add_usage(record, record.usage, (provider, model), key)
+            self._add_usage(row)
         seconds = record.duration_ms / 1000
         _observe(tally.durations, (provider, model), seconds, DURATION_BOUNDS)
         if record.stream and record.status < 400 and record.first_byte_ms is not None:
@@ -158,11 +158,13 @@ class Counter:
                 _count_pair(tally.rotations, before.account, self._code(before.error or "no_answer"))
             before = attempt
 
-    def _add_usage(self, record: RequestRecord, usage: Usage, pair: tuple[str, str], key: str) -> None:
+    def _add_usage(self, row: Row) -> None:
         tally = self.tally
-        cache_write = (usage.cache_write_5m_tokens or 0) + (usage.cache_write_1h_tokens or 0)
-        fresh, output = usage.input_tokens or 0, usage.output_tokens or 0
-        cache_read = usage.cache_read_tokens or 0
+        pair = row["provider"], self._model_of(row)
+        key = _kept(self._keys, row["caller"], MOST_KEYS)
+        cache_write = (row["cache_write_5m_tokens"] or 0) + (row["cache_write_1h_tokens"] or 0)
+        fresh, output = row["input_tokens"] or 0, row["output_tokens"] or 0
+        cache_read = row["cache_read_tokens"] or 0
         kinds = (
             ("input", fresh),
             ("output", output),
@@ -174,23 +176,24 @@ class Counter:
                 _count(tally.tokens, (*pair, kind), tokens)
         _count(tally.key_tokens, key, fresh + output + cache_read + cache_write)
         whole_input = fresh + cache_read + cache_write
-        _observe(tally.request_tokens, (pair[0], "input"), whole_input, TOKEN_BOUNDS)
-        _observe(tally.request_tokens, (pair[0], "output"), output, TOKEN_BOUNDS)
-        cost = self._prices.table.known_cost_of(record.provider, record.model, usage, record.account)
+        if not is_of_a_batch(row):  # whose tokens are those of many requests
+            _observe(tally.request_tokens, (pair[0], "input"), whole_input, TOKEN_BOUNDS)
+            _observe(tally.request_tokens, (pair[0], "output"), output, TOKEN_BOUNDS)
+        cost = row["nano_usd"]
         if cost is not None:
             _count(tally.nano_usd, pair, cost)
             _count(tally.key_nano_usd, key, cost)
         elif whole_input or output:
             _count(tally.unpriced, pair)
 
-    def _model_of(self, record: RequestRecord) -> str:
+    def _model_of(self, row: Row) -> str:
         """A name that clients make up is none that counts: only one that a provider answered for."""
-        model = record.model
+        model = row["model"]
         if model is None:
             return ""
         if (known := self._models.get(model)) is not None:
             return known
-        if record.status >= 400 or record.account_id is None:
+        if row["status"] >= 400 or row["account_id"] is None:
             return OTHER
         return _kept(self._models, model, MOST_MODELS)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from headgate.access.batches import BatchMemory
 from headgate.access.meter import Sold
 from headgate.access.pages import CORS_FIELDS
 from headgate.clock import Clock
@@ -60,8 +61,11 @@ _MOST_NAMES = 64
 class Answers:
     """Writes answers and their records. One for the whole gateway."""
 
-    def __init__(self, journal: Journal, clock: Clock, routing: RoutingSettings) -> None:
+    def __init__(
+        self, journal: Journal, clock: Clock, routing: RoutingSettings, batches: BatchMemory
+    ) -> None:
         self._journal = journal
+        self._batches = batches
         self._clock = clock
         # A pydantic model is slow to ask, and each answer asks.
         self._shows_account, self._shows_timing = routing.expose_account, routing.expose_timing
@@ -225,7 +229,10 @@ class Answers:
             trail.is_recorded = True
             record = trail.to_record(status, error, last_bytes=len(last))
             if trail.reservation is not None:
-                trail.reservation.settle(Sold(record.model, record.provider, record.account), record.usage)
+                usage = record.usage
+                if usage is not None and usage.requests is not None:
+                    usage = self._batches.news(record.path, usage)
+                trail.reservation.settle(Sold(record.model, record.provider, record.account), usage)
             self._journal.add(record)
 
     def _own_lines(self, exchange: Exchange, trail: Trail, fields: Iterable[bytes] = ()) -> bytes:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from headgate.dialects.anthropic_meter import meter_for
 from headgate.dialects.meters import Feeding, JsonMeter, Meter
 from headgate.relay.body import BodyBuffer
 from headgate.relay.exchange import Exchange
@@ -57,7 +56,7 @@ async def open_answer(
     head = head_for(target, exchange, lines)
     answer = await upstream.send(target.origin, head, content, timeouts=timeouts, proxy=target.proxy, now=now)
     try:
-        meter = meter_for(answer.fields)
+        meter = exchange.head.endpoint.meter_for(answer.fields)
         meter.on_text = on_text
         # A short answer comes with its head: nothing to wait for.
         first = answer.take()

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from headgate.access.batches import BatchMemory
 from headgate.clock import Clock
 from headgate.config.settings import RoutingSettings
 from headgate.record.events import BodyRecord
@@ -130,8 +131,15 @@ class Capture:
 class KeepingAnswers(Answers):
     """Answers that are captured: a class of its own, so that nobody else pays for the question."""
 
-    def __init__(self, journal: Journal, clock: Clock, routing: RoutingSettings, capture: Capture) -> None:
-        super().__init__(journal, clock, routing)
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        routing: RoutingSettings,
+        batches: BatchMemory,
+        capture: Capture,
+    ) -> None:
+        super().__init__(journal, clock, routing, batches)
         self._capture = capture
 
     async def relay(self, exchange: Exchange, trail: Trail, opened: Opened) -> None:

@@ -5,8 +5,12 @@ other `/v1/…` path passes through to the provider that the client's headers na
 """
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from headgate.dialects.anthropic_meter import meter_for
+from headgate.dialects.batch_results import batch_of, results_meter_for
+from headgate.dialects.meters import Meter
 from headgate.errors import MethodNotAllowed
 
 
@@ -26,6 +30,8 @@ class Endpoint:
     """None: the provider judges."""
     holds_turns: bool = False
     """Whether its requests are turns of conversations."""
+    meter_for: Callable[[Mapping[bytes, bytes]], Meter] = meter_for
+    """What listens to an answer with these headers."""
 
     def refuse_other_methods(self, method: bytes, path: bytes) -> None:
         """Raises MethodNotAllowed."""
@@ -55,6 +61,7 @@ _MESSAGES = Endpoint(
 _POSTED = Endpoint("anthropic", "anthropic", reads_body=True, only_method=b"POST")
 _PASS_THROUGH = Endpoint("anthropic", "anthropic", reads_body=False)
 _BATCHES = Endpoint("anthropic", "anthropic", reads_body=False, tells_addresses=True)
+_RESULTS = Endpoint("anthropic", "anthropic", reads_body=False, meter_for=results_meter_for)
 _BATCHES_PATH = b"/v1/messages/batches"
 
 NOWHERE = Endpoint("anthropic", "anthropic", reads_body=True)
@@ -87,4 +94,6 @@ def find_endpoint(method: bytes, path: bytes) -> Endpoint | None:
     # A dot segment could leave the provider's /v1/ once it is resolved, by whoever takes %2f for a slash too.
     if _DOT_SEGMENT.search(path):
         return None
-    return _BATCHES if path.startswith(_BATCHES_PATH) else _PASS_THROUGH
+    if not path.startswith(_BATCHES_PATH):
+        return _PASS_THROUGH
+    return _BATCHES if method != b"GET" or batch_of(path.decode("latin-1")) is None else _RESULTS

@@ -7,7 +7,6 @@ belt.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.errors import StorageError
 from headgate.pricing.prices import PriceTable, shipped_table
+from headgate.storage.batch_usage import Fetched, add_objects, count_results
 from headgate.storage.bulk import insert_new
 from headgate.storage.counters import add_counts
 from headgate.storage.database import Database, driver_errors, insert
@@ -22,7 +22,7 @@ from headgate.storage.health import save_health
 from headgate.storage.partitions import dated, is_without_place, make_months
 from headgate.storage.provider_sums import add_provider_sums
 from headgate.storage.rollups import add_rollups
-from headgate.storage.schema import attempts, journal_positions, objects, requests
+from headgate.storage.schema import attempts, journal_positions, requests
 from headgate.storage.spending import add_spending
 
 Row = dict[str, Any]
@@ -36,6 +36,8 @@ class Rows:
     attempts: list[Row] = field(default_factory=list)
     health: list[Row] = field(default_factory=list)
     objects: list[Row] = field(default_factory=list)
+    fetched: list[Fetched] = field(default_factory=list)
+    """Results of batches among the requests: what they used is counted once."""
     prices: PriceTable = field(default_factory=shipped_table)
     """By which the requests were priced."""
 
@@ -116,10 +118,12 @@ async def _move_position(connection: AsyncConnection, step: Step) -> None:
 
 async def _insert_rows(connection: AsyncConnection, rows: Rows) -> None:
     await add_counts(connection, rows.requests, rows.attempts)  # first, for the order of the locks
-    in_order = sorted(rows.objects, key=itemgetter("object_id"))
+    await add_objects(connection, rows.objects, rows.fetched)
+    if rows.fetched:
+        rows.requests += await count_results(connection, rows.fetched, rows.prices)
     tries = dated(connection, rows.attempts, rows.requests)
-    for table, values in ((requests, rows.requests), (attempts, tries), (objects, in_order)):
-        await insert_new(connection, table, values)
+    await insert_new(connection, requests, rows.requests)
+    await insert_new(connection, attempts, tries)
     await add_spending(connection, rows.requests, rows.prices)
     await add_provider_sums(connection, rows.requests, rows.attempts)
     await add_rollups(connection, rows.requests)

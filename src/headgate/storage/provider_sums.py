@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.storage.account_history import newest_first
 from headgate.storage.database import Database
 from headgate.storage.schema import FAILED, provider_sums, requests
-from headgate.storage.sums import Row, add_up, is_unpriced, usage_of
+from headgate.storage.sums import Row, add_up, is_of_a_batch, is_unpriced, usage_of
 
 TIMED_REQUESTS = 1000
 """The newest ones, a few milliseconds' reading: what is slow now is not hidden behind a good year."""
@@ -65,7 +65,7 @@ async def add_provider_sums(
 ) -> None:
     """`rows`: of `requests`. What was refused before an account was looked for says nothing of a provider."""
     asked = {attempt["request_id"] for attempt in attempts}
-    told = (row for row in rows if row["id"] in asked or row["skipped"] is not None)
+    told = (row for row in rows if row["id"] in asked or row["skipped"] is not None or is_of_a_batch(row))
     await add_up(connection, provider_sums, map(_amounts, told))
 
 

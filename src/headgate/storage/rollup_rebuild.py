@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.dialects.batch_results import TIER
 from headgate.storage.rollup_tables import (
     BY,
     DURATIONS,
@@ -131,10 +132,11 @@ def times_of(resolution: int, since: int, until: int, dialect: str) -> str:
     """The same of `rollup_times`."""
     duration, first_byte = _microseconds("duration_ms", dialect), _microseconds("first_byte_ms", dialect)
     has_begun = f"stream AND first_byte_ms IS NOT NULL AND {duration} - {first_byte} >= {LEAST_SPOKEN_US}"
+    tokens = _bounded("output_tokens", MOST_SPOKEN)
     inner = {
         "duration": duration,
         "first_byte": f"CASE WHEN first_byte_ms IS NULL THEN NULL ELSE {first_byte} END",
-        "tokens": _bounded("output_tokens", MOST_SPOKEN),
+        "tokens": f"CASE WHEN service_tier = '{TIER}' THEN 0 ELSE {tokens} END",
         "spoken": f"CASE WHEN {has_begun} THEN {duration} - {first_byte} ELSE {duration} END",
     }
     names = ", ".join(BY)

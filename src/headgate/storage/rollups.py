@@ -37,7 +37,7 @@ from headgate.storage.rollup_tables import (
     TIME_SUMS,
 )
 from headgate.storage.schema import rollup_failures, rollup_times, rollups
-from headgate.storage.sums import MOST, is_unpriced
+from headgate.storage.sums import MOST, is_of_a_batch, is_unpriced
 
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]
@@ -134,7 +134,7 @@ def _add_times(times: list[int], row: Row, duration: int) -> None:
         # An answer in one piece was made before its first byte.
         if row["stream"] and duration - first_byte >= LEAST_SPOKEN_US:
             spoken = duration - first_byte
-    if tokens > 0 and spoken >= LEAST_SPOKEN_US:
+    if tokens > 0 and spoken >= LEAST_SPOKEN_US and not is_of_a_batch(row):
         times[4] += tokens
         times[5] += spoken
         times[_SPEED_AT + bisect_right(SPEED_BOUNDS, tokens * 10**9 // spoken)] += 1

@@ -343,6 +343,8 @@ objects = sa.Table(
     sa.Column("object_id", sa.Text, primary_key=True),
     sa.Column("account_id", sa.BigInteger, nullable=False),
     sa.Column("at_ms", sa.BigInteger, nullable=False),
+    # Of a batch: what was counted of its results, by model (`batch_usage.py`).
+    sa.Column("counted", Json),
     sa.Index("objects_newest", "at_ms"),
     sa.Index("objects_account", "account_id"),
 )

@@ -14,7 +14,7 @@ from headgate.pricing.prices import PriceTable
 from headgate.storage.database import Database, insert
 from headgate.storage.news import tell
 from headgate.storage.schema import key_days, key_windows
-from headgate.storage.sums import MOST, Row, add_up, bounded_sum, usage_of
+from headgate.storage.sums import MOST, Row, add_up, bounded_sum, is_of_a_batch, usage_of
 
 _MOST_OF_A_DAY = 2**52
 """Nano-USD, four million dollars: what is beyond is a provider's nonsense, and no sum may overflow."""
@@ -78,7 +78,8 @@ async def add_spending(connection: AsyncConnection, rows: Sequence[Row], prices:
     if not used:
         return
     await add_up(connection, key_days, (_use_of(row, usage, prices) for row, usage in used))
-    await _add_to_windows(connection, used)
+    # What ran as a batch did so at some other time, and not beside the others.
+    await _add_to_windows(connection, [one for one in used if not is_of_a_batch(one[0])])
     await tell(connection, "spending", sorted({row["key_id"] for row, _ in used}))
 
 
@@ -87,7 +88,7 @@ def _use_of(row: Row, usage: Usage, prices: PriceTable) -> Row:
         "key_id": row["key_id"],
         "day": day_of(row["timestamp"] / 1000),
         # One that was refused says nothing of what a request costs.
-        "requests": int(usage.input_tokens is not None or usage.output_tokens is not None),
+        "requests": usage.requests or int(usage.input_tokens is not None or usage.output_tokens is not None),
         "tokens": tokens_of(usage),
         "nano_usd": prices.budget_cost_of(row["provider"], row["model"], usage, row["account"])
         if row["nano_usd"] is None
@@ -97,6 +98,8 @@ def _use_of(row: Row, usage: Usage, prices: PriceTable) -> Row:
 
 async def _add_to_windows(connection: AsyncConnection, used: Sequence[tuple[Row, Usage]]) -> None:
     """Request by request: one that began after the five hours begins others."""
+    if not used:
+        return
     ids = sorted({row["key_id"] for row, _ in used})  # every recorder in one order
     known = sa.select(key_windows).where(key_windows.c.key_id.in_(ids)).order_by(key_windows.c.key_id)
     rows = await connection.execute(known.with_for_update())

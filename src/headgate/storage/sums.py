@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping
 from operator import itemgetter
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.dialects.parts import parts_from_json
+from headgate.dialects.batch_results import TIER
+from headgate.dialects.parts import parts_from_json, parts_to_json
 from headgate.dialects.usage import OTHERS, USUAL, Usage
 from headgate.storage.database import insert
 
@@ -18,6 +20,9 @@ MOST = 2**61
 Row = Mapping[str, Any]
 
 _told = itemgetter(*USUAL)
+
+_MAX_INTEGER = 2**63 - 1
+_NOT_TOLD = (None,) * len(OTHERS)
 
 
 async def add_up(connection: AsyncConnection, table: sa.Table, rows: Iterable[Row]) -> None:
@@ -64,6 +69,25 @@ def usage_of(row: Row) -> Usage:
     if (parts := told.get("parts")) is not None:
         told["parts"] = parts_from_json(parts)
     return Usage(*_told(row), **told)
+
+
+def usage_columns(usage: Usage) -> dict[str, Any]:
+    """A count beyond 64 bits is a provider's nonsense: not said, rather than a record refused."""
+    told = msgspec.structs.astuple(usage)
+    usual, others = told[: len(USUAL)], told[len(USUAL) :]
+    if others == _NOT_TOLD and max(filter(None, usual[:-1]), default=0) <= _MAX_INTEGER:
+        return {**dict(zip(USUAL, usual, strict=True)), "other_usage": None}
+    told = tuple(None if isinstance(one, int) and one > _MAX_INTEGER else one for one in told)
+    by_name = dict(zip(Usage.__struct_fields__, told, strict=True))
+    found = {name: one for name in OTHERS if (one := by_name.pop(name)) is not None}
+    if usage.parts is not None:
+        found["parts"] = parts_to_json(usage.parts)
+    return {**by_name, "other_usage": found or None}
+
+
+def is_of_a_batch(row: Row) -> bool:
+    """Of a row of `requests`: it tells what a batch used, whose answers came at some other time."""
+    return bool(row["service_tier"] == TIER)
 
 
 def is_unpriced(row: Row) -> bool:

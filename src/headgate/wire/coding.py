@@ -3,6 +3,7 @@
 The client always gets the coded bytes as they came; only our own reading needs the plain ones.
 """
 
+import sys
 import zlib
 from typing import Protocol
 
@@ -38,9 +39,9 @@ class _Identity:
 class _Swelling:
     """Undoes one coding and refuses to swell without end."""
 
-    def __init__(self, decoder: "_Zlib | _Brotli | _Zstd") -> None:
+    def __init__(self, decoder: "_Zlib | _Brotli | _Zstd", *, is_bounded: bool) -> None:
         self._decoder = decoder
-        self._allowance = _MAX_SWELL
+        self._allowance = _MAX_SWELL if is_bounded else sys.maxsize
 
     def feed(self, data: bytes) -> bytes:
         allowance = min(self._allowance, _MAX_SWELL_AT_ONCE)
@@ -111,17 +112,20 @@ IDENTITY: Decoder = _Identity()
 """No coding: whoever meets it may take the bytes as they are."""
 
 
-def decoder_for(coding: bytes) -> Decoder | None:
-    """A decoder for a Content-Encoding header; None when we cannot undo that coding."""
+def decoder_for(coding: bytes, *, is_bounded: bool = True) -> Decoder | None:
+    """A decoder for a Content-Encoding header; None when we cannot undo that coding.
+
+    Not `is_bounded`: for who keeps nothing of it, however much it is in all. One piece has its bound still.
+    """
     match coding.strip().lower():
         case b"" | b"identity":
             return IDENTITY
         case b"gzip" | b"x-gzip":
-            return _Swelling(_Zlib(window_bits=zlib.MAX_WBITS | 16))
+            return _Swelling(_Zlib(window_bits=zlib.MAX_WBITS | 16), is_bounded=is_bounded)
         case b"deflate":
-            return _Swelling(_Zlib(window_bits=zlib.MAX_WBITS))
+            return _Swelling(_Zlib(window_bits=zlib.MAX_WBITS), is_bounded=is_bounded)
         case b"br":
-            return _Swelling(_Brotli())
+            return _Swelling(_Brotli(), is_bounded=is_bounded)
         case b"zstd":
-            return _Swelling(_Zstd())
+            return _Swelling(_Zstd(), is_bounded=is_bounded)
     return None

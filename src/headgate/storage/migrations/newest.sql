@@ -32,7 +32,7 @@ CREATE TABLE account_health (
 CREATE TABLE objects (
 	object_id TEXT NOT NULL,
 	account_id BIGINT NOT NULL,
-	at_ms BIGINT NOT NULL,
+	at_ms BIGINT NOT NULL, counted TEXT,
 	PRIMARY KEY (object_id)
 )
 
