@@ -125,6 +125,7 @@ async def test_one_request_shows_usage_and_every_attempt(client: httpx.AsyncClie
         "cache_write_1h_tokens": None,
         "reasoning_tokens": None,
         "service_tier": None,
+        "tool_calls": None,
         "other": {},
         "parts": None,
     }

@@ -22,7 +22,7 @@ async def history(client: httpx.AsyncClient, owner: Owner) -> None:
         assert living is not None
         ids[name] = {"account": name, "account_id": living.id}
     rows = [
-        request_row("r1", timestamp=now, **ids["work"], nano_usd=5_000_000),
+        request_row("r1", timestamp=now, **ids["work"], nano_usd=5_000_000, tool_calls=3),
         request_row("r2", timestamp=now, **ids["team"], status=529, error="overloaded_error"),
         request_row("r3", timestamp=now - 100 * DAY, **ids["team"], path="/v1/messages/count_tokens"),
         request_row("r4", timestamp=now, **ids["own"], model=None, path="/v1/models"),
@@ -55,6 +55,7 @@ async def test_h7_what_each_domain_used(client: httpx.AsyncClient) -> None:
     its = domains["example.com"]
     assert (its["requests"], its["errors"], its["input_tokens"], its["output_tokens"]) == (3, 1, 3, 6)
     assert its["by_kind"] == {"inference": 2, "count_tokens": 1, "embeddings": 0, "other": 0}
+    assert (its["tool_calls"], domains["(none)"]["tool_calls"]) == (3, 0)
     one = (await client.get("/token-stats?domain=example.com")).json()["domains"]
     assert one == {"example.com": its}
     assert (await client.get("/token-stats?domain=nobody.example")).status_code == 404

@@ -5,6 +5,7 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -299,3 +300,42 @@ def test_what_has_no_usage_is_not_listened_to(headers: dict[bytes, bytes]) -> No
     meter = meter_for(headers)
     assert meter.has_event
     assert _metered(meter, [MESSAGE]) is None
+
+
+# ---- tools -----------------------------------------------------------------------------------------
+
+
+def _block(kind: str, place: int) -> bytes:
+    block = {"type": kind, "id": "toolu_1", "name": "read", "input": {}}
+    return _event("content_block_start", index=place, content_block=block)
+
+
+TOOL_TEXT = _event("content_block_delta", index=0, delta={"type": "text_delta", "text": "a tool_use block"})
+TOOLS = b"".join(
+    [
+        *(START, _block("text", 0), TOOL_TEXT, TOOL_TEXT, _block("tool_use", 1)),
+        *(
+            _event(
+                "content_block_delta", index=1, delta={"type": "input_json_delta", "partial_json": "tool_use"}
+            ),
+        ),
+        *(_block("server_tool_use", 2), _block("web_search_tool_result", 3), _block("tool_use", 4)),
+        _event("message_delta", delta={"stop_reason": "tool_use"}, usage={"output_tokens": 15}),
+    ]
+)
+
+
+@given(cuts=st.lists(st.integers(0, 5000)))
+def test_h7_calls_of_tools_are_counted_however_a_stream_is_cut(cuts: list[int]) -> None:
+    """H7: the client's tools and the provider's; a result is none, nor is what only speaks of one."""
+    usage = _metered(meter_for(STREAM), _cut(TOOLS, cuts))
+    assert usage == msgspec.structs.replace(USAGE, tool_calls=3)
+
+
+def test_h7_calls_of_tools_in_an_answer_of_one_piece() -> None:
+    """Content of another shape costs no count."""
+    kinds = ("text", "tool_use", "mcp_tool_use", "mcp_tool_result", "server_tool_use")
+    usage = {"input_tokens": 3, "output_tokens": 4}
+    for content, calls in (([{"type": kind} for kind in kinds], 3), ("tool_use", None), (["tool_use"], None)):
+        answer = json.dumps({"content": content, "stop_reason": "tool_use", "usage": usage}).encode()
+        assert _metered(meter_for(JSON), [answer]) == Usage(3, 4, tool_calls=calls)

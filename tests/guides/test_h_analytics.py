@@ -31,8 +31,11 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with SimulatedProvider() as provider:
         folder = tmp_path_factory.mktemp("analytics")
         with Gateway(folder, provider=provider.url, settings=settings) as gateway:
-            for _ in range(3):
-                assert message(gateway, model=MODEL).status_code == 200
+            assert message(gateway, model=MODEL).status_code == 200
+            for stream in (False, True):
+                tool = {"name": "read", "input_schema": {"type": "object"}}
+                chosen = {"tools": [tool], "tool_choice": {"type": "tool", "name": "read"}}
+                assert message(gateway, model=MODEL, stream=stream, **chosen).status_code == 200
             provider.script("*", rules=[{"fault": "status", "status": 400, "times": 1}])
             assert message(gateway, model=MODEL).status_code == 400
             assert message(gateway, path="/v1/messages/count_tokens", model=MODEL).status_code == 200
@@ -57,10 +60,11 @@ def test_h6_stats_failed_requests_and_analytics(busy: Gateway) -> None:
 
 
 def test_h7_what_each_domain_used(busy: Gateway) -> None:
-    """`/token-stats`, alone or for one domain: tokens, requests by kind; with the admin key."""
+    """`/token-stats`, alone or for one domain: tokens, requests by kind, tools called; with the admin key."""
     its = look(busy, "/token-stats")["domains"]["(none)"]
     assert (its["requests"], its["errors"], its["by_kind"]["count_tokens"]) == (5, 1, 1)
     assert its["input_tokens"] > 0 < its["output_tokens"]
+    assert its["tool_calls"] == 2
     assert its["last_updated_at"] > 0
     look(busy, "/token-stats?domain=nobody.example", 404)
     assert busy.ask("GET", "/token-stats")[0] == 401

@@ -6,7 +6,7 @@ from headgate.storage.batch import Rows
 from headgate.storage.sums import usage_of
 from tests.pricing.costs import known_cost_of
 
-_UNTOLD = {"reasoning_tokens": None, "service_tier": None, "other_usage": None}
+_UNTOLD = {"reasoning_tokens": None, "service_tier": None, "other_usage": None, "tool_calls": None}
 
 
 def request_row(request_id: str, **changes: Any) -> dict[str, Any]:

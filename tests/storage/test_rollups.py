@@ -51,6 +51,8 @@ def made_up(count: int, *, since: int, until: int, seed: int = 7) -> list[dict[s
                 cache_read_tokens=chance.choice((None, 5)),
                 cache_write_1h_tokens=chance.choice((None, 7)),
                 nano_usd=chance.choice((None, 123_456_789)),
+                tool_calls=chance.choice((None, 2)),
+                service_tier=chance.choice((None, "batch")),
             )
         )
     return rows
@@ -81,6 +83,8 @@ async def test_what_is_added_in_batches_is_what_the_migration_makes_of_the_rows(
         *made_up(200, since=NOW - 5 * DAY * 1000, until=NOW, seed=8),
         *made_up(60, since=NOW - 110 * DAY * 1000, until=NOW, seed=9),
     ]
+    # Neither was known then.
+    rows = [row | {"tool_calls": None, "service_tier": None} for row in rows]
     await record(database, rows, 37)
     while await forget_rollups(database, NOW):
         pass

@@ -44,7 +44,7 @@ class DomainStats(BaseModel):
     requests: int
     errors: int
     by_kind: dict[str, int] = Field(description="inference, count_tokens, embeddings, other.")
-    tool_calls: int | None = Field(description="null: they are not counted.")
+    tool_calls: int = Field(description="Tools that answers called, the provider's own too; not of batches.")
     last_updated_at: int | None = Field(description="When an account of the domain was asked last.")
 
 
@@ -134,6 +134,6 @@ def _domain_stats(owner: Owner, domain: str, rows: list[Row]) -> DomainStats:
     return DomainStats(
         **{name: all_[name] for name in names},
         by_kind=by_kind,
-        tool_calls=None,
+        tool_calls=all_["tool_calls"],
         last_updated_at=round(max(used) * 1000) if used else None,
     )

@@ -78,6 +78,7 @@ class UsageView(BaseModel):
     cache_write_1h_tokens: int | None
     reasoning_tokens: int | None = Field(description="Of the output.")
     service_tier: str | None = Field(description="standard, priority, batch …: the provider's word.")
+    tool_calls: int | None = Field(description="Tools that the answer called; null: none was seen.")
     other: dict[str, int | str] = Field(
         description="What few answers say: `web_search_requests`, `web_fetch_requests`, "
         "`code_execution_requests`, `speed`, `inference_geo`, `audio_input_tokens`, `audio_output_tokens`, "

@@ -81,6 +81,17 @@ class _PlainAnswer(msgspec.Struct):
     error: _Error | str | None = None
 
 
+class _Block(msgspec.Struct):
+    type: str | None = None
+
+
+class _Blocks(msgspec.Struct):
+    """The content of a JSON answer, or what a stream begins."""
+
+    content: list[_Block] = []
+    content_block: _Block | None = None
+
+
 class _ResultMessage(msgspec.Struct):
     model: str | None = None
     usage: _AllCounts | None = None
@@ -111,15 +122,23 @@ class _PlainResultLine(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(_Answer).decode
 _decode_plain = msgspec.json.Decoder(_PlainAnswer).decode
+_decode_blocks = msgspec.json.Decoder(_Blocks).decode
 _decode_line = msgspec.json.Decoder(_ResultLine).decode
 _decode_plain_line = msgspec.json.Decoder(_PlainResultLine).decode
 
 
 class _Reader:
-    marks = (b"message_", b"error")
-    events = frozenset({b"message_start", b"message_delta", b"error", b""})
+    marks = (b"message_", b"error", b"tool_use")
+    dull = b"event: content_block_delta\n"
+    events = frozenset({b"message_start", b"message_delta", b"content_block_start", b"error", b""})
 
     def read(self, data: bytes) -> Heard:
+        heard = self._read(data)
+        if b"tool_use" in data and (calls := _tool_calls(data)):
+            return msgspec.structs.replace(heard, tool_calls=calls)
+        return heard
+
+    def _read(self, data: bytes) -> Heard:
         try:
             answer: _Answer | _PlainAnswer = _decode(data)
         except msgspec.ValidationError:
@@ -139,6 +158,7 @@ class _Reader:
 
 
 _NOTHING = Heard()
+_TOOLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _ATTEMPTS = frozenset({"message", "fallback_message"})
 _USUAL = frozenset({None, "standard", "priority", "batch", "fast", "global", "us", "not_available"})
 
@@ -148,6 +168,16 @@ ANTHROPIC = _Reader()
 def meter_for(fields: Mapping[bytes, bytes]) -> Meter:
     """The meter that suits an answer's `content-type` and `content-encoding` (names lower case)."""
     return listen(fields, ANTHROPIC)
+
+
+def _tool_calls(data: bytes) -> int:
+    """A call is a block of the content, whoever runs the tool; its result is none."""
+    try:
+        found = _decode_blocks(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 0
+    blocks = found.content if found.content_block is None else [found.content_block]
+    return sum(block.type in _TOOLS for block in blocks)
 
 
 def read_result(line: bytes) -> tuple[str | None, Usage | None]:

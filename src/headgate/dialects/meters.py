@@ -1,7 +1,7 @@
 """Listens to an answer, whatever its dialect: usage, the error it reports, ids it names.
 
-A meter never changes or delays bytes. It costs two searches on a piece of a stream that carries none of the
-events it wants, and a decode on one that does. What a dialect says is its `UsageReader`'s part.
+A meter never changes or delays bytes. It costs a search or four on a piece of a stream that carries none of
+the events it wants, and a decode on one that does. What a dialect says is its `UsageReader`'s part.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,9 @@ from headgate.dialects.parts import Beside, completed
 from headgate.dialects.usage import Usage, merged
 from headgate.wire.coding import IDENTITY, CodingError, Decoder, decoder_for
 from headgate.wire.sse import EventBuffer, read_events
+
+NEVER = b"\n\n"
+"""No event begins so."""
 
 _MAX_JSON = 8 * 1_048_576
 """A JSON answer longer than this is relayed, but its usage is not read."""
@@ -26,13 +29,16 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
     """The provider's word, where it reports an error."""
     beside: Beside | None = None
     """Calls that the provider counts apart from `usage`, or of another model than was asked for."""
+    tool_calls: int = 0
 
 
 class UsageReader(Protocol):
     """What a dialect's answers say of their usage."""
 
-    marks: tuple[bytes, bytes]
+    marks: tuple[bytes, bytes, bytes]
     """An event that is wanted has one of them in it; few others do."""
+    dull: bytes
+    """How an event begins that is most frequent and never wanted; `NEVER`: there is none."""
     events: frozenset[bytes]
     """Names of the events that are wanted; b"": those without a name."""
 
@@ -141,8 +147,7 @@ class JsonMeter(msgspec.Struct, eq=False):
         heard = self._reader.read(plain)
         if heard.error_type is not None:
             self.error_data, self.error_type = plain, heard.error_type
-        usage = heard.usage
-        return usage if usage is None or heard.beside is None else completed(usage, heard.beside)
+        return _whole(heard.usage, heard.beside, heard.tool_calls)
 
 
 class StreamMeter:
@@ -151,12 +156,14 @@ class StreamMeter:
     def __init__(self, decoder: Decoder, reader: UsageReader) -> None:
         self._decoder: Decoder | None = decoder
         self._reader = reader
-        self._mark, self._other_mark = reader.marks
+        self._dull = reader.dull
+        self._mark, self._other_mark, self._tool_mark = reader.marks
         self.is_plain = decoder is IDENTITY
         """Whether words of our own may join the stream."""
         self._events = EventBuffer()
         self._usage: Usage | None = None
         self._beside: Beside | None = None
+        self._tool_calls = 0
         self._is_calm = False
         """Nothing is kept from earlier pieces, and nobody else listens."""
         self.has_event = False
@@ -171,13 +178,11 @@ class StreamMeter:
 
     def feed(self, data: bytes) -> None:
         # Nearly every piece of a stream: whole events, none of them wanted.
-        if (
-            self._is_calm
-            and data.endswith(b"\n\n")
-            and self._mark not in data
-            and self._other_mark not in data
-        ):
-            return
+        if self._is_calm and data.endswith(b"\n\n"):
+            if data.startswith(self._dull) and data.find(b"\n\n") == len(data) - 2:
+                return  # one alone: a single search
+            if self._mark not in data and self._other_mark not in data and self._tool_mark not in data:
+                return
         if self._decoder is None:
             return
         try:
@@ -192,9 +197,7 @@ class StreamMeter:
     def finish(self) -> Usage | None:
         if rest := self._events.rest():
             self._listen(rest)
-        if self._usage is None or self._beside is None:
-            return self._usage
-        return completed(self._usage, self._beside)
+        return _whole(self._usage, self._beside, self._tool_calls)
 
     def _listen(self, whole: bytes) -> None:
         self.has_event = True
@@ -202,7 +205,7 @@ class StreamMeter:
             self.on_text(whole)
         # Two LFs end an event in any mixture of line ends: a cheap cut round the few that are wanted.
         for block in whole.split(b"\n\n"):
-            if self._mark not in block and self._other_mark not in block:
+            if self._mark not in block and self._other_mark not in block and self._tool_mark not in block:
                 continue
             for event, data in read_events(block):
                 if event in self._reader.events:
@@ -216,3 +219,12 @@ class StreamMeter:
             self._usage = merged(self._usage, heard.usage)
         if heard.beside is not None:
             self._beside = heard.beside
+        self._tool_calls += heard.tool_calls
+
+
+def _whole(usage: Usage | None, beside: Beside | None, tool_calls: int) -> Usage | None:
+    if usage is None:
+        return None
+    if beside is not None:
+        usage = completed(usage, beside)
+    return msgspec.structs.replace(usage, tool_calls=tool_calls) if tool_calls else usage

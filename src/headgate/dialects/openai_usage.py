@@ -8,7 +8,7 @@ both.
 
 import msgspec
 
-from headgate.dialects.meters import Heard
+from headgate.dialects.meters import NEVER, Heard
 from headgate.dialects.usage import Usage, word
 
 
@@ -56,7 +56,8 @@ _NO_DETAILS = _Details()
 
 class _Reader:
     # Every chunk of a chat has `"usage":null` where usage was asked for: counts tell the one that has them.
-    marks = (b'_tokens"', b'"error"')
+    marks = (b'_tokens"', b'"error"', b'"error"')
+    dull = NEVER
     events = frozenset({b"response.completed", b"response.incomplete", b"response.failed", b"error", b""})
 
     def read(self, data: bytes) -> Heard:

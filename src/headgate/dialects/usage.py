@@ -38,6 +38,8 @@ class Usage(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Of so many requests this is the sum; None: of one."""
     parts: "tuple[Part, ...] | None" = None
     """What of it was told apart. The rest is the model's that was asked for."""
+    tool_calls: int | None = None
+    """Tools that the answer called, the client's and the provider's own. None: none was seen."""
 
 
 class Part(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -52,11 +54,11 @@ _FIELDS = Usage.__struct_fields__
 
 USUAL = _FIELDS[: _FIELDS.index("speed")]
 """What most answers say, and what is worth a column. The last is a word, the others are counts."""
-OTHERS = _FIELDS[len(USUAL) :]
-"""What few answers say."""
+OTHERS = _FIELDS[len(USUAL) : -1]
+"""What few answers say. Behind them stands `tool_calls`, which has a column as well."""
 
 _WORDS = ("service_tier", "speed", "inference_geo")
-COUNTS = tuple(name for name in _FIELDS if name not in (*_WORDS, "requests", "parts"))
+COUNTS = tuple(name for name in _FIELDS if name not in (*_WORDS, "requests", "parts", "tool_calls"))
 
 MOST = 2**60
 """Of anything in a sum: a provider's nonsense must not grow beyond what a journal and a database hold."""

@@ -182,6 +182,8 @@ def _row(one: PastRequest, theirs: Accounts, here: _Here) -> dict[str, Any]:
         "provider_request_id": None,
         "key_id": None,
         "reasoning_tokens": None,
+        "service_tier": None,
+        "tool_calls": None,
         # What their books do not know costs what it would today.
         "nano_usd": one.nano_usd or here.prices.known_cost_of(provider, one.model, usage),
     }

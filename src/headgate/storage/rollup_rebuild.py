@@ -112,6 +112,7 @@ def sums_of(resolution: int, since: int, until: int, dialect: str) -> str:
         "unpriced": f"CASE WHEN {has_tokens} AND nano_usd IS NULL THEN 1 ELSE 0 END",
         "duration_us": _microseconds("duration_ms", dialect),
         **{kind: f"CASE WHEN {_KIND} = '{kind}' THEN 1 ELSE 0 END" for kind in KINDS},
+        "tool_calls": "coalesce(tool_calls, 0)",
     }
     counts = ", ".join(f"CAST(SUM({sums[name]}) AS BIGINT)" for name in SUMS)
     has_failed = f"CASE WHEN {_HAS_WORKED} THEN 0 ELSE 1 END"

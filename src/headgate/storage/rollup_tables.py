@@ -51,7 +51,7 @@ KINDS: Final = ("inference", "count_tokens", "embeddings")
 """What requests were for; the others are none of these."""
 SUMS: Final = (
     *("requests", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
-    *("reasoning_tokens", "nano_usd", "unpriced", "duration_us", *KINDS),
+    *("reasoning_tokens", "nano_usd", "unpriced", "duration_us", *KINDS, "tool_calls"),
 )
 TIME_SUMS: Final = ("requests", "duration_us", "first_bytes", "first_byte_us", "spoken_tokens", "spoken_us")
 DURATIONS: Final = tuple(f"d{place}" for place in range(len(TIME_BOUNDS_US) + 1))

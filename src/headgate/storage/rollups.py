@@ -117,6 +117,7 @@ def _used(row: Row, duration: int) -> tuple[int, ...]:
         int(is_unpriced(row)),
         duration,
         *(int(kind == one) for one in KINDS),
+        row["tool_calls"] or 0,
     )
 
 

@@ -241,6 +241,8 @@ requests = sa.Table(
     sa.Column("service_tier", sa.Text),
     # What few answers say: counts and words by name.
     sa.Column("other_usage", Json),
+    # Tools that the answer called, the client's and the provider's own; NULL: none was seen.
+    sa.Column("tool_calls", sa.Integer),
     sa.UniqueConstraint("id", name="requests_id"),
 )
 

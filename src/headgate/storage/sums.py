@@ -74,9 +74,9 @@ def usage_of(row: Row) -> Usage:
 def usage_columns(usage: Usage) -> dict[str, Any]:
     """A count beyond 64 bits is a provider's nonsense: not said, rather than a record refused."""
     told = msgspec.structs.astuple(usage)
-    usual, others = told[: len(USUAL)], told[len(USUAL) :]
+    usual, others, calls = told[: len(USUAL)], told[len(USUAL) : -1], told[-1]
     if others == _NOT_TOLD and max(filter(None, usual[:-1]), default=0) <= _MAX_INTEGER:
-        return {**dict(zip(USUAL, usual, strict=True)), "other_usage": None}
+        return {**dict(zip(USUAL, usual, strict=True)), "other_usage": None, "tool_calls": calls}
     told = tuple(None if isinstance(one, int) and one > _MAX_INTEGER else one for one in told)
     by_name = dict(zip(Usage.__struct_fields__, told, strict=True))
     found = {name: one for name in OTHERS if (one := by_name.pop(name)) is not None}

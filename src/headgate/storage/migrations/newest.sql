@@ -64,7 +64,7 @@ CREATE TABLE requests (
 	cache_read_tokens BIGINT,
 	cache_write_5m_tokens BIGINT,
 	cache_write_1h_tokens BIGINT,
-	provider_request_id TEXT, skipped TEXT, key_id BIGINT, nano_usd BIGINT, reasoning_tokens BIGINT, service_tier TEXT, other_usage TEXT,
+	provider_request_id TEXT, skipped TEXT, key_id BIGINT, nano_usd BIGINT, reasoning_tokens BIGINT, service_tier TEXT, other_usage TEXT, tool_calls INTEGER,
 	PRIMARY KEY (seq),
 	CONSTRAINT requests_id UNIQUE (id)
 )
@@ -244,7 +244,7 @@ CREATE TABLE rollups (
 	duration_us BIGINT NOT NULL,
 	inference BIGINT NOT NULL,
 	count_tokens BIGINT NOT NULL,
-	embeddings BIGINT NOT NULL,
+	embeddings BIGINT NOT NULL, tool_calls BIGINT DEFAULT 0 NOT NULL,
 	PRIMARY KEY (resolution, by_key, at, account_id, account, key_id, caller, model, provider, failed)
 )
  WITHOUT ROWID
