@@ -47,9 +47,13 @@ def test_s12_an_answer_without_usage_is_told(lines: pytest.LogCaptureFixture) ->
     good, whole = request("a", usage=None), request("b", stream=False)
     others = [request("c", usage=None, path=path) for path in ("/v1/messages/count_tokens", "/v1/files")]
     refused = request("d", usage=None, status=400, error="invalid_request_error")
-    RequestLog().write([good, whole, *others, refused])
+    elsewhere = request("e", usage=None, path="/v1/chat/completions")
+    RequestLog().write([good, whole, *others, refused, elsewhere])
     told = [entry for entry in lines.records if "extractUsageInfo" in entry.getMessage()]
-    assert [(one.levelname, one.__dict__["request_id"]) for one in told] == [("WARNING", "a")]
+    assert [(one.levelname, one.__dict__["request_id"]) for one in told] == [
+        ("WARNING", "a"),
+        ("WARNING", "e"),
+    ]
     answers = {one.__dict__["request_id"]: one.__dict__["answer"] for one in lines.records if one not in told}
     assert (answers["a"], answers["b"], answers["d"]) == ("Streaming response", None, None)
 

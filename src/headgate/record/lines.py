@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from headgate.log import gathered, record_of
 from headgate.record.events import Attempt, Record, RequestRecord
+from headgate.storage.rollups import kind_of
 
 _log = logging.getLogger("headgate.proxy")
 
@@ -81,7 +82,7 @@ def _lacks_usage(record: RequestRecord) -> bool:
     """A whole good answer of a model in which no tokens were found."""
     is_good = record.status == 200 and record.error is None and record.account is not None
     return (
-        is_good and record.usage is None and record.path.endswith("/v1/messages") and record.method == "POST"
+        is_good and record.usage is None and record.method == "POST" and kind_of(record.path) == "inference"
     )
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from headgate.clock import Clock
 from headgate.record.events import Attempt, Record, RequestRecord
-from headgate.storage.sums import Row, is_of_a_batch
+from headgate.storage.sums import Row, counts_of, is_of_a_batch
 
 FILE_NAME = "tally.msgpack"
 OTHER = "other"
@@ -124,7 +124,8 @@ class Counter:
         for record, row in zip(requests, rows, strict=False):
             self._add_request(record, row)
         for row in rows[len(requests) :]:
-            self._add_usage(row)
+            key = _kept(self._keys, row["caller"], MOST_KEYS)
+            self._add_usage(row, (row["provider"], self._model_of(row)), key)
 
     def _add_request(self, record: RequestRecord, row: Row) -> None:
         tally, provider = self.tally, record.provider
@@ -138,7 +139,7 @@ class Counter:
         tally.request_bytes += record.request_bytes
         tally.response_bytes += record.response_bytes
         if record.usage is not None:
-            self._add_usage(row)
+            self._add_usage(row, (provider, model), key)
         seconds = record.duration_ms / 1000
         _observe(tally.durations, (provider, model), seconds, DURATION_BOUNDS)
         if record.stream and record.status < 400 and record.first_byte_ms is not None:
@@ -158,13 +159,9 @@ class Counter:
                 _count_pair(tally.rotations, before.account, self._code(before.error or "no_answer"))
             before = attempt
 
-    def _add_usage(self, row: Row) -> None:
+    def _add_usage(self, row: Row, pair: tuple[str, str], key: str) -> None:
         tally = self.tally
-        pair = row["provider"], self._model_of(row)
-        key = _kept(self._keys, row["caller"], MOST_KEYS)
-        cache_write = (row["cache_write_5m_tokens"] or 0) + (row["cache_write_1h_tokens"] or 0)
-        fresh, output = row["input_tokens"] or 0, row["output_tokens"] or 0
-        cache_read = row["cache_read_tokens"] or 0
+        _, _, fresh, output, cache_read, cache_write, cost, unpriced = counts_of(row)
         kinds = (
             ("input", fresh),
             ("output", output),
@@ -179,12 +176,11 @@ class Counter:
         if not is_of_a_batch(row):  # whose tokens are those of many requests
             _observe(tally.request_tokens, (pair[0], "input"), whole_input, TOKEN_BOUNDS)
             _observe(tally.request_tokens, (pair[0], "output"), output, TOKEN_BOUNDS)
-        cost = row["nano_usd"]
-        if cost is not None:
+        if unpriced and (whole_input or output):
+            _count(tally.unpriced, pair)
+        elif row["nano_usd"] is not None:
             _count(tally.nano_usd, pair, cost)
             _count(tally.key_nano_usd, key, cost)
-        elif whole_input or output:
-            _count(tally.unpriced, pair)
 
     def _model_of(self, row: Row) -> str:
         """A name that clients make up is none that counts: only one that a provider answered for."""

@@ -10,12 +10,9 @@ from headgate.conversation.past import Link, Talk
 from headgate.storage.bulk import insert_new
 from headgate.storage.database import insert
 from headgate.storage.schema import conversations, request_links
-from headgate.storage.sums import MOST, bounded_sum, is_unpriced
+from headgate.storage.sums import COUNTED, bounded_sum, counts_of
 
-SUMS = (
-    *("requests", "failed", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
-    *("nano_usd", "unpriced"),
-)
+SUMS = COUNTED
 _STATE = (
     *("kind", "parent_id", "parent_request_id", "parent_tool_id"),
     *("branches", "last_request", "last_branch", "last_at"),
@@ -26,20 +23,7 @@ Row = dict[str, Any]
 
 def sums_of(row: Row) -> Row:
     """What one request, a row of `requests`, adds to its conversation."""
-    written = (row["cache_write_5m_tokens"] or 0) + (row["cache_write_1h_tokens"] or 0)
-    counts: tuple[int, ...] = (
-        1,
-        int(row["status"] >= 400 or row["error"] is not None),
-        row["input_tokens"] or 0,
-        row["output_tokens"] or 0,
-        row["cache_read_tokens"] or 0,
-        written,
-        row["nano_usd"] or 0,
-        int(is_unpriced(row)),
-    )
-    if max(counts) > MOST:
-        counts = tuple(min(MOST, count) for count in counts)
-    return dict(zip(SUMS, counts, strict=True))
+    return dict(zip(SUMS, counts_of(row), strict=True))
 
 
 def conversation_row(talk: Talk, opened_by: Row, *, title: str | None) -> Row:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.storage.account_history import newest_first
 from headgate.storage.database import Database
 from headgate.storage.schema import FAILED, provider_sums, requests
-from headgate.storage.sums import Row, add_up, is_of_a_batch, is_unpriced, usage_of
+from headgate.storage.sums import Row, add_up, counts_of, is_of_a_batch
 
 TIMED_REQUESTS = 1000
 """The newest ones, a few milliseconds' reading: what is slow now is not hidden behind a good year."""
@@ -70,18 +70,17 @@ async def add_provider_sums(
 
 
 def _amounts(row: Row) -> Row:
-    usage = usage_of(row)
-    written = (usage.cache_write_5m_tokens or 0) + (usage.cache_write_1h_tokens or 0)
+    counted, failed, fresh, output, read, written, nano_usd, unpriced = counts_of(row)
     return {
         "provider": row["provider"],
         "key_id": row["key_id"] or 0,
         "status": row["status"],
-        "requests": 1,
-        "failures": int(row["status"] >= 400 or row["error"] is not None),
-        "input_tokens": usage.input_tokens or 0,
-        "output_tokens": usage.output_tokens or 0,
-        "cache_read_tokens": usage.cache_read_tokens or 0,
+        "requests": counted,
+        "failures": failed,
+        "input_tokens": fresh,
+        "output_tokens": output,
+        "cache_read_tokens": read,
         "cache_write_tokens": written,
-        "nano_usd": row["nano_usd"] or 0,
-        "unpriced": int(is_unpriced(row)),
+        "nano_usd": nano_usd,
+        "unpriced": unpriced,
     }

@@ -24,7 +24,6 @@ from headgate.storage.rollup_tables import (
     LEAST_SPOKEN_US,
     MINUTE,
     MOST_MODELS,
-    MOST_NANO_USD,
     MOST_OF_A_MODEL,
     MOST_OF_AN_ERROR,
     MOST_OF_ONE,
@@ -37,7 +36,7 @@ from headgate.storage.rollup_tables import (
     TIME_SUMS,
 )
 from headgate.storage.schema import rollup_failures, rollup_times, rollups
-from headgate.storage.sums import MOST, is_of_a_batch, is_unpriced
+from headgate.storage.sums import MOST, counts_of, is_of_a_batch
 
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]
@@ -88,9 +87,9 @@ def roll_up(rows: Iterable[Row]) -> dict[str, Sums]:
             _model_of(row),
             row["provider"],
         )
-        has_failed = status >= 400 or error is not None
-        duration = _microseconds(row["duration_ms"])
-        _add(sums.setdefault((*key, int(has_failed)), [0] * len(SUMS)), _used(row, duration))
+        counts, duration = counts_of(row), _microseconds(row["duration_ms"])
+        has_failed = counts[1]
+        _add(sums.setdefault((*key, has_failed), [0] * len(SUMS)), _used(row, counts, duration))
         if has_failed:
             what = (*key, status, (error or "")[:MOST_OF_AN_ERROR])
             failures.setdefault(what, [0])[0] += 1
@@ -103,18 +102,18 @@ def _model_of(row: Row) -> str:
     return (row["model"] or "")[:MOST_OF_A_MODEL]
 
 
-def _used(row: Row, duration: int) -> tuple[int, ...]:
-    written = _bounded(row["cache_write_5m_tokens"]) + _bounded(row["cache_write_1h_tokens"])
-    nano_usd, kind = row["nano_usd"], kind_of(row["path"])
+def _used(row: Row, counts: tuple[int, ...], duration: int) -> tuple[int, ...]:
+    requests, _, fresh, output, read, written, nano_usd, unpriced = counts
+    kind = kind_of(row["path"])
     return (
-        1,
-        _bounded(row["input_tokens"]),
-        _bounded(row["output_tokens"]),
-        _bounded(row["cache_read_tokens"]),
+        requests,
+        fresh,
+        output,
+        read,
         written,
-        _bounded(row["reasoning_tokens"]),
-        min(nano_usd or 0, MOST_NANO_USD),
-        int(is_unpriced(row)),
+        min(row["reasoning_tokens"] or 0, MOST_OF_ONE),
+        nano_usd,
+        unpriced,
         duration,
         *(int(kind == one) for one in KINDS),
         row["tool_calls"] or 0,
@@ -143,10 +142,6 @@ def _add_times(times: list[int], row: Row, duration: int) -> None:
 
 def _microseconds(milliseconds: float) -> int:
     return int(min(milliseconds * 1000, MOST_OF_ONE))
-
-
-def _bounded(count: int | None) -> int:
-    return min(count or 0, MOST_OF_ONE)
 
 
 def _add(sums: list[int], more: Sequence[int]) -> None:

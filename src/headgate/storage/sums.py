@@ -13,6 +13,7 @@ from headgate.dialects.batch_results import TIER
 from headgate.dialects.parts import parts_from_json, parts_to_json
 from headgate.dialects.usage import OTHERS, USUAL, Usage
 from headgate.storage.database import insert
+from headgate.storage.rollup_tables import MOST_NANO_USD, MOST_OF_ONE
 
 MOST = 2**61
 """Of anything: a provider's nonsense must not keep a batch from being written."""
@@ -85,12 +86,30 @@ def usage_columns(usage: Usage) -> dict[str, Any]:
     return {**by_name, "other_usage": found or None}
 
 
+COUNTED = (
+    *("requests", "failed", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
+    *("nano_usd", "unpriced"),
+)
+
+
+def counts_of(row: Row) -> tuple[int, ...]:
+    """What one request, a row of `requests`, adds to every sum, by the names of `COUNTED`.
+
+    The one reading of it: bounded, for a sum of nonsense must not overflow; cache writes of both lifetimes.
+    """
+    told_in, told_out = row["input_tokens"], row["output_tokens"]
+    fresh, output, read = told_in or 0, told_out or 0, row["cache_read_tokens"] or 0
+    written_5m, written_1h = row["cache_write_5m_tokens"] or 0, row["cache_write_1h_tokens"] or 0
+    nano_usd = row["nano_usd"]
+    has_failed = 1 if row["status"] >= 400 or row["error"] is not None else 0
+    unpriced = 1 if nano_usd is None and (told_in is not None or told_out is not None) else 0
+    if fresh + output + read + written_5m + written_1h > MOST_OF_ONE or (nano_usd or 0) > MOST_NANO_USD:
+        fresh, output, read = (min(count, MOST_OF_ONE) for count in (fresh, output, read))
+        written_5m, written_1h = min(written_5m, MOST_OF_ONE), min(written_1h, MOST_OF_ONE)
+        nano_usd = min(nano_usd or 0, MOST_NANO_USD)
+    return 1, has_failed, fresh, output, read, written_5m + written_1h, nano_usd or 0, unpriced
+
+
 def is_of_a_batch(row: Row) -> bool:
     """Of a row of `requests`: it tells what a batch used, whose answers came at some other time."""
     return bool(row["service_tier"] == TIER)
-
-
-def is_unpriced(row: Row) -> bool:
-    """Of a row of `requests`, what `UNPRICED` says to the database."""
-    is_told = row["input_tokens"] is not None or row["output_tokens"] is not None
-    return is_told and row["nano_usd"] is None
