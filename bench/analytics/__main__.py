@@ -1,4 +1,4 @@
-"""`python -m bench.analytics`: a history is made, summed by the upgrade, and asked."""
+"""`python -m bench.analytics`: a history is made, summed and asked."""
 
 import argparse
 import asyncio
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench.analytics.history import fill
 from bench.analytics.questions import Question, questions
@@ -21,9 +22,11 @@ from headgate.admin.doors import as_local_owner
 from headgate.cli.stopped import open_owner
 from headgate.config.loading import load_settings
 from headgate.storage.database import Database, open_database
-from headgate.storage.rollup_tables import LAYOUT
+from headgate.storage.rollup_rebuild import SELECTS, coarser, folded, into
+from headgate.storage.rollup_tables import BY_KEY, DAY, HOUR, LAYOUT, MINUTE, OVER_KEYS
 
 TRIES = 5
+DAY_MS = DAY * 1000
 
 
 def main() -> int:
@@ -87,20 +90,38 @@ async def _prepare(url: str | None, folder: Path, rows: int) -> None:
 
 
 async def _sum_up(database: Database) -> None:
-    """As the upgrade of an older version does it."""
-    async with database.write() as connection:
-        for statement in [f"DROP TABLE {name}" for name in LAYOUT]:
-            await connection.execute(sa.text(statement))
-        await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0009'"))
+    """A day at a time, in SQL: what the recorder would have added."""
     began, busy = time.perf_counter(), time.process_time()
-    await database.upgrade(with_copy=False)
+    async with database.read() as connection:
+        oldest = (await connection.exec_driver_sql("SELECT min(timestamp) FROM requests")).scalar_one()
+        newest = (await connection.exec_driver_sql("SELECT max(timestamp) FROM requests")).scalar_one()
+    for day in range(oldest - oldest % DAY_MS, newest + 1, DAY_MS):
+        async with database.write() as connection:
+            if connection.dialect.name == "postgresql":
+                # To compile statements of eighty sums takes longer than they run.
+                await connection.exec_driver_sql("SET LOCAL jit = off")
+            for table in LAYOUT:
+                await _sum_up_a_day(connection, table, day, has_minutes=day > newest - 3 * DAY_MS)
     async with database.read() as connection:
         if connection.dialect.name == "postgresql":
             await connection.execute(sa.text("ANALYZE"))  # as its autovacuum does soon
         count = sa.text("SELECT count(*) FROM rollups")
         made = (await connection.execute(count)).scalar_one()
         took, busy = time.perf_counter() - began, time.process_time() - busy
-        print(f"  summed by the upgrade in {took:.0f} s ({busy:.0f} s of CPU): {made:,} rows")
+        print(f"  summed in {took:.0f} s ({busy:.0f} s of CPU): {made:,} rows")
+
+
+async def _sum_up_a_day(connection: AsyncConnection, table: str, day: int, *, has_minutes: bool) -> None:
+    end = day + DAY_MS
+    made = SELECTS[table](HOUR, day, end, connection.dialect.name)
+    await connection.exec_driver_sql(f"{into(table)} {made}")
+    await connection.exec_driver_sql(f"{into(table)} {coarser(table, HOUR, DAY, day, end)}")
+    if has_minutes:
+        made = SELECTS[table](MINUTE, day, end, connection.dialect.name)
+        await connection.exec_driver_sql(f"{into(table)} {made}")
+    for resolution in (MINUTE, HOUR, DAY):
+        for family in (BY_KEY, OVER_KEYS):
+            await connection.exec_driver_sql(f"{into(table)} {folded(table, resolution, day, end, family)}")
 
 
 async def _ask(client: httpx.AsyncClient, asked: list[Question]) -> bool:

@@ -1,4 +1,5 @@
-"""A long history, made up quickly: ninety days of twelve accounts, forty keys and eight models."""
+"""A long history, made up quickly: ninety days of twelve accounts, forty keys, eight models, six programs and
+ten projects."""
 
 import random
 import sqlite3
@@ -20,18 +21,21 @@ COLUMNS = (
     *("id", "timestamp", "dialect", "provider", "method", "path", "caller", "client_address", "user_agent"),
     *("session", "model", "stream", "account_id", "account", "status", "error", "first_byte_ms"),
     *("duration_ms", "overhead_ms", "request_bytes", "response_bytes", "input_tokens", "output_tokens"),
-    *("cache_read_tokens", "cache_write_5m_tokens", "key_id", "nano_usd"),
+    *("cache_read_tokens", "cache_write_5m_tokens", "key_id", "nano_usd", "client", "project"),
 )
 
 _MODELS = (
     *("claude-sonnet-4-5", "claude-opus-4-5", "claude-haiku-4-5", "claude-sonnet-5"),
     *("gpt-5", "gpt-5-mini", "gemini-2.5-pro", "made-up"),
 )
+_CLIENTS = ("claude-code", "codex", "anthropic-python", "opencode", "openai-js", "curl")
+_PROJECTS = (*("website", "api", "mobile", "search", "billing", "docs", "infra", "ml", "games"), None)
 _FAILURES = ((429, "rate_limited"), (529, "overloaded_error"), (500, "api_error"), (499, "client_left"))
 
 
 def rows(count: int, now_ms: int) -> Iterator[tuple[Any, ...]]:
-    """In the order of their times. Each key stays with three accounts and three models."""
+    """In the order of their times. Each key stays with three accounts, three models, two programs and
+    three projects; what it asks for next is most often what it asked for before."""
     chance = random.Random(1)
     begin, span = now_ms - DAYS * 86_400_000, DAYS * 86_400_000
     draw, randrange = chance.random, chance.randrange
@@ -51,6 +55,7 @@ def rows(count: int, now_ms: int) -> Iterator[tuple[Any, ...]]:
             *(f"key-{key}", "10.0.0.1", "bench", f"session-{number // 40}", model, draw() < 0.8),
             *(account, f"account-{account}", status, error, duration * 0.2, duration, 0.4, 9_000, 4_000),
             *(*used, key, None if failure or model == "made-up" else output * 15_000),
+            *(_CLIENTS[(key + (draw() < 0.2)) % 6], _PROJECTS[(key * 7 + int(3 * draw() ** 2)) % 10]),
         )
 
 

@@ -27,8 +27,16 @@ async def now(client: httpx.AsyncClient, owner: Owner) -> AsyncIterator[int]:
     work = {"account": "work", "account_id": living.id}
     used = {"input_tokens": 100, "output_tokens": 50, "cache_read_tokens": 300, "cache_write_5m_tokens": 10}
     rows = [
-        request_row("r1", timestamp=now, **work, **used, nano_usd=2_000_000, duration_ms=100.0, stream=True),
-        request_row("r2", timestamp=now - 2 * HOUR, **work, **used, nano_usd=3_000_000, duration_ms=1000.0),
+        request_row(
+            "r1",
+            **{"timestamp": now, **work, **used, "nano_usd": 2_000_000, "duration_ms": 100.0, "stream": True},
+            **{"project": "website", "session": "s1", "user_agent": "claude-cli/2.0.76 (external, cli)"},
+        ),
+        request_row(
+            "r2",
+            **{"timestamp": now - 2 * HOUR, **work, **used, "nano_usd": 3_000_000, "duration_ms": 1000.0},
+            **{"project": "website", "session": "s1"},
+        ),
         request_row("r3", timestamp=now - 3 * DAY, **work, status=500, error="api_error", nano_usd=0),
         request_row(
             "r4",
@@ -40,6 +48,7 @@ async def now(client: httpx.AsyncClient, owner: Owner) -> AsyncIterator[int]:
                 "caller": "laptop",
                 "model": "made-up",
                 "nano_usd": None,
+                "user_agent": "",
             },
         ),
         request_row(
@@ -126,6 +135,17 @@ async def test_the_sections_say_what_the_requests_say(client: httpx.AsyncClient)
         ("status=success", 4),
         ("status=error", 2),
         (f"model={MODEL}&status=success", 3),
+        ("project=website", 2),
+        ("project=", 4),
+        ("project=none-such", 0),
+        ("client=claude-code", 1),
+        ("client=test", 4),
+        ("client=", 1),
+        ("client=test&project=website&account=office&key=anonymous", 1),
+        ("session=s1", 2),
+        (f"session=s1&client=test&model={MODEL}&status=success", 1),
+        ("session=s1&status=error", 0),
+        ("session=none-such", 0),
     ],
 )
 @pytest.mark.usefixtures("now")

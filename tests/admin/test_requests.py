@@ -90,6 +90,11 @@ async def test_requests_come_newest_first_page_by_page(client: httpx.AsyncClient
         ({"since": START_MS + 2}, ["req-003", "req-002"]),
         ({"status": "error", "account": "spare"}, []),
         ({"key": "laptop"}, ["req-003"]),
+        ({"project": "website"}, ["req-002", "req-000"]),
+        ({"project": "website", "client": "codex"}, ["req-002"]),
+        ({"project": "", "client": "test"}, ["req-003", "req-001"]),
+        ({"session": "s"}, ["req-003", "req-001"]),
+        ({"session": "s", "account": "spare"}, ["req-003"]),
     ],
 )
 async def test_filters_hold_together_on_pages_and_on_the_live_view(
@@ -97,10 +102,10 @@ async def test_filters_hold_together_on_pages_and_on_the_live_view(
 ) -> None:
     """An error is a status of 400 or more, or an error after the first byte of a 200."""
     records = (
-        record(0, model="claude-haiku-4-5"),
-        record(1, status=429),
-        record(2, error="overloaded_error"),
-        record(3, account="spare", caller="laptop"),
+        record(0, model="claude-haiku-4-5", project="website"),
+        record(1, status=429, session="s"),
+        record(2, error="overloaded_error", project="website", user_agent="codex_cli_rs/0.63.0"),
+        record(3, account="spare", caller="laptop", session="s"),
     )
     await history.write(*records)
     page = (await client.get("/api/requests", params=params)).json()

@@ -183,6 +183,7 @@ async def test_a_request_without_a_model_shows_its_path_and_every_id_fits(
         "cost",
         "in",
         "out",
+        "client",
     ]
     assert wide[2].split()[1:5] == ["work", "/v1/models", "200", request_id]
     narrow = (await headgate("requests", COLUMNS="70")).out

@@ -2,16 +2,18 @@
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, wait_until
-from tests.guides.asking import logged, message
+from tests.guides.asking import logged, message, run
 
 ADMIN_KEY = "the-owner's-key"
 DASHBOARD = {"x-dashboard-key": ADMIN_KEY}
@@ -57,6 +59,61 @@ def test_h6_stats_failed_requests_and_analytics(busy: Gateway) -> None:
     overview = look(busy, f"/api/analytics?range=24h&model={MODEL}&status=success")["overview"]
     assert overview["requests"] == 4
     assert overview["duration_p95_ms"] >= overview["duration_p50_ms"] > 0
+
+
+def test_h6_by_project_and_by_client(tmp_path: Path) -> None:
+    """Who asked, by the program's name, and for what, by a header that goes no further than the gateway."""
+    asked = [
+        ("claude-cli/2.0.76 (external, cli)", "website", MODEL),
+        ("claude-cli/2.1.4 (external, sdk-py)", "website", "claude-haiku-4-5"),
+        ("claude-cli/2.1.4 (external, cli)", "m\u00f6bel", MODEL),
+        ("Anthropic/Python 0.70.0", "website", MODEL),
+        ("curl/8.5.0", None, MODEL),
+        ("curl/8.5.0", "w" * 70, MODEL),
+        ("", "a\u200bb", MODEL),
+    ]
+    settings = {"admin": {"key": ADMIN_KEY}}
+    with (
+        SimulatedProvider() as provider,
+        Gateway(tmp_path, provider=provider.url, settings=settings) as gateway,
+    ):
+        provider.keep_bytes(True)
+        for number, (user_agent, project, model) in enumerate(asked):
+            headers = {"user-agent": user_agent, "x-headgate-session": f"s{number}"}
+            said = {} if project is None else {"x-headgate-project": project.encode()}
+            assert message(gateway, model=model, headers={**headers, **said}).status_code == 200
+        assert "x-headgate-project" not in str(provider.received()).lower()
+        wait_until(lambda: look(gateway, "/api/stats")["requests"] == len(asked), what="all in the sums")
+
+        names = {
+            "client": ["claude-code", "claude-code", "claude-code", "anthropic-python", "curl", "curl", ""],
+            "project": ["website", "website", "m\u00f6bel", "website", "", "w" * 64, ""],
+            "model": [model for *_, model in asked],
+            "session": [f"s{number}" for number in range(len(asked))],
+        }
+        for wanted in (
+            *({"client": name} for name in {*names["client"], "never"}),
+            *({"project": name} for name in {*names["project"], "never"}),
+            {"project": "website", "client": "claude-code"},
+            {"project": "website", "client": "claude-code", "model": "claude-haiku-4-5"},
+            {"session": "s2"},
+        ):
+            true = [
+                number
+                for number in range(len(asked))
+                if all(names[kind][number] == name for kind, name in wanted.items())
+            ]
+            query = urlencode(wanted)
+            page = look(gateway, f"/api/requests?{query}")["requests"]
+            assert sorted(int(one["session"][1:]) for one in page) == true, wanted
+            found = look(gateway, f"/api/analytics?range=1h&{query}")
+            assert found["overview"]["requests"] == len(true), wanted
+            assert sum(point["requests"] for point in found["time_series"]) == len(true), wanted
+        for by in ("client", "project"):
+            groups = look(gateway, f"/api/analytics?range=90d&group_by={by}")["groups"]
+            assert {one["name"] or "": one["requests"] for one in groups} == Counter(names[by]), by
+        listed = json.loads(run(gateway, "requests", "--project", "m\u00f6bel", "--json"))["requests"]
+        assert [(one["client"], one["project"]) for one in listed] == [("claude-code", "m\u00f6bel")]
 
 
 def test_h7_what_each_domain_used(busy: Gateway) -> None:

@@ -114,6 +114,7 @@ async def test_headers_pass_in_order_but_for_ours_and_the_connections(
         "te": "trailers",
         "proxy-authorization": "Basic c2VjcmV0",
         "x-headgate-session": "conversation-1",
+        "x-headgate-project": "website",
         "x-stainless-lang": "python",
         "x-last": "  spaced out  ",
     }

@@ -4,6 +4,7 @@ from typing import Any
 
 from headgate.storage.batch import Rows
 from headgate.storage.sums import usage_of
+from headgate.wire.user_agents import client_of
 from tests.pricing.costs import known_cost_of
 
 _UNTOLD = {"reasoning_tokens": None, "service_tier": None, "other_usage": None, "tool_calls": None}
@@ -40,8 +41,10 @@ def request_row(request_id: str, **changes: Any) -> dict[str, Any]:
         "provider_request_id": None,
         "skipped": None,
         "key_id": None,
+        "project": None,
     }
     row = {**_UNTOLD, **row, **changes}
+    row = {"client": client_of(row["user_agent"]), **row}
     return {"nano_usd": known_cost_of(row["model"], usage_of(row)), **row}
 
 

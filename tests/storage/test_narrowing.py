@@ -26,6 +26,12 @@ H = 3_600_000
         RequestFilter(provider="anthropic", since_ms=NOW - 60 * DAY * 1000 + 7, until_ms=NOW - H + 1),
         RequestFilter(model="rare"),
         RequestFilter(model="never"),
+        RequestFilter(client="claude-code", project="website"),
+        RequestFilter(project="ü" * 64, caller="laptop", status="error"),
+        RequestFilter(client="", project=""),
+        RequestFilter(session="3"),
+        RequestFilter(session="3", account="work", status="error", since_ms=NOW - 40 * DAY * 1000),
+        RequestFilter(session="never", client="curl"),
     ],
 )
 async def test_pages_are_those_of_a_plain_search(database: Database, wanted: RequestFilter) -> None:
@@ -36,6 +42,8 @@ async def test_pages_are_those_of_a_plain_search(database: Database, wanted: Req
         *made_up(60, since=NOW - 110 * DAY * 1000, until=NOW, seed=8),
     ]
     rows = [*rows, *rare]
+    for number, row in enumerate(rows):
+        row["session"] = str(number % 7) if number % 9 else None
     await record(database, rows, 50)
     while await forget_rollups(database, NOW):
         pass
@@ -59,6 +67,10 @@ def _fits(row: dict[str, object], wanted: RequestFilter) -> bool:
         and wanted.caller in (None, row["caller"])
         and wanted.provider in (None, row["provider"])
         and wanted.error in (None, row["error"])
+        and wanted.account in (None, row["account"])
+        and wanted.client in (None, row["client"] or "")
+        and wanted.project in (None, row["project"] or "")
+        and wanted.session in (None, row["session"])
         and (wanted.since_ms or 0) <= at < (wanted.until_ms or NOW + 1)
         and {"error": has_failed, "success": not has_failed}.get(str(wanted.status), True)
         and (wanted.status != "429" or status == 429)
@@ -78,3 +90,4 @@ async def test_only_the_hours_that_have_it_are_read(database: Database) -> None:
         await connection.execute(sa.select(1))
     assert is_narrowed(wanted)
     assert not is_narrowed(RequestFilter(status="error"))
+    assert not is_narrowed(RequestFilter(session="s", model="rare"))

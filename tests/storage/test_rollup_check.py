@@ -19,6 +19,8 @@ async def _found(database: Database) -> list[str]:
     ("statement", "table"),
     [
         ("UPDATE rollups SET output_tokens = output_tokens + 1 WHERE by_key = 1 AND at = {}", "rollups"),
+        ("UPDATE rollups SET output_tokens = output_tokens + 1 WHERE by_key = 2 AND at = {}", "rollups"),
+        ("UPDATE rollup_times SET project = project || '!' WHERE by_key = 2 AND at = {}", "rollup_times"),
         ("UPDATE rollups SET requests = requests + 1 WHERE by_key = 0 AND at = {}", "rollups"),
         ("DELETE FROM rollup_failures WHERE by_key = 1 AND at = {}", "rollup_failures"),
         ("UPDATE rollup_times SET d3 = d3 + 1 WHERE by_key = 1 AND at = {}", "rollup_times"),

@@ -54,7 +54,8 @@ def test_how_fine_it_may_be_is_how_long_it_is_kept() -> None:
 
 async def test_sums_are_those_of_the_requests(database: Database) -> None:
     """By groups and filters, on both databases."""
-    await record(database, made_up(400, since=NOW - 2 * D, until=NOW), 50)
+    rows = made_up(400, since=NOW - 2 * D, until=NOW)
+    await record(database, [{**row, "session": str(number % 5)} for number, row in enumerate(rows)], 50)
     since = (NOW - D) // 60_000 * 60_000
     spans = cover(since, None)
     async with database.read() as connection:
@@ -64,6 +65,19 @@ async def test_sums_are_those_of_the_requests(database: Database) -> None:
             (RequestFilter(status="success"), sa.not_(FAILED)),
             (RequestFilter(account="gone"), requests.c.account == "gone"),
             (RequestFilter(caller="laptop", provider="anthropic"), requests.c.caller == "laptop"),
+            (RequestFilter(project="website"), requests.c.project == "website"),
+            (
+                RequestFilter(client="curl", project="", status="success"),
+                (requests.c.client == "curl") & requests.c.project.is_(None) & sa.not_(FAILED),
+            ),
+            (RequestFilter(session="3"), requests.c.session == "3"),
+            (
+                RequestFilter(session="3", client="", account="work", status="error"),
+                (requests.c.session == "3")
+                & requests.c.client.is_(None)
+                & (requests.c.account == "work")
+                & FAILED,
+            ),
         ):
             counted = sa.select(requests.c.caller, sa.func.count()).where(
                 requests.c.timestamp >= since, condition

@@ -1,6 +1,7 @@
 """The roll-ups say what the rows say, whichever way they are made, on both databases."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,19 @@ from headgate.storage.request_filter import RequestFilter
 from headgate.storage.requests import RequestStore
 from headgate.storage.rollup_check import differing_days
 from headgate.storage.rollup_rebuild import lock_rollups, rebuild
-from headgate.storage.rollup_tables import DAY, HOUR, MINUTE, OTHER_MODELS
+from headgate.storage.rollup_tables import BY_CLIENT, DAY, HOUR, MINUTE, OTHERS, OVER_KEYS
 from headgate.storage.rollups import forget_rollups, kind_of
 from headgate.storage.schema import requests, rollup_failures, rollup_times, rollups
 from tests.storage.rows import request_row
 
 NOW = 1_790_000_000_000
 TABLES = (rollups, rollup_failures, rollup_times)
+PROJECTS = (None, "website", "ü" * 64)
 
 
-def made_up(count: int, *, since: int, until: int, seed: int = 7) -> list[dict[str, Any]]:
+def made_up(
+    count: int, *, since: int, until: int, seed: int = 7, projects: Sequence[str | None] = PROJECTS
+) -> list[dict[str, Any]]:
     """With all that is odd: no account, no model, long names, nonsense of providers, times at the bounds."""
     chance = random.Random(seed)
     rows = []
@@ -38,6 +42,8 @@ def made_up(count: int, *, since: int, until: int, seed: int = 7) -> list[dict[s
                 account_id=chance.choice((None, 3)) if account == "gone" else account and len(account),
                 key_id=chance.choice((None, 1, 2)),
                 caller=chance.choice(("anonymous", "laptop")),
+                user_agent=chance.choice(("claude-cli/2.0.76 (external, cli)", "curl/8.5.0", "")),
+                project=chance.choice(projects),
                 model=chance.choice((None, "claude-sonnet-4-5", "ü" * 200)),
                 path=chance.choice(
                     ("/v1/messages", "/v1/messages/count_tokens", "/V1beta/models/g:generateContent", "/x")
@@ -79,9 +85,9 @@ async def record(database: Database, rows: list[dict[str, Any]], piece: int) -> 
 async def test_what_is_added_in_batches_is_what_the_migration_makes_of_the_rows(database: Database) -> None:
     """To the last number, however the batches are cut; minutes and hours as far back as they are kept."""
     rows = [
-        *made_up(300, since=NOW - 2 * 3_600_000, until=NOW),
-        *made_up(200, since=NOW - 5 * DAY * 1000, until=NOW, seed=8),
-        *made_up(60, since=NOW - 110 * DAY * 1000, until=NOW, seed=9),
+        *made_up(300, since=NOW - 2 * 3_600_000, until=NOW, projects=[None]),
+        *made_up(200, since=NOW - 5 * DAY * 1000, until=NOW, seed=8, projects=[None]),
+        *made_up(60, since=NOW - 110 * DAY * 1000, until=NOW, seed=9, projects=[None]),
     ]
     # Neither was known then.
     rows = [row | {"tool_calls": None, "service_tier": None} for row in rows]
@@ -99,7 +105,7 @@ async def test_what_is_added_in_batches_is_what_the_migration_makes_of_the_rows(
     made = await _content(database, (HOUR, DAY))
     # What lies between the newest request and now is another horizon: of the oldest day of hours alone.
     oldest = (
-        max(min(row[1] for row in found if row[0] == HOUR) for found in (recorded[0], made[0])) + DAY * 1000
+        max(min(row[2] for row in found if row[0] == HOUR) for found in (recorded[0], made[0])) + DAY * 1000
     )
     for one, other in zip(recorded, made, strict=True):
         assert [row for row in one if row[0] == DAY] == [row for row in other if row[0] == DAY]
@@ -157,7 +163,7 @@ async def test_old_minutes_and_hours_are_forgotten_and_days_are_not(database: Da
         for resolution, kept in ((MINUTE, 2), (HOUR, 4), (DAY, 6)):
             for table in (rollups, rollup_times):
                 count = sa.select(sa.func.count()).where(table.c.resolution == resolution)
-                assert (await connection.execute(count)).scalar() == 2 * kept
+                assert (await connection.execute(count)).scalar() == 3 * kept
 
 
 @pytest.mark.parametrize(
@@ -195,27 +201,29 @@ async def test_a_time_is_read_in_one_piece(sqlite_url: str, tmp_path: Path) -> N
     await opened.close()
 
 
-async def test_of_a_day_only_so_many_models_are_told_apart(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["model", "client", "project"])
+async def test_of_a_day_only_so_many_names_are_told_apart(
+    database: Database, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Names are the callers'. Those that were there first stay, the next day has its own; requests keep
-    theirs and are found by them, and the check takes sums of several models as that."""
-    monkeypatch.setattr(rollups_module, "MOST_MODELS", 3)
+    theirs and are found by them, and the check takes sums of several names as that."""
+    monkeypatch.setattr(rollups_module, "MOST_NAMES", 3)
     names = ["a", "b", None, "c", "d", "a", "e"]
     days = (NOW - 2 * DAY * 1000, NOW - DAY * 1000, NOW)
     for at in days:
         rows = [
-            request_row(f"hgr_{at}_{number}", timestamp=at + number, model=name, duration_ms=1e3)
+            request_row(f"hgr_{at}_{number}", timestamp=at + number, duration_ms=1e3, **{kind: name})
             for number, name in enumerate(names)
         ]
         await record(database, rows, 2)
     async with database.read() as connection:
-        of_days = sa.select(rollups.c.model, rollups.c.requests).where(rollups.c.by_key == 0)
+        its = rollups.c.by_key == (OVER_KEYS if kind == "model" else BY_CLIENT)
+        of_days = sa.select(rollups.c[kind], rollups.c.requests).where(its)
         of_days = of_days.where(rollups.c.resolution == DAY, rollups.c.at == NOW - NOW % (DAY * 1000))
-        found = {row.model: row.requests for row in await connection.execute(of_days)}
-        assert found == {"a": 2, "b": 1, "": 1, "c": 1, OTHER_MODELS: 2}
+        found = {row[0]: row[1] for row in await connection.execute(of_days)}
+        assert found == {"a": 2, "b": 1, "": 1, "c": 1, OTHERS[kind]: 2}
         assert await differing_days(connection) == []
-    page, _ = await RequestStore(database).page(RequestFilter(model="d"))
+    page, _ = await RequestStore(database).page(RequestFilter(**{kind: "d"}))
     assert len(page) == 3
     async with database.write() as connection:
         await connection.execute(sa.update(rollups).values(requests=rollups.c.requests + 1))

@@ -96,7 +96,7 @@ async def test_costs_are_summed_and_what_has_no_price_is_counted(filled: Databas
     assert await unpriced_models(filled, RequestFilter(since_ms=11 * HOUR)) == []
 
 
-@pytest.mark.parametrize("by", ["account", "model", "hour"])
+@pytest.mark.parametrize("by", ["account", "model", "client", "project", "hour"])
 async def test_sums_are_those_of_the_requests_at_any_moment(database: Database, by: Grouping) -> None:
     """To the millisecond, whatever of the time is in which roll-ups, and whatever was forgotten of them."""
     rows = [
@@ -121,7 +121,7 @@ async def test_sums_are_those_of_the_requests_at_any_moment(database: Database, 
 
 
 def _counted(rows: list[dict[str, Any]], wanted: RequestFilter, by: Grouping) -> dict[Any, tuple[int, int]]:
-    places = {"account": "account_id", "model": "model", "key": "caller"}
+    places = {"account": "account_id", "model": "model", "client": "client", "project": "project"}
     found: dict[Any, tuple[int, int]] = {}
     for row in rows:
         at, has_failed = row["timestamp"], row["status"] >= 400 or row["error"] is not None

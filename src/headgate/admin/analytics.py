@@ -10,7 +10,16 @@ from fastapi import APIRouter, Query
 from headgate.admin.analytics_forms import Analytics, GroupBy, Meta, Mode, Range, Section
 from headgate.admin.analytics_sections import COLUMNS, Found
 from headgate.admin.owner import ItsOwner, Owner
-from headgate.admin.request_choice import OfAccount, OfKey, OfModel, OfProvider, of_account
+from headgate.admin.request_choice import (
+    OfAccount,
+    OfClient,
+    OfKey,
+    OfModel,
+    OfProject,
+    OfProvider,
+    OfSession,
+    of_account,
+)
 from headgate.errors import InvalidRequest, StorageError
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.rollup_queries import (
@@ -78,6 +87,9 @@ async def analytics(
     key: OfKey = None,
     model: OfModel = None,
     provider: OfProvider = None,
+    client: OfClient = None,
+    project: OfProject = None,
+    session: OfSession = None,
     status: Outcome = None,
     mode: TheMode = "normal",
     group_by: Grouped = None,
@@ -98,7 +110,16 @@ async def analytics(
         group_by=group_by,
         computed_at=now,
     )
-    asked = RequestFilter(account=account, caller=key, model=model, provider=provider, status=status)
+    asked = RequestFilter(
+        account=account,
+        caller=key,
+        model=model,
+        provider=provider,
+        client=client,
+        project=project,
+        session=session,
+        status=status,
+    )
     try:
         found = await find(owner, asked, meta, wanted_sections, now)
     except StorageError as error:

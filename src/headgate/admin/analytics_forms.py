@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 Range = Literal["1h", "6h", "24h", "7d", "30d", "90d"]
 Mode = Literal["normal", "cumulative"]
-GroupBy = Literal["account", "key", "model", "provider"]
+GroupBy = Literal["account", "key", "model", "provider", "client", "project"]
 Section = Literal[
     "overview",
     "totals",

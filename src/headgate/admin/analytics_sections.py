@@ -36,6 +36,8 @@ COLUMNS: dict[GroupBy, Dimension] = {
     "key": "caller",
     "model": "model",
     "provider": "provider",
+    "client": "client",
+    "project": "project",
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from headgate.admin.owner import Owner
 from headgate.relay.exchange import Exchange
 from headgate.storage.request_filter import RequestFilter
+from headgate.wire.user_agents import client_of
 
 LOOK_SECONDS = 0.2
 _MOST_WAITING = 2_000
@@ -36,8 +37,11 @@ class View:
     def offer(self, event: Event) -> None:
         said = event[1]
         wanted = self._wanted
-        asked = ((wanted.caller, "caller"), (wanted.model, "model"), (wanted.provider, "provider"))
-        if all(one in (None, said.get(name, one)) for one, name in asked):
+        asked = (
+            *((wanted.caller, "caller"), (wanted.model, "model"), (wanted.provider, "provider")),
+            *((wanted.client, "client"), (wanted.project, "project"), (wanted.session, "session")),
+        )
+        if all(one in (None, said.get(name, one) or "") for one, name in asked):
             self._waiting.append(event)
 
     def take(self) -> list[Event]:
@@ -133,7 +137,9 @@ def _events_of(exchange: Exchange) -> list[Event]:
         "caller": head.client.caller.name,
         "client_address": exchange.address,
         "user_agent": head.client.user_agent,
+        "client": client_of(head.client.user_agent),
         "session": exchange.session,
+        "project": head.client.project,
         "model": None if facts is None else facts.model,
         "stream": facts is not None and facts.stream,
     }
@@ -156,12 +162,12 @@ def _events_of(exchange: Exchange) -> list[Event]:
     return events
 
 
-_START = ("id", "dialect", "provider", "method", "path", "caller", "client_address", "user_agent")
+_START = ("id", "dialect", "provider", "method", "path", "caller", "client_address", "user_agent", "client")
 
 
 def _start_of(row: dict[str, Any]) -> dict[str, Any]:
     said = {"id": row["id"], "created_at": row["timestamp"]}
-    return said | {name: row[name] for name in (*_START[1:], "session", "model", "stream")}
+    return said | {name: row[name] for name in (*_START[1:], "session", "project", "model", "stream")}
 
 
 def _first_byte_of(row: dict[str, Any]) -> dict[str, Any]:

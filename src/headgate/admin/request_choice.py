@@ -17,6 +17,17 @@ AskedAccount = Annotated[
 OfKey = Annotated[str | None, Query(description="The client key, by the name that the requests show.")]
 OfModel = Annotated[str | None, Query(description="The model asked for.")]
 OfProvider = Annotated[str | None, Query(description="The provider.")]
+OfClient = Annotated[
+    str | None,
+    Query(description="The client's program, such as `claude-code`; empty: requests that name none."),
+]
+OfProject = Annotated[
+    str | None,
+    Query(description="What the client said in `x-headgate-project`; empty: requests that say nothing."),
+]
+OfSession = Annotated[
+    str | None, Query(min_length=1, description="The session, by the id that the requests show.")
+]
 WithError = Annotated[str | None, Query(description="The `error` that requests show.")]
 Since = Annotated[int | None, Query(ge=0, le=10**15, description="Unix milliseconds.")]
 Until = Annotated[int | None, Query(ge=0, le=10**15, description="Unix milliseconds: what began earlier.")]
@@ -29,6 +40,9 @@ async def _chosen(
     key: OfKey = None,
     model: OfModel = None,
     provider: OfProvider = None,
+    client: OfClient = None,
+    project: OfProject = None,
+    session: OfSession = None,
     error: WithError = None,
     since: Since = None,
     until: Until = None,
@@ -39,6 +53,9 @@ async def _chosen(
         caller=key,
         model=model,
         provider=provider,
+        client=client,
+        project=project,
+        session=session,
         error=error,
         since_ms=since,
         until_ms=until,
@@ -82,6 +99,9 @@ def matches(row: dict[str, Any], wanted: RequestFilter) -> bool:
         (wanted.model, row["model"]),
         (wanted.provider, row["provider"]),
         (wanted.error, row["error"]),
+        (wanted.client, row["client"] or ""),
+        (wanted.project, row["project"] or ""),
+        (wanted.session, row["session"]),
     )
     is_equal = all(one is None or one == other for one, other in equal)
     is_recent = wanted.since_ms is None or row["timestamp"] >= wanted.since_ms

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from headgate.admin import analytics_sums as sums
-from headgate.admin.analytics import find, time_of
+from headgate.admin.analytics import Outcome, find, time_of
 from headgate.admin.analytics_forms import Counts, ErrorSums, Meta, Range, Times
 from headgate.admin.owner import ItsOwner, Owner
+from headgate.admin.request_choice import OfAccount, OfClient, OfKey, OfModel, OfProject, OfProvider
 from headgate.errors import NotFound
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.rollup_queries import Row, Span, sums_by
@@ -59,8 +60,27 @@ OfDomain = Annotated[str | None, Query(max_length=253, description="Only this on
 
 
 @router.get("/api/stats", operation_id="get_stats")
-async def stats(owner: ItsOwner, range: StatsRange = "all") -> Stats:
+async def stats(
+    owner: ItsOwner,
+    range: StatsRange = "all",
+    account: OfAccount = None,
+    key: OfKey = None,
+    model: OfModel = None,
+    provider: OfProvider = None,
+    client: OfClient = None,
+    project: OfProject = None,
+    status: Outcome = None,
+) -> Stats:
     """Sums of all time, or of the newest part of it."""
+    asked = RequestFilter(
+        account=account,
+        caller=key,
+        model=model,
+        provider=provider,
+        client=client,
+        project=project,
+        status=status,
+    )
     now = round(owner.clock.now() * 1000)
     if range == "all":
         since, until, bucket = 0, (now // _DAY_MS + 1) * _DAY_MS, _DAY_MS
@@ -76,7 +96,7 @@ async def stats(owner: ItsOwner, range: StatsRange = "all") -> Stats:
         group_by=None,
         computed_at=now,
     )
-    found = await find(owner, RequestFilter(), meta, _SECTIONS, now)
+    found = await find(owner, asked, meta, _SECTIONS, now)
     all_ = sums.add_up(found.counted)
     totals = found.totals()
     by_model = sums.grouped(found.counted, lambda row: row["model"])

@@ -9,7 +9,16 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from headgate.admin.owner import ItsOwner, Owner
-from headgate.admin.request_choice import OfAccount, OfKey, OfModel, Since, Status, of_account
+from headgate.admin.request_choice import (
+    OfAccount,
+    OfClient,
+    OfKey,
+    OfModel,
+    OfProject,
+    Since,
+    Status,
+    of_account,
+)
 from headgate.pricing.rates import NANO
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.usage import COUNTS, Grouping, unpriced_models, usage
@@ -33,7 +42,7 @@ class Usage(BaseModel):
 
 class UsageGroup(Usage):
     group: str | None = Field(
-        description="Account, model, key, or the hour or day in UTC; null: requests without one."
+        description="Account, model, key, client, project, hour or day in UTC; null: requests without one."
     )
 
 
@@ -63,12 +72,21 @@ async def report(
     account: OfAccount = None,
     key: OfKey = None,
     model: OfModel = None,
+    client: OfClient = None,
+    project: OfProject = None,
     status: Status = None,
 ) -> UsageReport:
     """Everything since then, or ever. From the roll-ups, and where those are too coarse from the requests."""
-    wanted = await of_account(
-        owner, RequestFilter(account=account, caller=key, model=model, status=status, since_ms=since)
+    asked = RequestFilter(
+        account=account,
+        caller=key,
+        model=model,
+        client=client,
+        project=project,
+        status=status,
+        since_ms=since,
     )
+    wanted = await of_account(owner, asked)
     sums: defaultdict[str | None, dict[str, int]] = defaultdict(lambda: dict.fromkeys(COUNTS, 0))
     for row in await usage(owner.database, wanted, by):
         group = sums[_group_name(owner, row, by)]

@@ -101,7 +101,11 @@ class RequestView(BaseModel):
     caller: str
     client_address: str
     user_agent: str
+    client: str | None = Field(
+        description="The program, by a short name out of its user agent, such as `claude-code`."
+    )
     session: str | None
+    project: str | None = Field(description="What the client said in `x-headgate-project`.")
     model: str | None
     stream: bool
     account: str | None = Field(description="That served; null: none did.")

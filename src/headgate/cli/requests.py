@@ -49,6 +49,8 @@ COLUMNS = (
     "#cost",
     "#in",
     "#out",
+    "client",
+    "?project",
 )
 """What says least comes last: a narrow terminal does not show it."""
 
@@ -87,6 +89,11 @@ def requests(
         ),
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="M", help="Only those for one model.")] = None,
+    client: Annotated[
+        str | None, typer.Option(metavar="C", help="Only those of one client program, as claude-code.")
+    ] = None,
+    project: Annotated[str | None, typer.Option(metavar="P", help="Only those for one project.")] = None,
+    session: Annotated[str | None, typer.Option(metavar="S", help="Only those of one session.")] = None,
     since: Annotated[str | None, typer.Option(metavar="T", help=SINCE_HELP)] = None,
     search: Annotated[
         str | None,
@@ -102,7 +109,10 @@ def requests(
 ) -> None:
     """Show the latest requests, with --follow those to come as well; with ID one and its attempts."""
     doing = "Cannot follow the requests" if follow else "Cannot list the requests"
-    named = {"status": status, "account": account, "key": key, "model": model, "search": search}
+    named = {
+        **{"status": status, "account": account, "key": key, "model": model, "search": search},
+        **{"client": client, "project": project, "session": session},
+    }
     filters: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     if since is not None and (since_at := read_since(since, doing=doing)) is not None:
         filters["since"] = since_at
@@ -217,6 +227,8 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
         "-" if one["cost_usd"] is None else usd(one["cost_usd"]),
         _number(usage.get("input_tokens")),
         _number(usage.get("output_tokens")),
+        one["client"] or "-",
+        one["project"] or "-",
     )
 
 
@@ -226,7 +238,16 @@ def _facts(one: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "time", clock_time(one["created_at"] / 1000)
     yield "request", f"{one['method']} {one['path']}"
     yield "status", _status(one)
-    for field in ("error", "account", "model", "session", "caller", "provider_request_id"):
+    for field in (
+        "error",
+        "account",
+        "model",
+        "session",
+        "project",
+        "caller",
+        "client",
+        "provider_request_id",
+    ):
         if one[field] is not None:
             yield field, one[field]
     yield "duration", span(one["duration_ms"])

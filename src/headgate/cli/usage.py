@@ -18,7 +18,7 @@ _HEADINGS = ("#requests", "#errors", "#cost", "#input", "#output", "#cache_read|
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 _MOST_NAMED = 5
 
-By = Literal["account", "model", "key", "hour", "day"]
+By = Literal["account", "model", "key", "client", "project", "hour", "day"]
 
 
 def usage(
@@ -28,9 +28,14 @@ def usage(
     ] = None,
     key: Annotated[str | None, typer.Option(metavar="K", help="Only that of one client key.")] = None,
     model: Annotated[str | None, typer.Option(metavar="M", help="Only that for one model.")] = None,
+    client: Annotated[
+        str | None, typer.Option(metavar="C", help="Only that of one client program, as claude-code.")
+    ] = None,
+    project: Annotated[str | None, typer.Option(metavar="P", help="Only that for one project.")] = None,
     since: Annotated[str, typer.Option(metavar="T", help=SINCE_HELP)] = "24h",
     by: Annotated[
-        By, typer.Option(metavar="account|model|key|hour|day", help="What the sums are made by.")
+        By,
+        typer.Option(metavar="account|model|key|client|project|hour|day", help="What the sums are made by."),
     ] = "account",
     config: ConfigPath = None,
     as_json: AsJson = False,
@@ -38,7 +43,8 @@ def usage(
     """Show what was used: requests, errors, tokens and cost, in sums and in all. Hours and days are UTC's."""
     doing = "Cannot show the usage"
     since_at = read_since(since, doing=doing)
-    asked = {"by": by, "since": since_at, "account": account, "key": key, "model": model}
+    chosen = {"account": account, "key": key, "model": model, "client": client, "project": project}
+    asked = {"by": by, "since": since_at, **chosen}
     params = {name: value for name, value in asked.items() if value is not None}
     found = asyncio.run(_ask(config, params, doing=doing))
     if as_json:
@@ -46,8 +52,8 @@ def usage(
         return
     when = f"since {clock_time(since_at / 1000)}" if since_at is not None else "ever"
     if not found["groups"]:
-        chosen = " that match" if account or key or model else ""
-        out.print(f"No requests{chosen} {when}", markup=False)
+        that_match = " that match" if any(chosen.values()) else ""
+        out.print(f"No requests{that_match} {when}", markup=False)
         return
     rows = [_row(one["group"] or f"(no {by})", one) for one in found["groups"]]
     if len(rows) > 1:

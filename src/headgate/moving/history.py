@@ -21,6 +21,7 @@ from headgate.storage.partitions import dated, make_months
 from headgate.storage.prices import PriceStore
 from headgate.storage.rollups import add_rollups
 from headgate.storage.schema import accounts, attempts, requests
+from headgate.wire.user_agents import client_of
 
 PIECE = 500
 """Requests in one transaction: some ten milliseconds, during which the recorder waits."""
@@ -161,6 +162,8 @@ def _row(one: PastRequest, theirs: Accounts, here: _Here) -> dict[str, Any]:
         "caller": one.caller,
         "client_address": "",
         "user_agent": one.user_agent,
+        "client": client_of(one.user_agent),
+        "project": None,
         "session": one.session,
         "model": one.model,
         "stream": one.stream,

@@ -88,6 +88,8 @@ class RequestRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=
     """How many `BodyRecord` follow, parts not counted: within a moment, unless the gateway dies."""
     traceparent: bytes = b""
     """As the client sent it, whatever it is; kept nowhere."""
+    project: str | None = None
+    """What the client says that it works on."""
 
 
 class HealthRecord(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="health"):

@@ -13,6 +13,7 @@ from headgate.record.events import Attempt, HealthRecord, ObjectRecord, Record, 
 from headgate.storage.batch import Rows
 from headgate.storage.batch_usage import Fetched
 from headgate.storage.sums import usage_columns
+from headgate.wire.user_agents import client_of
 
 _UNSAID = Usage()
 
@@ -56,6 +57,7 @@ def _add_request(record: RequestRecord, rows: Rows) -> None:
         row["traceparent"],
     )
     usage = record.usage or _UNSAID
+    row["client"] = client_of(record.user_agent)
     if usage.requests is not None and (batch_id := batch_of(record.path)) is not None:
         rows.fetched.append(Fetched(row, batch_id, usage))
         usage = _UNSAID  # until it is known what of it is new

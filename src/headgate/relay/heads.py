@@ -14,13 +14,16 @@ _NOT_SENT = (
     HOP_BY_HOP
     | CREDENTIAL_HEADERS
     | OWNER_KEY_HEADERS
-    | {b"host", b"cookie", b"expect", b"content-length", b"x-headgate-account", b"x-headgate-session"}
+    | {b"host", b"cookie", b"expect", b"content-length"}
+    | {b"x-headgate-account", b"x-headgate-session", b"x-headgate-project"}
 )
 _NOT_SENT_FOR_PAGES = _NOT_SENT | TOLD_BY_PAGES
 _TRACES = frozenset({b"traceparent", b"tracestate", b"baggage"})
 _OBJECT_BETAS = (b"files-api", b"code-execution", b"skills")
 """Parts of `anthropic-beta` values under which bodies name objects of one account."""
 
+_LONGEST_PROJECT = 64
+"""Characters."""
 _LONGEST_TRACEPARENT = 128
 """Today's have 55 bytes; later versions may be longer."""
 
@@ -39,6 +42,7 @@ class ClientHead:
         "is_content_coded",
         "may_name_objects",
         "page",
+        "project",
         "session",
         "traceparent",
         "user_agent",
@@ -66,6 +70,7 @@ class ClientHead:
         self.expects_continue = fields.get(b"expect", b"").lower() == b"100-continue"
         self.is_content_coded = b"content-encoding" in fields
         self.session = _session(fields)
+        self.project = _project(fields.get(b"x-headgate-project", b""))
         self.user_agent = fields.get(b"user-agent", b"").decode("latin-1")[:256]
         self.traceparent = fields.get(b"traceparent", b"")[:_LONGEST_TRACEPARENT]
         wish = fields.get(b"x-headgate-account")
@@ -93,3 +98,13 @@ def _session(fields: dict[bytes, bytes]) -> str | None:
     """The session that a header names: our helper first, then the client's own."""
     named = fields.get(b"x-headgate-session") or fields.get(b"x-claude-code-session-id")
     return named.decode("latin-1")[:256] if named else None
+
+
+def _project(name: bytes) -> str | None:
+    """What the client says that it works on: of a long name the beginning; nothing that cannot be shown."""
+    try:
+        said = name.decode()
+    except UnicodeDecodeError:
+        said = name.decode("latin-1")  # as some libraries write a header
+    said = said.strip()[:_LONGEST_PROJECT].rstrip()
+    return said if said.isprintable() and said else None

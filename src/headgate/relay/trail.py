@@ -177,6 +177,7 @@ class Trail(msgspec.Struct, eq=False):
             self.domain,
             self.bodies,
             head.client.traceparent,
+            head.client.project,
         )
 
 

@@ -8,7 +8,7 @@ from headgate.storage.database import Database
 from headgate.storage.locks import lock_conversations
 from headgate.storage.partitions import drop_months
 from headgate.storage.rollup_rebuild import lock_rollups, rebuild
-from headgate.storage.rollup_tables import DAY, RESOLUTIONS
+from headgate.storage.rollup_tables import DAY, FAMILIES, OVER_KEYS, RESOLUTIONS
 from headgate.storage.schema import (
     attempts,
     bodies,
@@ -133,7 +133,7 @@ async def _clear_conversations(database: Database, before_ms: int) -> None:
 async def _clear_rollups(database: Database, before_ms: int) -> None:
     """Those that ended before, a day at a time; what holds the moment is made anew from what is left."""
     for resolution in RESOLUTIONS:
-        its = (rollups.c.resolution == resolution) & (rollups.c.by_key == 0)
+        its = (rollups.c.resolution == resolution) & (rollups.c.by_key == OVER_KEYS)
         last = before_ms - before_ms % (resolution * 1000)
         while True:
             async with database.write() as connection:
@@ -141,7 +141,7 @@ async def _clear_rollups(database: Database, before_ms: int) -> None:
                 if oldest is None or oldest >= last:
                     break
                 for table in (rollups, rollup_failures, rollup_times):
-                    its_rows = (table.c.resolution == resolution) & table.c.by_key.in_((0, 1))
+                    its_rows = (table.c.resolution == resolution) & table.c.by_key.in_(FAMILIES)
                     piece = its_rows & (table.c.at < min(last, oldest + DAY * 1000))
                     await connection.execute(sa.delete(table).where(piece))
     async with database.write() as connection:

@@ -1,23 +1,28 @@
-"""Where in a long history requests of a model, a key or a provider are: the roll-ups know the hours.
+"""Where in a long history requests of a model, a key, a provider, a client or a project are: the roll-ups
+know the hours.
 
 Without that, a page of what is rare, or was never there, reads every request that there is.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.rollup_queries import Span, times_with
 from headgate.storage.rollup_tables import DAY, HOUR
+from headgate.storage.schema import requests
 
 _DAY_MS, _HOUR_MS = DAY * 1000, HOUR * 1000
 
 
 def is_narrowed(wanted: RequestFilter) -> bool:
-    """Whether it asks for something that has no index of its own; accounts have one."""
-    asked = (wanted.model, wanted.caller, wanted.provider)
-    return wanted.account is None and any(one is not None for one in asked)
+    """Whether it asks for something that has no index of its own; accounts and sessions have one."""
+    asked = (wanted.model, wanted.caller, wanted.provider, wanted.client, wanted.project)
+    has_index = wanted.account is not None or wanted.session is not None
+    return not has_index and any(one is not None for one in asked)
 
 
 async def times_of(
@@ -34,6 +39,21 @@ async def times_of(
             continue
         for begin, end in _joined(hours):
             yield begin, end
+
+
+async def within_session(connection: AsyncConnection, wanted: RequestFilter) -> RequestFilter:
+    """With the time in which its session was: a planner that takes another index then reads no more of it."""
+    if wanted.session is None:
+        return wanted
+    # In a query of its own: PostgreSQL would look for the first and the last in all of the history.
+    its = sa.select(requests.c.timestamp).where(requests.c.session == wanted.session)
+    times = its.offset(0).subquery() if connection.dialect.name == "postgresql" else its.subquery()
+    query = sa.select(sa.func.min(times.c.timestamp), sa.func.max(times.c.timestamp))
+    first, last = (await connection.execute(query)).one()
+    if first is None:
+        return replace(wanted, until_ms=0)
+    since = max(first, wanted.since_ms or first)
+    return replace(wanted, since_ms=since, until_ms=min(last + 1, wanted.until_ms or last + 1))
 
 
 def _joined(hours: list[int]) -> list[tuple[int, int]]:

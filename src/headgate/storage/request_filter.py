@@ -23,6 +23,10 @@ class RequestFilter:
     model: str | None = None
     caller: str | None = None
     provider: str | None = None
+    client: str | None = None
+    """The program, by its short name (`wire.user_agents`). Empty: those that said none; so is `project`."""
+    project: str | None = None
+    session: str | None = None
     error: str | None = None
     """The stable code, or the provider's word."""
     since_ms: int | None = None
@@ -52,6 +56,9 @@ def conditions(wanted: RequestFilter, *, has_outcome: bool = False) -> list[sa.C
         found.append(requests.c.caller == wanted.caller)
     if wanted.provider is not None:
         found.append(requests.c.provider == wanted.provider)
+    for column, name in (("client", wanted.client), ("project", wanted.project), ("session", wanted.session)):
+        if name is not None:
+            found.append(requests.c[column] == name if name else requests.c[column].is_(None))
     if wanted.error is not None:
         found.append(requests.c.error == wanted.error)
         if not has_outcome:

@@ -17,7 +17,7 @@ from headgate.storage.account_history import (
 )
 from headgate.storage.conversations import mark_conversations
 from headgate.storage.database import Database
-from headgate.storage.narrowing import is_narrowed, times_of
+from headgate.storage.narrowing import is_narrowed, times_of, within_session
 from headgate.storage.request_filter import RequestFilter, conditions
 from headgate.storage.schema import attempts, requests
 
@@ -42,6 +42,7 @@ class RequestStore:
         """
         after = None if cursor is None else _read_cursor(cursor)
         async with self._database.read() as connection:
+            wanted = await within_session(connection, wanted)
             if wanted.account is not None:
                 rows = await page_of_account(connection, wanted, limit + 1, after)
             elif is_narrowed(wanted):

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.storage.rollup_rebuild import SELECTS, over_keys
-from headgate.storage.rollup_tables import DAY, LAYOUT, OTHER_MODELS
+from headgate.storage.rollup_rebuild import SELECTS, folded
+from headgate.storage.rollup_tables import BY_CLIENT, BY_KEY, DAY, LAYOUT, OTHERS, OVER_KEYS
 from headgate.storage.schema import requests
 
 MOST_NAMED = 10
@@ -40,14 +40,21 @@ async def _differs(connection: AsyncConnection, table: str, day: int) -> bool:
     by, counts = LAYOUT[table]
     its = f"resolution = {DAY} AND at = {day}"
     columns = ", ".join((*by, *counts))
-    by_key = f"SELECT {columns} FROM {table} WHERE {its} AND by_key = 1"
-    over_all = f"SELECT {columns} FROM {table} WHERE {its} AND by_key = 0"
+    stored = f"SELECT {columns} FROM {table} WHERE {its} AND by_key = {BY_CLIENT}"
     made = SELECTS[table](DAY, day, day + _DAY_MS, connection.dialect.name)
-    others = f"SELECT 1 FROM rollups WHERE {its} AND by_key = 1 AND model = '{OTHER_MODELS}' LIMIT 1"
-    if (await connection.exec_driver_sql(others)).first() is not None:
-        made, by_key = (_over_models(one, by, counts) for one in (made, by_key))
-    folded = over_keys(table, DAY, day, day + _DAY_MS)
-    for one, other in ((made, by_key), (by_key, made), (folded, over_all), (over_all, folded)):
+    with_others = []
+    for kind, word in OTHERS.items():
+        others = f"SELECT 1 FROM rollups WHERE {its} AND by_key = {BY_CLIENT} AND {kind} = '{word}' LIMIT 1"
+        if (await connection.exec_driver_sql(others)).first() is not None:
+            with_others.append(kind)
+    if with_others:
+        made, stored = (_over_names(one, by, counts, with_others) for one in (made, stored))
+    pairs = [(made, stored), (stored, made)]
+    for family in (BY_KEY, OVER_KEYS):
+        there = f"SELECT {columns} FROM {table} WHERE {its} AND by_key = {family}"
+        of_finer = folded(table, DAY, day, day + _DAY_MS, family)
+        pairs += [(of_finer, there), (there, of_finer)]
+    for one, other in pairs:
         rest = f"SELECT * FROM ({one}) AS one EXCEPT SELECT * FROM ({other}) AS other"
         differing = await connection.exec_driver_sql(f"SELECT 1 FROM ({rest}) AS rest LIMIT 1")
         if differing.first() is not None:
@@ -55,9 +62,9 @@ async def _differs(connection: AsyncConnection, table: str, day: int) -> bool:
     return False
 
 
-def _over_models(select: str, by: Sequence[str], counts: Sequence[str]) -> str:
+def _over_names(select: str, by: Sequence[str], counts: Sequence[str], kinds: Sequence[str]) -> str:
     """On a day that had too many of them, the requests know more than the sums."""
-    groups = ", ".join(name for name in by if name != "model")
+    groups = ", ".join(name for name in by if name not in kinds)
     sums = ", ".join(f"CAST(SUM({name}) AS BIGINT) AS {name}" for name in counts)
-    named = f"WITH of_models ({', '.join((*by, *counts))}) AS ({select})"
-    return f"{named} SELECT {groups}, {sums} FROM of_models GROUP BY {groups}"
+    named = f"WITH of_names ({', '.join((*by, *counts))}) AS ({select})"
+    return f"{named} SELECT {groups}, {sums} FROM of_names GROUP BY {groups}"

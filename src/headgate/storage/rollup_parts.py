@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.storage.request_filter import RequestFilter, conditions
 from headgate.storage.rollup_queries import Span, answers, cover
-from headgate.storage.rollup_tables import DAY, RESOLUTIONS
+from headgate.storage.rollup_tables import DAY, OVER_KEYS, RESOLUTIONS
 from headgate.storage.schema import rollups
 
 
@@ -58,6 +58,6 @@ async def _reach(connection: AsyncConnection, resolution: int) -> int:
 
 
 async def _oldest(connection: AsyncConnection, resolution: int) -> int | None:
-    its = (rollups.c.resolution == resolution) & (rollups.c.by_key == 0)
+    its = (rollups.c.resolution == resolution) & (rollups.c.by_key == OVER_KEYS)
     found: int | None = (await connection.execute(sa.select(sa.func.min(rollups.c.at)).where(its))).scalar()
     return found

@@ -1,6 +1,9 @@
-"""Sums of a time, read from the roll-ups: the coarsest that fit, so a month costs no more than a day."""
+"""Sums of a time, read from the roll-ups: the coarsest that fit, so a month costs no more than a day.
 
-from collections.abc import Sequence
+Of one session they are made from its requests, which an index finds: there are few.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -8,13 +11,18 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.storage.request_filter import RequestFilter
+from headgate.storage.rollup_rebuild import SELECTS
 from headgate.storage.rollup_tables import (
     BUCKETS,
+    BY_CLIENT,
+    BY_KEY,
     DAY,
     KEPT_SECONDS,
+    LAYOUT,
     MINUTE,
     MOST_OF_A_MODEL,
-    OTHER_MODELS,
+    OTHERS,
+    OVER_KEYS,
     RESOLUTIONS,
     SUMS,
     TIME_SUMS,
@@ -23,9 +31,12 @@ from headgate.storage.schema import rollup_failures, rollup_times, rollups
 
 Row = dict[str, Any]
 
-Dimension = Literal["account_id", "account", "key_id", "caller", "model", "provider", "failed"]
+Dimension = Literal[
+    "account_id", "account", "key_id", "caller", "model", "provider", "client", "project", "failed"
+]
 
 _OF_KEYS = frozenset({"key_id", "caller"})
+_OF_CLIENTS = frozenset({"client", "project"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,7 @@ async def sums_by(
     chosen = _common(rollups, wanted)
     if wanted.status is not None:
         chosen.append(rollups.c.failed == int(wanted.status == "error"))
-    return await _read(connection, rollups, spans, chosen, _by_key(wanted, by), by, counts, bucket_ms)
+    return await _read(connection, rollups, spans, wanted, chosen, by, counts, bucket_ms)
 
 
 async def failures_by(connection: AsyncConnection, spans: Sequence[Span], wanted: RequestFilter) -> list[Row]:
@@ -94,9 +105,7 @@ async def failures_by(connection: AsyncConnection, spans: Sequence[Span], wanted
     counts = [_sum(rollup_failures.c.requests, "requests")]
     by = ("status", "error")
     chosen = _common(rollup_failures, wanted)
-    return await _read(
-        connection, rollup_failures, spans, chosen, _by_key(wanted, by), by, counts, bucket_ms=None
-    )
+    return await _read(connection, rollup_failures, spans, wanted, chosen, by, counts, bucket_ms=None)
 
 
 async def times_by(
@@ -114,28 +123,30 @@ async def times_by(
     names = (*TIME_SUMS, *BUCKETS) if has_buckets else TIME_SUMS
     counts = [_sum(rollup_times.c[one], one) for one in names]
     chosen = _common(rollup_times, wanted)
-    return await _read(connection, rollup_times, spans, chosen, _by_key(wanted, by), by, counts, bucket_ms)
+    return await _read(connection, rollup_times, spans, wanted, chosen, by, counts, bucket_ms)
 
 
 async def count_keys(connection: AsyncConnection, spans: Sequence[Span], wanted: RequestFilter) -> int:
     """How many client keys, by their names, asked for something."""
     found: set[str] = set()
     for span in spans:
-        query = sa.select(rollups.c.caller).where(*_within(rollups, span, 1), *_common(rollups, wanted))
+        family = _family(wanted, ("caller",))
+        query = sa.select(rollups.c.caller).where(*_within(rollups, span, family), *_common(rollups, wanted))
         if wanted.status is not None:
             query = query.where(rollups.c.failed == int(wanted.status == "error"))
-        found |= set((await connection.execute(query.distinct())).scalars())
+        query = _of_session(query.distinct(), rollups, span, wanted, connection.dialect.name)
+        found |= set((await connection.execute(query)).scalars())
     return len(found)
 
 
 async def times_with(connection: AsyncConnection, span: Span, wanted: RequestFilter) -> list[int]:
     """Where the rows begin (Unix ms) that have what is looked for, the newest first. Of single statuses and
     errors they know whether something went wrong at all."""
-    its = _common(rollups, replace(wanted, model=None))
-    if wanted.model is not None:
+    its = _common(rollups, replace(wanted, model=None, client=None, project=None))
+    for column, name in _names(wanted):
         # It may be one of those that a day had too many of.
-        its.append(rollups.c.model.in_((wanted.model[:MOST_OF_A_MODEL], OTHER_MODELS)))
-    query = sa.select(rollups.c.at).where(*_within(rollups, span, _by_key(wanted, ())), *its)
+        its.append(rollups.c[column].in_((name, OTHERS[column]) if name else (name,)))
+    query = sa.select(rollups.c.at).where(*_within(rollups, span, _family(wanted, ())), *its)
     if wanted.error is not None or wanted.status == "error":
         query = query.where(rollups.c.failed == 1)
     elif wanted.status == "success":
@@ -146,20 +157,39 @@ async def times_with(connection: AsyncConnection, span: Span, wanted: RequestFil
 
 def answers(wanted: RequestFilter) -> bool:
     """Whether the roll-ups know: of single statuses and errors they have no sums but counts."""
-    return wanted.status in (None, "success", "error") and wanted.error is None
+    return wanted.status in (None, "success", "error") and wanted.error is None and wanted.session is None
 
 
-def _by_key(wanted: RequestFilter, by: Sequence[str]) -> int:
-    """Over all keys, where none is asked for."""
-    return int(wanted.caller is not None or not _OF_KEYS.isdisjoint(by))
+def _family(wanted: RequestFilter, by: Sequence[str]) -> int:
+    """The one with the fewest rows that tells it. What is made of requests is all told apart."""
+    is_of_clients = not (wanted.client is None and wanted.project is None and _OF_CLIENTS.isdisjoint(by))
+    if is_of_clients or wanted.session is not None:
+        return BY_CLIENT
+    return OVER_KEYS if wanted.caller is None and _OF_KEYS.isdisjoint(by) else BY_KEY
+
+
+def _of_session(
+    query: sa.Select[Any], table: sa.Table, span: Span, wanted: RequestFilter, dialect: str
+) -> sa.Select[Any]:
+    """With rows made of the requests of that session in the place of the table's, under its name."""
+    if wanted.session is None:
+        return query
+    until = 10**15 if span.until is None else span.until
+    made = SELECTS[table.name](span.resolution, span.since, until, dialect, "session = @session")
+    names = [column for columns in LAYOUT[table.name] for column in columns]
+    named = f"WITH made ({', '.join(names)}) AS ({made}) SELECT * FROM made"
+    # A colon would be a parameter.
+    words = sa.text(named.replace(":", r"\:").replace("@session", ":session"))
+    text = words.bindparams(sa.bindparam("session", wanted.session, sa.Text))
+    return query.add_cte(text.columns(*map(sa.column, names)).cte(table.name))
 
 
 def _sum(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[Any]:
     return sa.cast(sa.func.sum(column), sa.BigInteger).label(name)
 
 
-def _within(table: sa.Table, span: Span, by_key: int) -> list[sa.ColumnElement[bool]]:
-    found = [table.c.resolution == span.resolution, table.c.by_key == by_key, table.c.at >= span.since]
+def _within(table: sa.Table, span: Span, family: int) -> list[sa.ColumnElement[bool]]:
+    found = [table.c.resolution == span.resolution, table.c.by_key == family, table.c.at >= span.since]
     return found if span.until is None else [*found, table.c.at < span.until]
 
 
@@ -167,8 +197,8 @@ async def _read(
     connection: AsyncConnection,
     table: sa.Table,
     spans: Sequence[Span],
+    wanted: RequestFilter,
     chosen: Sequence[sa.ColumnElement[bool]],
-    by_key: int,
     by: Sequence[str],
     counts: Sequence[sa.ColumnElement[Any]],
     bucket_ms: int | None,
@@ -180,8 +210,10 @@ async def _read(
     # Group by place: PostgreSQL takes `at - at % $1` and `at - at % $2` for two things.
     places: list[sa.ColumnElement[Any]] = [sa.literal_column(str(place + 1)) for place in range(len(groups))]
     found: dict[tuple[Any, ...], Row] = {}
+    family, dialect = _family(wanted, by), connection.dialect.name
     for span in spans:
-        query = sa.select(*groups, *counts).where(*_within(table, span, by_key), *chosen).group_by(*places)
+        query = sa.select(*groups, *counts).where(*_within(table, span, family), *chosen).group_by(*places)
+        query = _of_session(query, table, span, wanted, dialect)
         for row in (await connection.execute(query)).mappings():
             if row["requests"]:  # else nothing was there to be summed
                 _merge(found, dict(row), len(groups))
@@ -205,10 +237,17 @@ def _common(table: sa.Table, wanted: RequestFilter) -> list[sa.ColumnElement[boo
         if wanted.former_names:
             its |= table.c.account.in_(wanted.former_names) & (table.c.account_id == wanted.account_id)
         found.append(its)
-    if wanted.model is not None:
-        found.append(table.c.model == wanted.model[:MOST_OF_A_MODEL])
+    found += [table.c[column] == name for column, name in _names(wanted)]
     if wanted.caller is not None:
         found.append(table.c.caller == wanted.caller)
     if wanted.provider is not None:
         found.append(table.c.provider == wanted.provider)
     return found
+
+
+def _names(wanted: RequestFilter) -> Iterator[tuple[str, str]]:
+    """Of the callers' names what is looked for, by column."""
+    model = None if wanted.model is None else wanted.model[:MOST_OF_A_MODEL]
+    for column, name in (("model", model), ("client", wanted.client), ("project", wanted.project)):
+        if name is not None:
+            yield column, name

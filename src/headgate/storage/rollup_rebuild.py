@@ -12,16 +12,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.dialects.batch_results import TIER
 from headgate.storage.rollup_tables import (
     BY,
+    BY_CLIENT,
+    BY_KEY,
     DURATIONS,
+    FAMILIES,
     FIRST_BYTES,
+    FOLDED,
     KINDS,
     LAYOUT,
     LEAST_SPOKEN_US,
     MOST_NANO_USD,
     MOST_OF_A_MODEL,
+    MOST_OF_A_NAME,
     MOST_OF_AN_ERROR,
     MOST_OF_ONE,
     MOST_SPOKEN,
+    OVER_KEYS,
     RESOLUTIONS,
     SPEED_BOUNDS,
     SPEEDS,
@@ -52,20 +58,21 @@ async def rebuild(connection: AsyncConnection, at_ms: int) -> None:
             continue
         has_all = finer is None or not await _know_more(connection, finer, begin, begin + span)
         for name in LAYOUT:
-            its = f"resolution = {resolution} AND by_key IN (0, 1) AND at = {begin}"
+            its = f"resolution = {resolution} AND by_key IN {FAMILIES} AND at = {begin}"
             await connection.exec_driver_sql(f"DELETE FROM {name} WHERE {its}")
             for made in (
                 SELECTS[name](resolution, begin, begin + span, connection.dialect.name)
                 if finer is None or has_all
-                else _coarser(name, finer, resolution, begin, begin + span),
-                over_keys(name, resolution, begin, begin + span),
+                else coarser(name, finer, resolution, begin, begin + span),
+                folded(name, resolution, begin, begin + span, BY_KEY),
+                folded(name, resolution, begin, begin + span, OVER_KEYS),
             ):
-                await connection.exec_driver_sql(f"INSERT INTO {name} {made}")
+                await connection.exec_driver_sql(f"{into(name)} {made}")
 
 
 async def _know_more(connection: AsyncConnection, resolution: int, since: int, until: int) -> bool:
     """Whether the sums of that time are of more requests than there are."""
-    its = f"resolution = {resolution} AND by_key = 1 AND at >= {since} AND at < {until}"
+    its = f"resolution = {resolution} AND by_key = {OVER_KEYS} AND at >= {since} AND at < {until}"
     summed = (await connection.exec_driver_sql(f"SELECT SUM(requests) FROM rollups WHERE {its}")).scalar()
     within = _within(since, until)
     there = (await connection.exec_driver_sql(f"SELECT count(*) FROM requests WHERE {within}")).scalar()
@@ -78,29 +85,36 @@ async def lock_rollups(connection: AsyncConnection) -> None:
         await connection.exec_driver_sql(f"LOCK TABLE {', '.join(LAYOUT)} IN SHARE ROW EXCLUSIVE MODE")
 
 
-def _coarser(table: str, finer: int, resolution: int, since: int, until: int) -> str:
-    """A SELECT of one row of that resolution for all finer ones of the time, by key."""
+def into(table: str) -> str:
+    """The beginning of a statement that ends in one of the SELECTs below. Columns are named: those of a table
+    that was upgraded may stand in another order."""
+    return f"INSERT INTO {table} ({', '.join(column for columns in LAYOUT[table] for column in columns)})"
+
+
+def coarser(table: str, finer: int, resolution: int, since: int, until: int) -> str:
+    """A SELECT of one row of that resolution for all finer ones of the time, all told apart."""
     by, counts = LAYOUT[table]
     columns = ", ".join({"resolution": str(resolution), "at": str(since)}.get(name, name) for name in by)
     groups = ", ".join(name for name in by if name not in ("resolution", "at"))
     sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in counts)
-    its = f"resolution = {finer} AND by_key = 1 AND at >= {since} AND at < {until}"
+    its = f"resolution = {finer} AND by_key = {BY_CLIENT} AND at >= {since} AND at < {until}"
     return f"SELECT {columns}, {sums} FROM {table} WHERE {its} GROUP BY {groups}"
 
 
-def over_keys(table: str, resolution: int, since: int, until: int) -> str:
-    """A SELECT of what is there by key in that time, over all keys."""
+def folded(table: str, resolution: int, since: int, until: int, family: int) -> str:
+    """A SELECT of that family's rows of that time, from those of the family that tells more apart."""
     by, counts = LAYOUT[table]
-    groups = [name for name in by if name not in ("resolution", "by_key", "key_id", "caller")]
-    fixed = {"resolution": str(resolution), "by_key": "0", "key_id": "0", "caller": "''"}
+    fixed = {"resolution": str(resolution), "by_key": str(family), **FOLDED[family]}
+    groups = [name for name in by if name not in fixed]
     columns = ", ".join(fixed.get(name, name) for name in by)
     sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in counts)
-    its = f"resolution = {resolution} AND by_key = 1 AND at >= {since} AND at < {until}"
+    its = f"resolution = {resolution} AND by_key = {family + 1} AND at >= {since} AND at < {until}"
     return f"SELECT {columns}, {sums} FROM {table} WHERE {its} GROUP BY {', '.join(groups)}"
 
 
-def sums_of(resolution: int, since: int, until: int, dialect: str) -> str:
-    """A SELECT of all columns of `rollups`, from the requests of that time (Unix milliseconds)."""
+def sums_of(resolution: int, since: int, until: int, dialect: str, also: str = "") -> str:
+    """A SELECT of all columns of `rollups`, from the requests of that time (Unix milliseconds), with all that
+    there is told apart. `also`: and of no other requests."""
     written = f"{_bounded('cache_write_5m_tokens')} + {_bounded('cache_write_1h_tokens')}"
     has_tokens = "(input_tokens IS NOT NULL OR output_tokens IS NOT NULL)"
     sums = {
@@ -117,19 +131,19 @@ def sums_of(resolution: int, since: int, until: int, dialect: str) -> str:
     counts = ", ".join(f"CAST(SUM({sums[name]}) AS BIGINT)" for name in SUMS)
     has_failed = f"CASE WHEN {_HAS_WORKED} THEN 0 ELSE 1 END"
     places = ", ".join(str(place + 1) for place in range(len(BY) + 1))
-    its = _within(since, until)
+    its = _within(since, until, also)
     return f"SELECT {_by(resolution)}, {has_failed}, {counts} FROM requests WHERE {its} GROUP BY {places}"
 
 
-def failures_of(resolution: int, since: int, until: int, _: str) -> str:
+def failures_of(resolution: int, since: int, until: int, _: str, also: str = "") -> str:
     """The same of `rollup_failures`."""
     error = f"substr(coalesce(error, ''), 1, {MOST_OF_AN_ERROR})"
     places = ", ".join(str(place + 1) for place in range(len(BY) + 2))
-    its = f"{_within(since, until)} AND (status >= 400 OR error IS NOT NULL)"
+    its = f"{_within(since, until, also)} AND (status >= 400 OR error IS NOT NULL)"
     return f"SELECT {_by(resolution)}, status, {error}, count(*) FROM requests WHERE {its} GROUP BY {places}"
 
 
-def times_of(resolution: int, since: int, until: int, dialect: str) -> str:
+def times_of(resolution: int, since: int, until: int, dialect: str, also: str = "") -> str:
     """The same of `rollup_times`."""
     duration, first_byte = _microseconds("duration_ms", dialect), _microseconds("first_byte_ms", dialect)
     has_begun = f"stream AND first_byte_ms IS NOT NULL AND {duration} - {first_byte} >= {LEAST_SPOKEN_US}"
@@ -146,7 +160,7 @@ def times_of(resolution: int, since: int, until: int, dialect: str) -> str:
     values = ", ".join(f"{words} AS {name}" for name, words in inner.items())
     rows = (
         f"SELECT {_by(resolution, names=True)}, {values}"
-        f" FROM requests WHERE {_within(since, until)} AND {_HAS_WORKED} {alone}"
+        f" FROM requests WHERE {_within(since, until, also)} AND {_HAS_WORKED} {alone}"
     )
     has_spoken = f"tokens > 0 AND spoken >= {LEAST_SPOKEN_US}"
     speed = f"CASE WHEN {has_spoken} THEN tokens * {10**9} / spoken ELSE NULL END"
@@ -172,17 +186,17 @@ def times_of(resolution: int, since: int, until: int, dialect: str) -> str:
     return f"SELECT {names}, {counts} FROM ({placed}) AS placed GROUP BY {names}"
 
 
-SELECTS: Final[dict[str, Callable[[int, int, int, str], str]]] = {
+SELECTS: Final[dict[str, Callable[..., str]]] = {
     "rollups": sums_of,
     "rollup_failures": failures_of,
     "rollup_times": times_of,
 }
-"""By table: of a resolution, from a moment until another, in a dialect; by key."""
+"""By table: of a resolution, from a moment until another, in a dialect."""
 
 
 def _by(resolution: int, *, names: bool = False) -> str:
     columns = (
-        *(str(resolution), "1"),
+        *(str(resolution), str(BY_CLIENT)),
         f"timestamp - timestamp % {resolution * 1000}",
         "coalesce(account_id, 0)",
         "coalesce(account, '')",
@@ -190,14 +204,16 @@ def _by(resolution: int, *, names: bool = False) -> str:
         "caller",
         f"substr(coalesce(model, ''), 1, {MOST_OF_A_MODEL})",
         "provider",
+        *(f"substr(coalesce({name}, ''), 1, {MOST_OF_A_NAME})" for name in ("client", "project")),
     )
     if not names:
         return ", ".join(columns)
     return ", ".join(f"{words} AS {name}" for words, name in zip(columns, BY, strict=True))
 
 
-def _within(since: int, until: int) -> str:
-    return f"timestamp >= {since} AND timestamp < {until}"
+def _within(since: int, until: int, also: str = "") -> str:
+    its = f"timestamp >= {since} AND timestamp < {until}"
+    return f"{its} AND {also}" if also else its
 
 
 def _bounded(column: str, most: int = MOST_OF_ONE) -> str:

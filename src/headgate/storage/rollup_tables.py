@@ -1,9 +1,10 @@
 """What happened in sums, by minute, hour and day (UTC): what the owner's charts and tables are made from.
 
-`rollups` has one row for each of these and for each account, client key, model and provider that occurred in
-it, two where something went wrong; `rollup_failures` says what that was; `rollup_times` has the times of
-those that went well, as histograms. All is there once more over all keys (`by_key` 0), since most questions
-are not about keys and those rows are few. Numbers are whole, so that a sum is the same in whatever order.
+`rollups` has one row for each of these and for each account, client key, model, provider, client and project
+that occurred in it (`by_key` 2), two where something went wrong; `rollup_failures` says what that was;
+`rollup_times` has the times of those that went well, as histograms. All is there once more over all clients
+and projects (`by_key` 1), and over all keys too (0): most questions are about none of these, and those rows
+are few. Numbers are whole, so that a sum is the same in whatever order.
 """
 
 from typing import Any, Final
@@ -21,12 +22,14 @@ KEPT_SECONDS: Final = {MINUTE: 3 * DAY, HOUR: 100 * DAY}
 
 MOST_OF_A_MODEL: Final = 128
 MOST_OF_AN_ERROR: Final = 64
-"""Characters: a model's name is the caller's text, an error's may be a provider's."""
+MOST_OF_A_NAME: Final = 64
+"""Characters: the names are the callers' texts, an error's may be a provider's."""
 
-MOST_MODELS: Final = 500
-"""Names of a day (UTC), which are the callers': what comes behind them is `OTHER_MODELS`, or inventions would
-be kept for ever. The requests themselves keep their own."""
+MOST_NAMES: Final = 500
+"""Of a kind and a day (UTC), which are the callers': what comes behind them is one of `OTHERS`, or inventions
+would be kept for ever. The requests themselves keep their own."""
 OTHER_MODELS: Final = "(other models)"
+OTHERS: Final = {"model": OTHER_MODELS, "client": "(other clients)", "project": "(other projects)"}
 
 MOST_OF_ONE: Final = 2**40
 """Tokens, or microseconds, of one request: what is beyond is nonsense, and sums of it must not overflow."""
@@ -46,7 +49,13 @@ SPEED_BOUNDS: Final = tuple(step * 10**power for power in (2, 3, 4) for step in 
 
 BY: Final = (
     *("resolution", "by_key", "at", "account_id", "account", "key_id", "caller", "model", "provider"),
+    *("client", "project"),
 )
+OVER_KEYS, BY_KEY, BY_CLIENT = FAMILIES = (0, 1, 2)
+"""What `by_key` says: how much the rows tell apart. Those of each family are the sums of all requests."""
+_FOLDED = {"client": "''", "project": "''"}
+FOLDED: Final = {BY_KEY: _FOLDED, OVER_KEYS: {**_FOLDED, "key_id": "0", "caller": "''"}}
+"""What a family does not tell apart, with the SQL of what stands there."""
 KINDS: Final = ("inference", "count_tokens", "embeddings")
 """What requests were for; the others are none of these."""
 SUMS: Final = (
@@ -61,7 +70,7 @@ BUCKETS: Final = (*DURATIONS, *FIRST_BYTES, *SPEEDS)
 
 _TYPES: Final[dict[str, type[sa.Text | sa.Integer | sa.BigInteger]]] = {
     **dict.fromkeys(("resolution", "by_key", "failed", "status", *BUCKETS), sa.Integer),
-    **dict.fromkeys(("account", "caller", "model", "provider", "error"), sa.Text),
+    **dict.fromkeys(("account", "caller", "model", "provider", "client", "project", "error"), sa.Text),
 }
 
 
@@ -71,7 +80,7 @@ LAYOUT: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "rollup_times": (BY, (*TIME_SUMS, *BUCKETS)),
 }
 """Of each table the key and the counts. `account_id` and `key_id` are 0, texts empty, where there is none:
-NULL is no part of a key. So are the two of the client key, over all keys."""
+NULL is no part of a key. So is what is not told apart."""
 
 
 def rollup_tables(metadata: sa.MetaData) -> tuple[sa.Table, sa.Table, sa.Table]:

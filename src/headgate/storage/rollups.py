@@ -15,20 +15,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.storage.database import Database
 from headgate.storage.rollup_tables import (
     BUCKETS,
+    BY_CLIENT,
+    BY_KEY,
     DAY,
     DURATIONS,
+    FAMILIES,
     FIRST_BYTES,
     KEPT_SECONDS,
     KINDS,
     LAYOUT,
     LEAST_SPOKEN_US,
     MINUTE,
-    MOST_MODELS,
+    MOST_NAMES,
     MOST_OF_A_MODEL,
+    MOST_OF_A_NAME,
     MOST_OF_AN_ERROR,
     MOST_OF_ONE,
     MOST_SPOKEN,
-    OTHER_MODELS,
+    OTHERS,
+    OVER_KEYS,
     RESOLUTIONS,
     SPEED_BOUNDS,
     SUMS,
@@ -52,6 +57,10 @@ _SPEED_AT = _FIRST_BYTE_AT + len(FIRST_BYTES)
 _DAY_MS = DAY * 1000
 _TIMES = (*TIME_SUMS, *BUCKETS)
 
+_LONGEST = {"model": MOST_OF_A_MODEL, "client": MOST_OF_A_NAME, "project": MOST_OF_A_NAME}
+_MOST_MET = 64
+"""Days and kinds whose names a connection keeps: a history that is brought in has many days."""
+
 _PIECES = {60: 60, 3_600: 24}
 """How many minutes, or hours, are forgotten in one transaction."""
 
@@ -72,7 +81,8 @@ Sums = dict[Key, list[int]]
 
 
 def roll_up(rows: Iterable[Row]) -> dict[str, Sums]:
-    """Of rows of `requests`, by minute and key: for each table the counts, by its key from `at` on."""
+    """Of rows of `requests`, by minute and all that is told apart: for each table the counts, by its key from
+    `at` on."""
     sums: Sums = {}
     failures: Sums = {}
     times: Sums = {}
@@ -84,8 +94,10 @@ def roll_up(rows: Iterable[Row]) -> dict[str, Sums]:
             row["account"] or "",
             row["key_id"] or 0,
             row["caller"],
-            _model_of(row),
+            _name_of(row["model"], MOST_OF_A_MODEL),
             row["provider"],
+            _name_of(row["client"]),
+            _name_of(row["project"]),
         )
         counts, duration = counts_of(row), _microseconds(row["duration_ms"])
         has_failed = counts[1]
@@ -98,8 +110,8 @@ def roll_up(rows: Iterable[Row]) -> dict[str, Sums]:
     return {"rollups": sums, "rollup_failures": failures, "rollup_times": times}
 
 
-def _model_of(row: Row) -> str:
-    return (row["model"] or "")[:MOST_OF_A_MODEL]
+def _name_of(name: str | None, most: int = MOST_OF_A_NAME) -> str:
+    return (name or "")[:most]
 
 
 def _used(row: Row, counts: tuple[int, ...], duration: int) -> tuple[int, ...]:
@@ -153,52 +165,85 @@ def _add(sums: list[int], more: Sequence[int]) -> None:
 
 async def add_rollups(connection: AsyncConnection, rows: Iterable[Row]) -> None:
     """`rows`: of `requests`, inserted in this transaction."""
-    for table, found in roll_up(await _with_known_models(connection, list(rows))).items():
+    for table, found in roll_up(await _with_known_names(connection, list(rows))).items():
         if found:
             values = sorted(_values(found))  # every recorder in one order
             statement = _addition(table, *LAYOUT[table], connection.dialect.name)
             await connection.exec_driver_sql(statement, values)
 
 
-async def _with_known_models(connection: AsyncConnection, rows: Sequence[Row]) -> Sequence[Row]:
-    """The rows as the roll-ups count them: of each day no more than `MOST_MODELS` names."""
-    names: dict[int, set[str]] = {}
-    for row in rows:
-        names.setdefault(row["timestamp"] // _DAY_MS, set()).add(_model_of(row))
-    others: set[tuple[int, str]] = set()
-    for day, its in names.items():
-        of_day = f"resolution = {DAY} AND by_key = 0 AND at = {day * _DAY_MS}"
-        found = await connection.exec_driver_sql(f"SELECT DISTINCT model FROM rollups WHERE {of_day}")
-        known = set(found.scalars()) - {"", OTHER_MODELS}
-        room = max(0, MOST_MODELS - len(known))
-        others |= {(day, name) for name in sorted(its - known - {""})[room:]}
-    if not others:
-        return rows
-    return [
-        {**row, "model": OTHER_MODELS} if (row["timestamp"] // _DAY_MS, _model_of(row)) in others else row
-        for row in rows
-    ]
+async def _with_known_names(connection: AsyncConnection, rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows as the roll-ups count them: of each day no more than `MOST_NAMES` of a kind."""
+    said = {(row["timestamp"] // _DAY_MS, row["model"], row["client"], row["project"]) for row in rows}
+    names: dict[tuple[int, str], set[str]] = {}
+    for day, *its in said:
+        for kind, name in zip(OTHERS, its, strict=True):
+            if name:
+                names.setdefault((day, kind), set()).add(_name_of(name, _LONGEST[kind]))
+    others: set[tuple[int, str, str]] = set()
+    # What this connection has met is not asked for again with every batch.
+    met: dict[tuple[int, str], set[str]] = connection.info.setdefault("names in the roll-ups", {})
+    for (day, kind), new in names.items():
+        if new <= met.get((day, kind), set()):
+            continue
+        known = await _known_names(connection, day, kind)
+        late = sorted(new - known)[max(0, MOST_NAMES - len(known)) :]
+        others |= {(day, kind, name) for name in late}
+        if len(met) >= _MOST_MET:
+            met.clear()
+        met[day, kind] = (known | new) - set(late)
+    return [_with_others(row, others) for row in rows] if others else rows
+
+
+async def _known_names(connection: AsyncConnection, day: int, kind: str) -> set[str]:
+    family = OVER_KEYS if kind == "model" else BY_CLIENT
+    of_day = f"resolution = {DAY} AND by_key = {family} AND at = {day * _DAY_MS}"
+    found = await connection.exec_driver_sql(f"SELECT DISTINCT {kind} FROM rollups WHERE {of_day}")
+    return set(found.scalars()) - {"", OTHERS[kind]}
+
+
+def _with_others(row: Row, others: set[tuple[int, str, str]]) -> Row:
+    day = row["timestamp"] // _DAY_MS
+    late = {
+        kind: word
+        for kind, word in OTHERS.items()
+        if (day, kind, _name_of(row[kind], _LONGEST[kind])) in others
+    }
+    return {**row, **late} if late else row
 
 
 def _values(by_minute: Sums) -> Iterator[Key]:
-    """Whole rows: of minutes, hours and days, by key and over all keys."""
-    for by_key, sums in ((1, by_minute), (0, _folded(by_minute, 1, over_keys=True))):
+    """Whole rows: of minutes, hours and days, of each family."""
+    for by_key in reversed(FAMILIES):
+        sums = by_minute = by_minute if by_key == BY_CLIENT else _folded(by_minute, by_key)
         for resolution in RESOLUTIONS:
-            sums = _folded(sums, resolution * 1000)
+            if resolution > MINUTE:
+                sums = _coarser(sums, resolution * 1000)
             for key, counts in sums.items():
                 yield (resolution, by_key, *key, *counts)
 
 
-def _folded(sums: Sums, step_ms: int, *, over_keys: bool = False) -> Sums:
+def _folded(sums: Sums, family: int) -> Sums:
+    """Into those of a family that tells less apart."""
     found: Sums = {}
-    for (at, account_id, account, key_id, caller, *rest), counts in sums.items():
-        of_key = (0, "") if over_keys else (key_id, caller)
-        key = (at - at % step_ms, account_id, account, *of_key, *rest)
-        if (known := found.get(key)) is None:
-            found[key] = list(counts)
-        else:
-            _add(known, counts)
+    for (at, account_id, account, key_id, caller, model, provider, _, _, *rest), counts in sums.items():
+        of_key = (key_id, caller) if family == BY_KEY else (0, "")
+        _put(found, (at, account_id, account, *of_key, model, provider, "", "", *rest), counts)
     return found
+
+
+def _coarser(sums: Sums, step_ms: int) -> Sums:
+    found: Sums = {}
+    for (at, *rest), counts in sums.items():
+        _put(found, (at - at % step_ms, *rest), counts)
+    return found
+
+
+def _put(found: Sums, key: Key, counts: list[int]) -> None:
+    if (known := found.get(key)) is None:
+        found[key] = list(counts)
+    else:
+        _add(known, counts)
 
 
 @cache
@@ -239,7 +284,7 @@ async def forget_rollups(database: Database, now_ms: int) -> bool:
 
 
 async def _oldest(database: Database, resolution: int) -> int | None:
-    its = (rollups.c.resolution == resolution) & (rollups.c.by_key == 0)
+    its = (rollups.c.resolution == resolution) & (rollups.c.by_key == OVER_KEYS)
     async with database.read() as connection:
         found: int | None = (
             await connection.execute(sa.select(sa.func.min(rollups.c.at)).where(its))
@@ -251,5 +296,5 @@ async def _forget(database: Database, resolution: int, since: int, end: int) -> 
     """Those that ended by then."""
     async with database.write() as connection:
         for table in (rollups, rollup_failures, rollup_times):
-            its = (table.c.resolution == resolution) & table.c.by_key.in_((0, 1)) & (table.c.at >= since)
+            its = (table.c.resolution == resolution) & table.c.by_key.in_(FAMILIES) & (table.c.at >= since)
             await connection.execute(sa.delete(table).where(its, table.c.at <= end - resolution * 1000))

@@ -241,6 +241,10 @@ requests = sa.Table(
     sa.Column("service_tier", sa.Text),
     # What few answers say: counts and words by name.
     sa.Column("other_usage", Json),
+    # The client's program, by a short name out of its user agent; NULL: it said none.
+    sa.Column("client", sa.Text),
+    # What the client says that it works on.
+    sa.Column("project", sa.Text),
     # Tools that the answer called, the client's and the provider's own; NULL: none was seen.
     sa.Column("tool_calls", sa.Integer),
     sa.UniqueConstraint("id", name="requests_id"),
@@ -260,6 +264,8 @@ sa.Index("requests_newest", requests.c.timestamp, requests.c.id)
 sa.Index("requests_status", requests.c.status, requests.c.timestamp)
 sa.Index("requests_account", requests.c.account, requests.c.timestamp)
 sa.Index("requests_failed", requests.c.timestamp, requests.c.id, sqlite_where=FAILED)
+_HAS_SESSION = requests.c.session.is_not(None)
+sa.Index("requests_session", requests.c.session, requests.c.timestamp, sqlite_where=_HAS_SESSION)
 _FAILED_ON_ONE = FAILED & requests.c.account.is_not(None)
 sa.Index(
     "requests_account_failed",

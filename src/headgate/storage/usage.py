@@ -1,4 +1,4 @@
-"""What was used: requests, errors, tokens and money, in sums by account, model, key, hour or day.
+"""What was used: requests, errors, tokens and money, in sums by who asked whom for what, by hour or day.
 
 From the roll-ups, and at the ends of a time, where those are too coarse, from the requests themselves: so a
 sum over years is as exact as one over a minute, and as fast.
@@ -17,7 +17,7 @@ from headgate.storage.rollup_queries import Dimension, sums_by
 from headgate.storage.rollup_tables import DAY, HOUR, MOST_NANO_USD, MOST_OF_A_MODEL, MOST_OF_ONE
 from headgate.storage.schema import FAILED, UNPRICED, requests
 
-Grouping = Literal["account", "model", "key", "hour", "day"]
+Grouping = Literal["account", "model", "key", "client", "project", "hour", "day"]
 
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 
@@ -28,6 +28,8 @@ _KEYS: dict[Grouping, sa.ColumnElement[Any]] = {
         requests.c.model, sa.literal_column("1"), sa.literal_column(str(MOST_OF_A_MODEL))
     ),
     "key": requests.c.caller,
+    "client": requests.c.client,
+    "project": requests.c.project,
     "hour": requests.c.timestamp - requests.c.timestamp % _HOUR_MS,
     "day": requests.c.timestamp - requests.c.timestamp % _DAY_MS,
 }
@@ -36,8 +38,13 @@ _DIMENSIONS: dict[Grouping, tuple[Dimension, ...]] = {
     "account": ("account_id", "account"),
     "model": ("model",),
     "key": ("caller",),
+    "client": ("client",),
+    "project": ("project",),
 }
-_PLACES: dict[Grouping, str] = {"account": "account_id", "model": "model", "key": "caller"}
+_PLACES: dict[Grouping, str] = {
+    "account": "account_id",
+    **{"model": "model", "key": "caller", "client": "client", "project": "project"},
+}
 
 
 def _bounded(column: sa.Column[Any], most: int = MOST_OF_ONE) -> sa.ColumnElement[int]:

@@ -9,4 +9,6 @@ def test_every_question_has_its_limit() -> None:
     asked = questions(1_790_000_000_000)
     assert {one.limit_ms for one in asked} == {ON_ROLLUPS_MS, OTHERS_MS}
     assert len({one.path for one in asked}) == len(asked)
-    assert {urlsplit(one.path).path for one in asked} == {"/api/analytics", "/api/usage", "/api/requests"}
+    assert {urlsplit(one.path).path for one in asked} == {
+        *("/api/analytics", "/api/usage", "/api/requests", "/api/stats"),
+    }

@@ -1,7 +1,9 @@
-"""PostgreSQL as it was before the history had months."""
+"""The database as it was before the history had months, and before it had clients."""
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.storage.rollup_tables import BY_CLIENT, LAYOUT
 
 _REQUESTS = ("newest", "status", "account", "failed", "account_failed")
 
@@ -22,6 +24,7 @@ async def without_months(connection: AsyncConnection) -> None:
         "ALTER TABLE requests DROP CONSTRAINT requests_first_pkey, DROP CONSTRAINT requests_first_id",
         "ALTER TABLE requests ADD PRIMARY KEY (seq), ADD CONSTRAINT requests_id UNIQUE (id)",
         *(f"ALTER INDEX requests_first_{one} RENAME TO requests_{one}" for one in _REQUESTS),
+        "DROP INDEX requests_first_session",
         "ALTER TABLE attempts_first RENAME TO attempts",
         "ALTER TABLE attempts DROP CONSTRAINT attempts_first_pkey, ALTER request_at DROP NOT NULL",
         "ALTER TABLE attempts ADD PRIMARY KEY (request_id, position)",
@@ -36,5 +39,30 @@ async def without_months(connection: AsyncConnection) -> None:
         "ALTER TABLE bodies ADD CONSTRAINT bodies_request"
         " FOREIGN KEY (seq) REFERENCES requests (seq) ON DELETE CASCADE",
         f"CREATE VIEW api_requests AS {view}",
+    ):
+        await connection.exec_driver_sql(statement)
+
+
+async def without_clients(connection: AsyncConnection) -> None:
+    """What revision 0014 has of these tables."""
+    for name, (by, counts) in LAYOUT.items():
+        keys = [one for one in by if one not in ("client", "project")]
+        counts = tuple(one for one in counts if one != "tool_calls")
+        await connection.exec_driver_sql(f"DELETE FROM {name} WHERE by_key = {BY_CLIENT}")
+        if connection.dialect.name == "postgresql":
+            await connection.exec_driver_sql(f"ALTER TABLE {name} DROP COLUMN client, DROP COLUMN project")
+            await connection.exec_driver_sql(f"ALTER TABLE {name} DROP COLUMN IF EXISTS tool_calls")
+            key = f"CONSTRAINT {name}_pkey PRIMARY KEY ({', '.join(keys)})"
+            await connection.exec_driver_sql(f"ALTER TABLE {name} ADD {key}")
+        else:
+            columns = ", ".join((*keys, *counts))
+            await connection.exec_driver_sql(f"CREATE TABLE old AS SELECT {columns} FROM {name}")
+            await connection.exec_driver_sql(f"DROP TABLE {name}")
+            await connection.exec_driver_sql(f"ALTER TABLE old RENAME TO {name}")
+    for statement in (
+        "DROP INDEX requests_session",
+        "ALTER TABLE requests DROP COLUMN client",
+        "ALTER TABLE requests DROP COLUMN project",
+        "UPDATE alembic_version SET version_num = '0014'",
     ):
         await connection.exec_driver_sql(statement)

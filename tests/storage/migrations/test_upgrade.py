@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from cryptography.fernet import Fernet
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.clock import SystemClock
 from headgate.errors import StorageError
@@ -24,13 +25,22 @@ from headgate.storage.database import Database, open_database
 from headgate.storage.drafts import AccountDraft
 from headgate.storage.migrations import revision
 from headgate.storage.migrations import upgrade as migrations
-from headgate.storage.schema import LEFT, attempts, metadata
+from headgate.storage.rollup_check import differing_days
+from headgate.storage.rollup_tables import BY_CLIENT, DAY
+from headgate.storage.rollups import forget_rollups
+from headgate.storage.schema import LEFT, attempts, metadata, requests, rollup_failures, rollup_times, rollups
 from headgate.storage.secrets import SecretBox
 from tests.record.samples import attempt, request
-from tests.storage.migrations.plain import without_months
+from tests.storage.migrations.plain import without_clients, without_months
 from tests.storage.rows import attempt_row, request_row
+from tests.storage.test_rollups import NOW, made_up, record
 
-ALL = [f"{number:04}" for number in range(1, 17) if number not in (13, 15)]
+ALL = [
+    *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"),
+    *("0014", "0015", "0016"),
+]
+TABLES = (rollups, rollup_failures, rollup_times)
+CLIENTS = sa.select(requests.c.id, requests.c.client).order_by(requests.c.id)
 
 
 def _is_not_of_months(it: object, name: str | None, kind: str, is_found: bool, other: object) -> bool:
@@ -226,3 +236,57 @@ async def test_failed_attempts_of_the_past_are_found_by_their_account(database: 
             assert (await connection.execute(marks)).all() == as_recorded
             await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
     assert [tuple(row)[2:] for row in as_recorded] == [(5, False), (6, True)]
+
+
+async def _rows_of(connection: AsyncConnection) -> list[list[tuple[Any, ...]]]:
+    return [sorted(tuple(row) for row in await connection.execute(sa.select(one))) for one in TABLES]
+
+
+async def test_a_history_gets_clients_and_sums_of_them(database: Database) -> None:
+    """As if they had been recorded so, minutes, hours and days; a second time changes nothing."""
+    rows = [
+        *made_up(120, since=NOW - 2 * 3_600_000, until=NOW, projects=[None]),
+        *made_up(80, since=NOW - 120 * DAY * 1000, until=NOW, seed=8, projects=[None]),
+    ]
+    # Neither was known then.
+    rows = [row | {"tool_calls": None, "service_tier": None} for row in rows]
+    await record(database, rows, 50)
+    while await forget_rollups(database, NOW):
+        pass
+    async with database.write() as connection:
+        recorded = await _rows_of(connection)
+        clients = (await connection.execute(CLIENTS)).all()
+        await without_clients(connection)
+    for _ in range(2):
+        assert await database.upgrade() == ["0015", "0016"]
+        async with database.write() as connection:
+            assert (await connection.execute(CLIENTS)).all() == clients
+            assert await _rows_of(connection) == recorded
+            assert await differing_days(connection) == []
+            await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0014'")
+
+
+async def test_days_that_cannot_be_told_apart_stay_without(database: Database) -> None:
+    """One with too many programs, one of which requests are gone: their sums are those of before."""
+    days = [NOW - ago * DAY * 1000 for ago in (0, 1, 2)]
+    rows = [
+        request_row(f"r{place}_{number}", timestamp=at + number, user_agent=f"tool-{number}/1.0")
+        for place, at in enumerate(days)
+        for number in range(60 if place == 1 else 3)
+    ]
+    await record(database, rows, 50)
+    async with database.write() as connection:
+        await without_clients(connection)
+        await connection.execute(sa.delete(requests).where(requests.c.id == "r2_0"))
+    await database.upgrade()
+    async with database.read() as connection:
+        found = {row.id: row.client for row in await connection.execute(CLIENTS)}
+        assert {name: client for name, client in found.items() if client is not None} == {
+            f"r0_{number}": f"tool-{number}" for number in range(3)
+        }
+        its = rollups.c.by_key == BY_CLIENT, rollups.c.resolution == DAY
+        query = sa.select(rollups.c.client, rollups.c.requests).where(*its).order_by(rollups.c.at)
+        summed = [tuple(row) for row in await connection.execute(query)]
+        assert summed[:2] == [("", 3), ("", 60)]
+        assert sorted(summed[2:]) == [(f"tool-{number}", 1) for number in range(3)]
+        assert await differing_days(connection) == []
