@@ -107,7 +107,11 @@ async def test_bytes_that_are_no_text_are_wrong_usage(headgate: Command, argumen
 @pytest.mark.parametrize(
     ("arguments", "why", "mend"),
     [
-        (("usage", "--by", "x"), "--by: 'x' is none of", "Valid are account, model, key, hour, day."),
+        (
+            ("usage", "--by", "x"),
+            "--by: 'x' is none of",
+            "Valid are account, model, key, client, project, hour, day.",
+        ),
         (("account", "add", "w", "--weight", "0"), "--weight: 0 is too small", "Give it 1 or more."),
         (("account", "add", "w", "--weight", "x"), "--weight: 'x' is no whole number", "in digits"),
         (("requests", "--limit", "5000"), "--limit: 5000 is too large", "Give it 1000 or less."),
