@@ -3,6 +3,7 @@ short one."""
 
 import logging
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Annotated, Literal, get_args
 
 from fastapi import APIRouter, Query
@@ -10,16 +11,7 @@ from fastapi import APIRouter, Query
 from headgate.admin.analytics_forms import Analytics, GroupBy, Meta, Mode, Range, Section
 from headgate.admin.analytics_sections import COLUMNS, Found
 from headgate.admin.owner import ItsOwner, Owner
-from headgate.admin.request_choice import (
-    OfAccount,
-    OfClient,
-    OfKey,
-    OfModel,
-    OfProject,
-    OfProvider,
-    OfSession,
-    of_account,
-)
+from headgate.admin.request_choice import Narrowed, OfSession, of_account
 from headgate.errors import InvalidRequest, StorageError
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.rollup_queries import (
@@ -80,15 +72,10 @@ Sections = Annotated[
 @router.get("", operation_id="analytics", response_model_exclude_unset=True)
 async def analytics(
     owner: ItsOwner,
+    narrowed: Narrowed,
     range: TheRange = "24h",
     from_ms: From = None,
     to_ms: To = None,
-    account: OfAccount = None,
-    key: OfKey = None,
-    model: OfModel = None,
-    provider: OfProvider = None,
-    client: OfClient = None,
-    project: OfProject = None,
     session: OfSession = None,
     status: Outcome = None,
     mode: TheMode = "normal",
@@ -110,16 +97,7 @@ async def analytics(
         group_by=group_by,
         computed_at=now,
     )
-    asked = RequestFilter(
-        account=account,
-        caller=key,
-        model=model,
-        provider=provider,
-        client=client,
-        project=project,
-        session=session,
-        status=status,
-    )
+    asked = replace(narrowed, session=session, status=status)
     try:
         found = await find(owner, asked, meta, wanted_sections, now)
     except StorageError as error:

@@ -33,6 +33,23 @@ Since = Annotated[int | None, Query(ge=0, le=10**15, description="Unix milliseco
 Until = Annotated[int | None, Query(ge=0, le=10**15, description="Unix milliseconds: what began earlier.")]
 
 
+async def _narrowed(
+    account: OfAccount = None,
+    key: OfKey = None,
+    model: OfModel = None,
+    provider: OfProvider = None,
+    client: OfClient = None,
+    project: OfProject = None,
+) -> RequestFilter:
+    return RequestFilter(
+        account=account, caller=key, model=model, provider=provider, client=client, project=project
+    )
+
+
+Narrowed = Annotated[RequestFilter, Depends(_narrowed)]
+"""Parameter of a route that answers from sums: what the sums tell apart."""
+
+
 async def _chosen(
     owner: ItsOwner,
     status: Status = None,

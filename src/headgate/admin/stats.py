@@ -1,6 +1,7 @@
 """How it went so far: `GET /api/stats`, and by domain `GET /token-stats`."""
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -10,7 +11,7 @@ from headgate.admin import analytics_sums as sums
 from headgate.admin.analytics import Outcome, find, time_of
 from headgate.admin.analytics_forms import Counts, ErrorSums, Meta, Range, Times
 from headgate.admin.owner import ItsOwner, Owner
-from headgate.admin.request_choice import OfAccount, OfClient, OfKey, OfModel, OfProject, OfProvider
+from headgate.admin.request_choice import Narrowed
 from headgate.errors import NotFound
 from headgate.storage.request_filter import RequestFilter
 from headgate.storage.rollup_queries import Row, Span, sums_by
@@ -61,26 +62,10 @@ OfDomain = Annotated[str | None, Query(max_length=253, description="Only this on
 
 @router.get("/api/stats", operation_id="get_stats")
 async def stats(
-    owner: ItsOwner,
-    range: StatsRange = "all",
-    account: OfAccount = None,
-    key: OfKey = None,
-    model: OfModel = None,
-    provider: OfProvider = None,
-    client: OfClient = None,
-    project: OfProject = None,
-    status: Outcome = None,
+    owner: ItsOwner, narrowed: Narrowed, range: StatsRange = "all", status: Outcome = None
 ) -> Stats:
     """Sums of all time, or of the newest part of it."""
-    asked = RequestFilter(
-        account=account,
-        caller=key,
-        model=model,
-        provider=provider,
-        client=client,
-        project=project,
-        status=status,
-    )
+    asked = replace(narrowed, status=status)
     now = round(owner.clock.now() * 1000)
     if range == "all":
         since, until, bucket = 0, (now // _DAY_MS + 1) * _DAY_MS, _DAY_MS
