@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headgate.errors import StorageError
-from headgate.storage import database as databases
+from headgate.storage import sqlite_engine
 from headgate.storage.database import open_database
 
 
@@ -65,7 +65,7 @@ async def test_d11_a_locked_file_names_who_holds_it(tmp_path: Path, monkeypatch:
     """Never "database is locked"."""
     path = tmp_path / "headgate.db"
     await _made(path)
-    monkeypatch.setattr(databases, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(sqlite_engine, "BUSY_TIMEOUT_MS", 50)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         opened = await open_database(path)

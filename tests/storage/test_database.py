@@ -166,3 +166,19 @@ async def test_d15_a_write_that_is_cancelled_lets_others_write_at_once(tmp_path:
     async with opened.write() as connection:
         await connection.execute(sa.text("INSERT INTO gateways VALUES ('b', 1)"))
     await opened.close()
+
+
+async def test_a_connection_that_is_let_go_while_it_closes_is_waited_for_once(tmp_path: Path) -> None:
+    """As when the loop ends then: SQLAlchemy lets go of it, and the task that closes it is cancelled."""
+    opened = await open_database(tmp_path / "headgate.db")
+    kept = await opened.engine.raw_connection()
+    connection = kept.driver_connection
+    assert connection is not None
+    closing = asyncio.create_task(connection.close())
+    await asyncio.sleep(0)
+    connection.stop()
+    closing.cancel()
+    ended, _ = await asyncio.wait({closing}, timeout=10)
+    assert ended
+    kept.invalidate()
+    await opened.close()

@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
-from sqlalchemy.util.concurrency import in_greenlet
 
 from headgate.clock import SystemClock
 from headgate.errors import StorageError
@@ -26,16 +25,11 @@ from headgate.storage.copies import copy_before
 from headgate.storage.damage import explain, refuse_broken
 from headgate.storage.location import Location, locate, prepare_file
 from headgate.storage.migrations.revision import make_new, revisions
+from headgate.storage.sqlite_engine import KIND, sqlite_engine
 from headgate.storage.statements import log_statements
-
-BUSY_TIMEOUT_MS = 10_000
-"""A writer waits this long for another: longer than any transaction of ours takes but an upgrade or a
-vacuum; the recorder then tries again, everybody else is told who holds the file."""
 
 CONNECT_TIMEOUT_SECONDS = 10
 COMMAND_TIMEOUT_SECONDS = 60
-
-_BEGIN = "headgate_begin"
 
 _log = logging.getLogger("headgate.storage")
 
@@ -89,7 +83,7 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, kind: str) -> AsyncIterator[AsyncConnection]:
-        engine = self.engine.execution_options(**{_BEGIN: kind})
+        engine = self.engine.execution_options(**{KIND: kind})
         try:
             async with engine.begin() as connection:
                 yield connection
@@ -184,39 +178,4 @@ def _engine(location: Location) -> AsyncEngine:
             pool_pre_ping=True,
             connect_args={"timeout": CONNECT_TIMEOUT_SECONDS, "command_timeout": COMMAND_TIMEOUT_SECONDS},
         )
-    engine = create_async_engine(location.url, hide_parameters=True)
-    sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    sa.event.listen(engine.sync_engine, "invalidate", _let_go_of_locks)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # BEGIN is ours: the driver's own leaves DDL outside transactions
-    cursor = connection.cursor()
-    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _let_go_of_locks(connection: Any, *_: Any) -> None:
-    """Before a connection is thrown away, as one is in whose middle the task was cancelled.
-
-    SQLite closes it when its last statement is gone (sqlite3_close_v2), and a cancelled statement lives on in
-    the traceback until the next search for garbage. Until then nobody else could write.
-    """
-    if in_greenlet():  # else it is the search for garbage that throws it away
-        with suppress(sqlite3.Error, ValueError):  # a closed one holds no lock
-            await_only(asyncio.shield(connection.driver_connection.rollback()))
-
-
-_SQLITE_BEGIN = {
-    "read": ("BEGIN",),
-    "write": ("PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"),
-    "durable": ("PRAGMA synchronous=FULL", "BEGIN IMMEDIATE"),
-}
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    for statement in _SQLITE_BEGIN[connection.get_execution_options().get(_BEGIN, "write")]:
-        connection.exec_driver_sql(statement)
+    return sqlite_engine(location.url, location.path)
