@@ -102,7 +102,8 @@ class Neighbours:
             self._gate.restore(await self._stores.spending.load(self._clock.now(), pending["spending"]))
 
     async def _look_at_accounts(self, ids: Iterable[int] | None) -> None:
-        found = {account.id: account for account in await self._stores.accounts.list(ids)}
+        accounts = await self._pool.edition.read(lambda: self._stores.accounts.list(ids))
+        found = {account.id: account for account in accounts}
         if ids is None:
             self._pool.replace(found.values())
             return
@@ -118,7 +119,7 @@ class Neighbours:
                 self._pool.join_health(account_id, state)
 
     async def _look_at_keys(self, ids: Iterable[int] | None) -> None:
-        keys = await self._stores.client_keys.list(ids)
+        keys = await self._ring.edition.read(lambda: self._stores.client_keys.list(ids))
         if ids is None:
             self._ring.replace(keys)
         else:
