@@ -8,7 +8,7 @@ SOAK_SECONDS := 600
 SOAK_REQUESTS := 300000
 BOOKS := 100000
 ROWS := 10000000
-# On all cores and one more (tests/conftest.py); the tests of one file stay together, since they share what they
+# On all cores and two more (tests/conftest.py); the tests of one file stay together, since they share what they
 # start. Files in their own order: by default those with few tests come last, and the longest tests stand alone in theirs.
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 
@@ -29,16 +29,16 @@ test: $(VENV)/.dev ## Set up and run all tests (ARGS="tests/config -k NAME")
 
 test-all: $(VENV)/.dev ## The same with forty times as many fuzz cases, every start a fresh one: takes hours (FUZZ_CASES=N)
 	@echo "Running the tests, with $(FUZZ_CASES) cases of each fuzz test"
-	@HEADGATE_TEST_FUZZ_CASES=$(FUZZ_CASES) HEADGATE_TEST_STARTS=installed $(IN_VENV) -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	@HEADGATE_TEST_FUZZ_CASES=$(FUZZ_CASES) HEADGATE_TEST_STARTS=installed $(IN_VENV) -m pytest --timeout 0 $(SIDE_BY_SIDE) $(ARGS)
 
 soak: $(VENV)/.dev ## Two gateways under all that may happen, for ten minutes; memory over 300 000 requests (SOAK_SECONDS=N, SOAK_REQUESTS=N)
 	@echo "Soaking for $(SOAK_SECONDS) seconds, then with $(SOAK_REQUESTS) requests"
 	@HEADGATE_TEST_SOAK_SECONDS=$(SOAK_SECONDS) HEADGATE_TEST_MEMORY_REQUESTS=$(SOAK_REQUESTS) HEADGATE_TEST_MEMORY_WARM_UP=60000 \
-		$(IN_VENV) -m pytest -s tests/journeys/test_soak.py tests/journeys/test_memory.py $(ARGS)
+		$(IN_VENV) -m pytest --timeout 0 -s tests/journeys/test_soak.py tests/journeys/test_memory.py $(ARGS)
 
 books: $(VENV)/.dev ## Usage and cost of 100 000 requests against the provider's books, with a death every few seconds (BOOKS=N)
 	@echo "Asking $(BOOKS) requests on each database"
-	@HEADGATE_TEST_BOOKS=$(BOOKS) $(IN_VENV) -m pytest -s tests/journeys/test_books.py $(ARGS)
+	@HEADGATE_TEST_BOOKS=$(BOOKS) $(IN_VENV) -m pytest --timeout 0 -s tests/journeys/test_books.py $(ARGS)
 
 clients: $(VENV)/.dev ## Install the real command-line clients (about 400 MB) and drive them (ARGS="-k NAME")
 	@bash scripts/clients.sh

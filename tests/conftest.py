@@ -15,5 +15,5 @@ settings.load_profile("busy machine")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """For `-n auto`: one more than there are cores, for a test that starts processes waits for them."""
-    return (os.cpu_count() or 1) + 1
+    """For `-n auto`: two more than there are cores, for a test that starts processes waits for them."""
+    return (os.cpu_count() or 1) + 2

@@ -47,9 +47,9 @@ def test_the_recorder_is_killed_again_and_again(tmp_path: Path, provider: Simula
         for _ in range(3):
             wait_until(gateway.recorder_pid)
             gateway.kill_recorder()
+            wait_until(lambda: _health(gateway).get("code") == "recorder_down", what="the word of it")
+            assert _health(gateway)["status"] == "degraded"
             sent |= _ask(gateway, 3)
-            health = _health(gateway)
-            assert (health["status"], health["code"]) == ("degraded", "recorder_down")
         wait_until(lambda: _stored(gateway) == sorted(sent))
         wait_until(lambda: _health(gateway)["status"] == "ok")
 

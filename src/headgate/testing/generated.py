@@ -3,6 +3,7 @@
 import random
 import string
 from collections.abc import Callable, Iterator
+from json.encoder import encode_basestring
 from typing import Any
 
 from headgate.testing.conversations import coding_request, short_request
@@ -43,21 +44,21 @@ def spell(dice: random.Random, value: Any) -> str:
 
 def _spell_text(dice: random.Random, text: str) -> str:
     if dice.random() < 0.6 or not text:
-        return f'"{text.translate(_PLAIN)}"'
+        return encode_basestring(text)
     escaped = dice.choice(_ESCAPED)
     share = dice.choice((0.02, 0.3, 1.0))
     if share == 1.0:
         return f'"{text.translate(escaped)}"'
-    pieces: list[str] = []
-    begin = 0
-    for place in sorted(dice.sample(range(len(text)), k=1 + int(share * (len(text) - 1)))):
-        pieces += (text[begin:place].translate(_PLAIN), text[place].translate(escaped))
-        begin = place + 1
-    return f'"{"".join(pieces)}{text[begin:].translate(_PLAIN)}"'
+    # Within a window: long prompts would take most of the time, letter by letter.
+    begin = dice.randrange(len(text))
+    window = text[begin : begin + _WINDOW]
+    pieces = [letter.translate(escaped if dice.random() < share else _MUST_BE_ESCAPED) for letter in window]
+    before, after = (encode_basestring(part)[1:-1] for part in (text[:begin], text[begin + _WINDOW :]))
+    return f'"{before}{"".join(pieces)}{after}"'
 
 
-_PLAIN = {code: f"\\u{code:04x}" for code in range(32)} | {ord('"'): '\\"', ord("\\"): "\\\\"}
-"""What must be escaped."""
+_WINDOW = 200
+_MUST_BE_ESCAPED = {code: f"\\u{code:04x}" for code in range(32)} | {ord('"'): '\\"', ord("\\"): "\\\\"}
 
 
 class _Escaped(dict[int, str]):
