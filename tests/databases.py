@@ -21,7 +21,7 @@ from headgate.storage.database import Database, open_database
 def postgres() -> Iterator[str]:
     """The address of a server of our own, with `{}` for the name of the database."""
     # A short path outside pytest's: it holds a Unix socket, and the server runs as a user of its own.
-    folder = Path(tempfile.mkdtemp(prefix="headgate-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="headgate-pg-", dir=_in_memory()))
     with warnings.catch_warnings():
         # While it is imported it looks for a runtime folder that root has not got, and says so.
         warnings.simplefilter("ignore")
@@ -36,11 +36,21 @@ def postgres() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _in_memory() -> Path | None:
+    """Where there is room: a database is some hundred files, and they come and go in a tenth of the time."""
+    folder = Path("/dev/shm")
+    return folder if folder.is_dir() and shutil.disk_usage(folder).free > _ROOM_BYTES else None
+
+
+_ROOM_BYTES = 2 << 30
+
+
 async def _without_waiting_for_disks(address: str) -> None:
     """No test takes the power away. Databases come and go in a sixth of the time."""
     admin = await asyncpg.connect(address)
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         await admin.execute(f"ALTER SYSTEM SET {setting} = off")
+    await admin.execute("ALTER SYSTEM SET max_wal_size = '128MB'")
     await admin.execute("SELECT pg_reload_conf()")
     await admin.close()
 
@@ -65,13 +75,6 @@ def new_database(postgres: str) -> Iterator[str]:
         aside.submit(runner.run, made.__aexit__(None, None, None)).result()
 
 
-@pytest.fixture
-async def postgres_url(postgres: str) -> AsyncIterator[str]:
-    """An empty database of this test's own."""
-    async with new_on(postgres) as url:
-        yield url
-
-
 @pytest.fixture(scope="session")
 def postgres_schema(postgres: str) -> str:
     """The name of a database with the schema and nothing else, to be copied."""
@@ -90,9 +93,16 @@ def postgres_schema(postgres: str) -> str:
 
 
 @pytest.fixture
-async def postgres_schema_url(postgres: str, postgres_schema: str) -> AsyncIterator[str]:
-    """A database of this test's own that has the schema."""
+async def postgres_url(postgres: str, postgres_schema: str) -> AsyncIterator[str]:
+    """A database of this test's own that has the schema: making it takes longer than all else of a start."""
     async with new_on(postgres, like=postgres_schema) as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_postgres_url(postgres: str) -> AsyncIterator[str]:
+    """A database of this test's own, as the server makes it."""
+    async with new_on(postgres) as url:
         yield url
 
 
@@ -103,11 +113,14 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """What uses this fixture runs once on each database, which is empty unless `database` is used too."""
-    if request.param == "sqlite":
-        return str(request.getfixturevalue("sqlite_url"))
-    has_schema = "database" in request.fixturenames
-    return str(request.getfixturevalue("postgres_schema_url" if has_schema else "postgres_url"))
+    """Its users run once on each database: a file that is not there yet, a schema without rows."""
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest) -> str:
+    """The same without a schema."""
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "empty_postgres_url"))
 
 
 @pytest.fixture

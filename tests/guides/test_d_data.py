@@ -82,9 +82,9 @@ def test_d3_the_schema_is_made_and_kept(
             assert _sql(file, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_d3_one_command_makes_the_schema(tmp_path: Path, database_url: str) -> None:
+def test_d3_one_command_makes_the_schema(tmp_path: Path, empty_database_url: str) -> None:
     """`headgate db upgrade` runs what is missing and can be run again and again."""
-    gateway = Gateway(tmp_path, accounts=(), database=database_url)
+    gateway = Gateway(tmp_path, accounts=(), database=empty_database_url)
     first, second = (gateway.command("db", "upgrade") for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert first.stdout.startswith("Ran ")

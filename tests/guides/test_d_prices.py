@@ -123,10 +123,14 @@ def test_d8_the_shipped_list_holds_where_none_can_be_fetched(
         price_server.status, price_server.body = 200, json.dumps({MODEL: FETCHED}).encode()
         gateway.command("config", "set", "pricing.url", price_server.url + "&again=2")
         logged(gateway, "Prices taken: models 1")
-        fetched = record_of(gateway, message(gateway, model=MODEL))
-        assert fetched["cost_usd"] == pytest.approx(
-            cost(fetched["usage"], input_usd=30, output_usd=150), abs=1e-9
-        )
+
+        def costs_by_the_fetched_list() -> bool:
+            """What is being stored at that moment may still cost what it cost before."""
+            fetched = record_of(gateway, message(gateway, model=MODEL))
+            wanted = cost(fetched["usage"], input_usd=30, output_usd=150)
+            return bool(fetched["cost_usd"] == pytest.approx(wanted, abs=1e-9))
+
+        wait_until(costs_by_the_fetched_list, what="a cost by the list that was fetched")
         assert len(lines_of(gateway, "Prices could not be fetched")) == 2
 
 

@@ -90,13 +90,13 @@ async def test_d4_the_guides_sql_on_postgresql(
 
 
 async def test_d2_postgresql_by_database_url(
-    tmp_path: Path, provider: SimulatedProvider, postgres_url: str
+    tmp_path: Path, provider: SimulatedProvider, empty_postgres_url: str
 ) -> None:
     """`DATABASE_URL` alone puts the history into PostgreSQL: nothing is written to a file of SQLite."""
-    environment = {"DATABASE_URL": postgres_url}
+    environment = {"DATABASE_URL": empty_postgres_url}
     with Gateway(tmp_path, provider=provider.url, environment=environment) as gateway:
         seen = record_of(gateway, message(gateway))
-        connection = await asyncpg.connect(postgres_url)
+        connection = await asyncpg.connect(empty_postgres_url)
         try:
             kept = await connection.fetch("SELECT id, status FROM requests")
         finally:
@@ -105,9 +105,11 @@ async def test_d2_postgresql_by_database_url(
         assert _sqlite_files(tmp_path) == []
 
 
-def test_d2_doctor_asks_the_database(tmp_path: Path, provider: SimulatedProvider, postgres_url: str) -> None:
+def test_d2_doctor_asks_the_database(
+    tmp_path: Path, provider: SimulatedProvider, empty_postgres_url: str
+) -> None:
     """`headgate doctor`: `SELECT 1` of the database, with reason and mend, exit code 1, where it is away."""
-    with Forwarder.to_postgres(postgres_url) as line:
+    with Forwarder.to_postgres(empty_postgres_url) as line:
         gateway = Gateway(tmp_path, provider=provider.url, database=line.url.replace("@", ":hidden@"))
         said = run(gateway, "doctor")
         assert "answers SELECT 1 in " in said and "its schema is not made yet" in said

@@ -150,7 +150,7 @@ def test_p6_from_claude_code_proxy(tmp_path: Path, provider: SimulatedProvider) 
 
 
 async def test_p6_from_claude_nexus_proxy(
-    tmp_path: Path, provider: SimulatedProvider, postgres_url: str
+    tmp_path: Path, provider: SimulatedProvider, empty_postgres_url: str
 ) -> None:
     """Accounts of domains, their client keys under their names, and the history out of PostgreSQL."""
     grant = provider.grant("team")
@@ -170,9 +170,11 @@ async def test_p6_from_claude_nexus_proxy(
             "key.example.com": {"type": "api_key", "accountId": "acc_key", "api_key": "sk-ant-sim-key"},
         },
     )
-    await theirs.nexus_database(postgres_url, rows=700, domain="team.example.com", account_id="acc_team")
+    await theirs.nexus_database(
+        empty_postgres_url, rows=700, domain="team.example.com", account_id="acc_team"
+    )
     with _gateway(tmp_path, provider) as gateway:
-        found = _brought(gateway, "claude-nexus-proxy", str(folder), postgres_url)
+        found = _brought(gateway, "claude-nexus-proxy", str(folder), empty_postgres_url)
         assert (found["team.example.com"], found["requests"]) == ("added", "added")
         _serves(gateway, "team.example.com")
         _serves(gateway, "key.example.com")

@@ -62,7 +62,8 @@ def test_another_program_holds_the_database(tmp_path: Path, provider: SimulatedP
         with closing(sqlite3.connect(gateway.data / "headgate.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             sent |= _ask(gateway, 5)
-            wait_until(lambda: _health(gateway)["status"] == "degraded")
+            # Ten seconds for each thing that the recorder has to write just then, before it says so.
+            wait_until(lambda: _health(gateway)["status"] == "degraded", seconds=60)
             health = _health(gateway)
             assert health["code"] == "recorder_failing"
             assert f"process {os.getpid()} " in health["reason"]

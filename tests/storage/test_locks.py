@@ -89,9 +89,9 @@ async def _are_waiting(connection: AsyncConnection, wanted: int) -> bool:
 
 
 @pytest.fixture
-def database_url(postgres_schema_url: str) -> str:
+def database_url(postgres_url: str) -> str:
     """This one alone, not each in turn."""
-    return postgres_schema_url
+    return postgres_url
 
 
 @pytest.fixture

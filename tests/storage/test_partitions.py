@@ -33,8 +33,8 @@ END_OF_MAY, END_OF_JUNE = month_of(MAY).until_ms, month_of(JUNE).until_ms
 
 
 @pytest.fixture
-async def database(postgres_schema_url: str) -> AsyncIterator[Database]:
-    opened = await open_database(postgres_schema_url)
+async def database(postgres_url: str) -> AsyncIterator[Database]:
+    opened = await open_database(postgres_url)
     yield opened
     await opened.close()
 
@@ -109,9 +109,9 @@ async def test_a_replayed_batch_is_there_once(database: Database) -> None:
     assert await _counts(database) == (3, 3, 0)
 
 
-async def test_two_recorders_make_the_same_month(database: Database, postgres_schema_url: str) -> None:
+async def test_two_recorders_make_the_same_month(database: Database, postgres_url: str) -> None:
     """At once: both batches are stored."""
-    other = await open_database(postgres_schema_url)
+    other = await open_database(postgres_url)
     first, second = Step("a", "s", 0, 1), Step("b", "s", 0, 1)
     await asyncio.gather(write_batch(database, first, _rows(MAY)), write_batch(other, second, _rows(MAY + 1)))
     await other.close()

@@ -31,8 +31,8 @@ async def source(sqlite_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def target(postgres_schema_url: str) -> AsyncIterator[Database]:
-    opened = await open_database(postgres_schema_url)
+async def target(postgres_url: str) -> AsyncIterator[Database]:
+    opened = await open_database(postgres_url)
     yield opened
     await opened.close()
 

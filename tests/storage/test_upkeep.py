@@ -22,8 +22,8 @@ async def test_info_says_where_how_large_and_how_old(database: Database) -> None
     assert found.size_bytes > 10_000
 
 
-async def test_a_database_without_a_schema_is_looked_at_as_it_is(database_url: str) -> None:
-    opened = await open_database(database_url)
+async def test_a_database_without_a_schema_is_looked_at_as_it_is(empty_database_url: str) -> None:
+    opened = await open_database(empty_database_url)
     assert (await upkeep.info(opened)).revision is None
     assert (await upkeep.check(opened)).problems[0].startswith("schema: revision none, ")
     await opened.close()
