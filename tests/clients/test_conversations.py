@@ -12,6 +12,12 @@ def _listed(gateway: Gateway) -> list[dict[str, Any]]:
     return found
 
 
+def _roots(gateway: Gateway) -> list[dict[str, Any]]:
+    """Those that no other opened, the latest first."""
+    found: list[dict[str, Any]] = gateway.admin("/api/conversations")["conversations"]
+    return found
+
+
 def test_a_session_with_a_sub_agent_is_one_tree(claude: ClaudeCode, gateway: Gateway) -> None:
     """Resumed by another run, it goes on; another session is another conversation."""
     prompt = "say 5 words to the sub-agent"
@@ -21,8 +27,9 @@ def test_a_session_with_a_sub_agent_is_one_tree(claude: ClaudeCode, gateway: Gat
     succeeded(claude.ask("say 7 words"))
     count = len(messages(recorded(gateway, 5)))
     wait_until(lambda: sum(one["request_count"] for one in _listed(gateway)) >= count, what="all linked")
-    roots = gateway.admin("/api/conversations")["conversations"]
-    assert [one["title"] for one in roots] == ["say 7 words", ask]
+    titles = ["say 7 words", ask]
+    wait_until(lambda: [one["title"] for one in _roots(gateway)] == titles, what="both conversations")
+    roots = _roots(gateway)
     tree = gateway.admin(f"/api/conversations/{roots[1]['id']}")
     assert tree["session"] == first.session
     (branch,) = tree["branches"]

@@ -1,6 +1,5 @@
 """Pages of what has no index of its own are those of a plain search, and found without reading all."""
 
-import pytest
 import sqlalchemy as sa
 
 from headgate.storage.database import Database
@@ -15,26 +14,25 @@ from tests.storage.test_rollups import NOW, made_up, record
 H = 3_600_000
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        RequestFilter(model="claude-sonnet-4-5"),
-        RequestFilter(model="ü" * 200, status="error"),
-        RequestFilter(caller="laptop", status="success"),
-        RequestFilter(caller="laptop", model="claude-sonnet-4-5", status="429"),
-        RequestFilter(provider="anthropic", error="overloaded_error"),
-        RequestFilter(provider="anthropic", since_ms=NOW - 60 * DAY * 1000 + 7, until_ms=NOW - H + 1),
-        RequestFilter(model="rare"),
-        RequestFilter(model="never"),
-        RequestFilter(client="claude-code", project="website"),
-        RequestFilter(project="ü" * 64, caller="laptop", status="error"),
-        RequestFilter(client="", project=""),
-        RequestFilter(session="3"),
-        RequestFilter(session="3", account="work", status="error", since_ms=NOW - 40 * DAY * 1000),
-        RequestFilter(session="never", client="curl"),
-    ],
-)
-async def test_pages_are_those_of_a_plain_search(database: Database, wanted: RequestFilter) -> None:
+WANTED = [
+    RequestFilter(model="claude-sonnet-4-5"),
+    RequestFilter(model="ü" * 200, status="error"),
+    RequestFilter(caller="laptop", status="success"),
+    RequestFilter(caller="laptop", model="claude-sonnet-4-5", status="429"),
+    RequestFilter(provider="anthropic", error="overloaded_error"),
+    RequestFilter(provider="anthropic", since_ms=NOW - 60 * DAY * 1000 + 7, until_ms=NOW - H + 1),
+    RequestFilter(model="rare"),
+    RequestFilter(model="never"),
+    RequestFilter(client="claude-code", project="website"),
+    RequestFilter(project="ü" * 64, caller="laptop", status="error"),
+    RequestFilter(client="", project=""),
+    RequestFilter(session="3"),
+    RequestFilter(session="3", account="work", status="error", since_ms=NOW - 40 * DAY * 1000),
+    RequestFilter(session="never", client="curl"),
+]
+
+
+async def test_pages_are_those_of_a_plain_search(database: Database) -> None:
     """Each request once and in order, over all pages, also where hours are kept no longer."""
     rare = [request_row(f"rare{day}", timestamp=NOW - day * DAY * 1000, model="rare") for day in (1, 50, 109)]
     rows = [
@@ -48,13 +46,14 @@ async def test_pages_are_those_of_a_plain_search(database: Database, wanted: Req
     while await forget_rollups(database, NOW):
         pass
     store = RequestStore(database)
-    found, cursor = await store.page(wanted, limit=7)
-    while cursor is not None:
-        more, cursor = await store.page(wanted, limit=7, cursor=cursor)
-        found += more
-    fits = [row for row in rows if _fits(row, wanted)]
-    fits.sort(key=lambda row: (row["timestamp"], row["id"]), reverse=True)
-    assert [row["id"] for row in found] == [row["id"] for row in fits]
+    for wanted in WANTED:
+        found, cursor = await store.page(wanted, limit=7)
+        while cursor is not None:
+            more, cursor = await store.page(wanted, limit=7, cursor=cursor)
+            found += more
+        fits = [row for row in rows if _fits(row, wanted)]
+        fits.sort(key=lambda row: (row["timestamp"], row["id"]), reverse=True)
+        assert [row["id"] for row in found] == [row["id"] for row in fits], wanted
 
 
 def _fits(row: dict[str, object], wanted: RequestFilter) -> bool:
