@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 from headgate.access.client_keys import ClientKey, invalid_key, name_of
 from headgate.access.hosts import Doors
-from headgate.editions import Edition
 from headgate.wire.headers import Headers
 
 
@@ -17,8 +16,6 @@ class KeyRing:
         """`on_first_use` is told each time a key is used whose days have not begun, until the ring holds it
         as used."""
         self._on_first_use = on_first_use
-        self.edition = Edition()
-        """Of the keys of the database: `edition.read` brings what `replace` and `put` may take."""
         self._stored: dict[int, ClientKey] = {}
         self._declared: dict[bytes, None] = {}
         self._of_hosts: dict[bytes, ClientKey] = {}
@@ -74,7 +71,6 @@ class KeyRing:
 
     def replace(self, keys: Iterable[ClientKey]) -> None:
         """These are all the keys of the database, revoked ones too."""
-        self.edition.begin_next()
         self._stored = {key.id: key for key in sorted(keys, key=lambda key: key.id)}
         self._by_digest = {**self._of_hosts, **{digest: _unnamed(digest) for digest in self._declared}}
         self._by_name, self._plain = {}, {}
@@ -84,7 +80,6 @@ class KeyRing:
 
     def put(self, keys: Mapping[int, ClientKey | None]) -> None:
         """Those of the database that changed, by id; None: it is gone."""
-        self.edition.begin_next()
         for key_id, key in keys.items():
             if (old := self._stored.pop(key_id, None)) is not None:
                 self._close(old)

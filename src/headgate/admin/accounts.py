@@ -90,7 +90,7 @@ async def rename_account(owner: ItsOwner, name: ItsName, wanted: NewName) -> Acc
         kept = _changing(owner, "account.rename", name, changes, line=line)
         renamed = await owner.accounts.update(name, changes, change=kept)
         if any(name in key.accounts for key in owner.ring.keys):  # they are bound to its new name by now
-            owner.ring.replace(await owner.ring.edition.read(owner.client_keys.list))
+            owner.ring.replace(await owner.client_keys.list())
         return view_in_force(owner, renamed)
 
 

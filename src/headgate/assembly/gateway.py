@@ -232,6 +232,7 @@ class Gateway:
             gate,
             clock,
             holder=holder,
+            changing=sources.changing,
             on_keys=running.forget_heads,
             on_slices=shared.look if shared is not None else lambda: None,
             on_prices=price_list.look,

@@ -31,12 +31,14 @@ class Neighbours:
         clock: Clock,
         *,
         holder: str,
+        changing: asyncio.Lock,
         on_keys: Callable[[], None],
         on_slices: Callable[[], None],
         on_prices: Callable[[], Awaitable[None]],
     ) -> None:
-        """`on_keys`: other keys open now than a moment ago; `on_slices`: other parts of limits are held;
-        `on_prices`: others hold."""
+        """`changing` is held by whoever changes accounts or keys, in tables and here: what was read meanwhile
+        would take that back. `on_keys`: other keys open now than a moment ago; `on_slices`: other parts of
+        limits are held; `on_prices`: others hold."""
         self._stores = stores
         self._pool = pool
         self._ring = ring
@@ -46,6 +48,7 @@ class Neighbours:
         self._on_slices = on_slices
         self._on_prices = on_prices
         self._holder = holder
+        self._changing = changing
         self._listener = NewsListener(stores.database, on_news=self._note, on_gap=self._note_gap)
         self._pending: dict[str, set[int] | None] = {}
         """What to look at; None: at all."""
@@ -88,22 +91,23 @@ class Neighbours:
 
     async def _look(self, pending: dict[str, set[int] | None]) -> None:
         if "accounts" in pending:
-            await self._look_at_accounts(pending["accounts"])
+            async with self._changing:
+                await self._look_at_accounts(pending["accounts"])
         for account_id in pending.get("resumed") or ():
             if (living := self._pool.by_id(account_id)) is not None:
                 self._pool.resume(living.account.name)
         if "health" in pending:
             await self._look_at_health(pending["health"])
         if "keys" in pending:
-            await self._look_at_keys(pending["keys"])
+            async with self._changing:
+                await self._look_at_keys(pending["keys"])
         if "prices" in pending:
             await self._on_prices()
         if "spending" in pending:
             self._gate.restore(await self._stores.spending.load(self._clock.now(), pending["spending"]))
 
     async def _look_at_accounts(self, ids: Iterable[int] | None) -> None:
-        accounts = await self._pool.edition.read(lambda: self._stores.accounts.list(ids))
-        found = {account.id: account for account in accounts}
+        found = {account.id: account for account in await self._stores.accounts.list(ids)}
         if ids is None:
             self._pool.replace(found.values())
             return
@@ -119,7 +123,7 @@ class Neighbours:
                 self._pool.join_health(account_id, state)
 
     async def _look_at_keys(self, ids: Iterable[int] | None) -> None:
-        keys = await self._ring.edition.read(lambda: self._stores.client_keys.list(ids))
+        keys = await self._stores.client_keys.list(ids)
         if ids is None:
             self._ring.replace(keys)
         else:

@@ -5,7 +5,6 @@ from random import Random
 from typing import Any
 
 from headgate.clock import Clock
-from headgate.editions import Edition
 from headgate.pool.accounts import Account
 from headgate.pool.groups import Group
 from headgate.pool.living import LivingAccount
@@ -56,7 +55,6 @@ class Pool:
         self._by_id: dict[int, LivingAccount] = {}
         self._by_name: dict[str, LivingAccount] = {}
         self._groups: dict[str, Group] = {}
-        self.edition = Edition()
 
     # ---- the accounts ------------------------------------------------------------------------------
 
@@ -165,7 +163,6 @@ class Pool:
             group.sessions.forget_account(account_id)
 
     def _arrange(self) -> None:
-        self.edition.begin_next()
         self._by_name = {living.account.name: living for living in self._by_id.values()}
         for provider in {living.account.provider for living in self._by_id.values()}:
             self._group(provider)
@@ -248,7 +245,12 @@ class Pool:
         return None if account_id is None else self._by_id.get(account_id)
 
     def _choose(
-        self, group: Group, wanted: Wanted, tried: Collection[int], current: LivingAccount | None, now: float
+        self,
+        group: Group,
+        wanted: Wanted,
+        tried: Collection[int],
+        current: LivingAccount | None,
+        now: float,
     ) -> LivingAccount | None:
         candidates = group.candidates(wanted.model, tried, now, wanted.among)
         if not candidates:

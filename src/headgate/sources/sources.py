@@ -212,7 +212,7 @@ class Sources:
 
     async def _bring_into_pool(self) -> None:
         # Also where nothing was changed here: another gateway may have been quicker.
-        self._pool.replace(await self._pool.edition.read(self._store.list))
+        self._pool.replace(await self._store.list())
         self._arrange()
 
     def _arrange(self) -> None:
