@@ -7,14 +7,9 @@ from tests.clients.records import messages, recorded
 from tests.gateway import Gateway, wait_until
 
 
-def _listed(gateway: Gateway) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = gateway.admin("/api/conversations?all=true")["conversations"]
-    return found
-
-
-def _roots(gateway: Gateway) -> list[dict[str, Any]]:
-    """Those that no other opened, the latest first."""
-    found: list[dict[str, Any]] = gateway.admin("/api/conversations")["conversations"]
+def _listed(gateway: Gateway, query: str = "") -> list[dict[str, Any]]:
+    """Those that no other opened, the latest first; `?all=true`: the others too."""
+    found: list[dict[str, Any]] = gateway.admin(f"/api/conversations{query}")["conversations"]
     return found
 
 
@@ -26,10 +21,12 @@ def test_a_session_with_a_sub_agent_is_one_tree(claude: ClaudeCode, gateway: Gat
     succeeded(claude.ask("say 6 words", "--resume", first.session))
     succeeded(claude.ask("say 7 words"))
     count = len(messages(recorded(gateway, 5)))
-    wait_until(lambda: sum(one["request_count"] for one in _listed(gateway)) >= count, what="all linked")
+    wait_until(
+        lambda: sum(one["request_count"] for one in _listed(gateway, "?all=true")) >= count, what="all linked"
+    )
     titles = ["say 7 words", ask]
-    wait_until(lambda: [one["title"] for one in _roots(gateway)] == titles, what="both conversations")
-    roots = _roots(gateway)
+    wait_until(lambda: [one["title"] for one in _listed(gateway)] == titles, what="both conversations")
+    roots = _listed(gateway)
     tree = gateway.admin(f"/api/conversations/{roots[1]['id']}")
     assert tree["session"] == first.session
     (branch,) = tree["branches"]

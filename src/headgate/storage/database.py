@@ -1,8 +1,4 @@
-"""One open database, SQLite or PostgreSQL, and its transactions.
-
-SQLite runs in WAL mode with explicit BEGINs: a writer takes its lock at once (BEGIN IMMEDIATE), so
-that it waits for another writer and never fails half-way, and DDL is rolled back with the rest.
-"""
+"""One open database, SQLite or PostgreSQL, and its transactions."""
 
 import asyncio
 import logging

@@ -1,4 +1,8 @@
-"""How a SQLite file is opened, and how a transaction begins and ends there."""
+"""How a SQLite file is opened, how a transaction begins there, and what a cancelled task leaves behind.
+
+SQLite runs in WAL mode with explicit BEGINs: a writer takes its lock at once (BEGIN IMMEDIATE), so
+that it waits for another writer and never fails half-way, and DDL is rolled back with the rest.
+"""
 
 import asyncio
 import sqlite3
