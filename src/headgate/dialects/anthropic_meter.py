@@ -134,7 +134,7 @@ class _Reader:
 
     def read(self, data: bytes) -> Heard:
         heard = self._read(data)
-        if b"tool_use" in data and (calls := _tool_calls(data)):
+        if data.find(b"tool_use") >= 0 and (calls := _tool_calls(data)):
             return msgspec.structs.replace(heard, tool_calls=calls)
         return heard
 

@@ -181,7 +181,7 @@ class StreamMeter:
         if self._is_calm and data.endswith(b"\n\n"):
             if data.startswith(self._dull) and data.find(b"\n\n") == len(data) - 2:
                 return  # one alone: a single search
-            if self._mark not in data and self._other_mark not in data and self._tool_mark not in data:
+            if not self._is_marked(data):
                 return
         if self._decoder is None:
             return
@@ -205,11 +205,16 @@ class StreamMeter:
             self.on_text(whole)
         # Two LFs end an event in any mixture of line ends: a cheap cut round the few that are wanted.
         for block in whole.split(b"\n\n"):
-            if self._mark not in block and self._other_mark not in block and self._tool_mark not in block:
+            if not self._is_marked(block):
                 continue
             for event, data in read_events(block):
                 if event in self._reader.events:
                     self._note(data)
+
+    def _is_marked(self, data: bytes) -> bool:
+        """`find`: to `in` a text of bytes may be a number, which it finds out by an exception, in words."""
+        find = data.find
+        return find(self._mark) >= 0 or find(self._other_mark) >= 0 or find(self._tool_mark) >= 0
 
     def _note(self, data: bytes) -> None:
         heard = self._reader.read(data)

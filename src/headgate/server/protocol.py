@@ -340,18 +340,22 @@ class GatewayProtocol(TurnsProtocol):
     def _open_again(self, head: RequestHead, content: bytes) -> None:
         """A whole request with a known head, and nothing before it. The parser, which stands between two,
         never sees it; what was judged by the head need not be judged again."""
-        exchange = self.lane.open(head, self.client_side)
+        refusal = None
+        try:
+            exchange = self.lane.open(head, self.client_side, content)
+        except HeadgateError as error:
+            refusal, exchange = error, self.lane.open(head, self.client_side)
         self.cycle = exchange  # type: ignore[assignment]
         self.turns.append(exchange)
-        try:
-            if head.client.forwarded is not None:
+        if head.client.forwarded is not None and refusal is None:
+            try:
                 self.lane.count(exchange)
-            exchange.body.feed(content)
-        except HeadgateError as error:
-            self.refuse(exchange, error)
-            return
-        exchange.body.end()
-        self.start_if_ready(exchange)
+            except HeadgateError as error:
+                refusal = error
+        if refusal is None:
+            self.start_if_ready(exchange)
+        else:
+            self.refuse(exchange, refusal)
 
     def _hand_to_asgi(self) -> None:
         """Go on as uvicorn would have from the first byte."""

@@ -33,7 +33,7 @@ with its line end), body. Nothing but names, pairs and texts is shared with othe
 class _Head:
     """The last head with so many lines."""
 
-    __slots__ = ("fields", "headers", "length", "lines", "names", "reason", "starts", "status")
+    __slots__ = ("fields", "headers", "length", "length_at", "lines", "names", "reason", "starts", "status")
 
     def __init__(
         self, lines: list[bytes], status: int, reason: bytes, headers: Headers, fields: dict[bytes, bytes]
@@ -44,37 +44,47 @@ class _Head:
         self.fields = fields
         self.names = frozenset(fields)
         self.length = int(fields[b"content-length"])
-        self.starts = [line[: len(name) + 2] for line, (name, _) in zip(lines[1:], headers, strict=True)]
-        """What stands before each value, with the space that nearly everybody writes."""
+        self.length_at = 1 + [name for name, _ in headers].index(b"content-length")
+        self.starts = [
+            b"",
+            *(_start_of(line, name) for line, (name, _) in zip(lines[1:], headers, strict=True)),
+        ]
+        """What stands before the value in each line; b"" where it must be this one: the status line."""
 
     def become(self, lines: list[bytes]) -> bool:
         """Be the head of these lines, as many as its own. False: they say something else, or oddly.
 
         An id and a date or two are new in every answer: only these are looked at one by one.
         """
-        found: list[tuple[int, tuple[bytes, bytes]]] = []
+        found: list[tuple[int, bytes]] = []
+        starts = self.starts
         for place in compress(_PLACES, map(ne, lines, self.lines)):
-            if place == 0:
+            line, start = lines[place], starts[place]
+            if not (start and line.startswith(start)) or len(line) > _LONGEST_LINE:
                 return False
-            line, start = lines[place], self.starts[place - 1]
             value = line[len(start) :]
             is_visible = value.isascii() and value.decode().isprintable() and value == value.strip()
-            if not (is_visible and value and line.startswith(start) and start.endswith(b" ")):
+            if not (is_visible and value) or (place == self.length_at and not _is_length(value)):
                 return False
-            name = self.headers[place - 1][0]
-            if len(line) > _LONGEST_LINE or (name == b"content-length" and not _is_length(value)):
-                return False
-            found.append((place, (name, value)))
+            found.append((place, value))
         if found:
-            for place, header in found:
-                self.headers[place - 1] = header
-                self.fields[header[0]] = header[1]
-            self.length = int(self.fields[b"content-length"])
+            headers, fields = self.headers, self.fields
+            for place, value in found:
+                name = headers[place - 1][0]
+                headers[place - 1] = (name, value)
+                fields[name] = value
+            self.length = int(fields[b"content-length"])
             self.lines = lines
         return True
 
 
 _PLACES = range(_MOST_LINES)
+
+
+def _start_of(line: bytes, name: bytes) -> bytes:
+    """With the space that nearly everybody writes; b"" where there is none."""
+    start = line[: len(name) + 2]
+    return start if start.endswith(b" ") else b""
 
 
 class PlainReader:

@@ -10,6 +10,8 @@ processor's caches and come from the system page by page, three times as long as
 def check_utf8(data: bytes | bytearray) -> None:
     """Raises UnicodeDecodeError, whose positions count from somewhere within."""
     start, end = 0, len(data)
+    if end <= _PIECE and data.isascii():
+        return
     while start < end:
         piece = data[start : start + _PIECE]
         if piece.isascii():
