@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from headgate.clock import SystemClock
+from headgate.conversation.past import MOST_AT_A_PREFIX
 from headgate.dialects.anthropic import read_request
 from headgate.dialects.usage import Usage
 from headgate.record import replay as replaying
@@ -217,3 +218,25 @@ async def test_a_history_of_very_many_blocks_is_stored_without_links(
     await replayed(tmp_path, database)
     assert sorted((await stored(database))[0]) == [1]
     assert await recorded(database) == ["0", "1"]
+
+
+@pytest.mark.parametrize("at_once", [3, 1000])
+async def test_of_many_that_open_alike_the_last_are_remembered(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Those that were let go of are gone from the database as well, in whichever batch they came."""
+    monkeypatch.setattr(replaying, "BATCH_RECORDS", at_once)
+    gateway = Gateway(tmp_path)
+    count = 3 * MOST_AT_A_PREFIX
+    for number in range(count):
+        body = {"model": "m", "messages": [{"role": "user", "content": "Are you there?"}]}
+        began_at, talk = 1000 * number, f"check {number}"
+        gateway.serve(
+            Sent(number, body, "monitor", None, began_at, began_at + 500, 200, 4, talk, "", "start", None)
+        )
+    await replayed(tmp_path, database)
+    async with database.read() as connection:
+        talks = (await connection.execute(sa.select(sa.func.count()).select_from(conversations))).scalar()
+        kept = (await connection.execute(sa.select(turns.c.conversation_id))).scalars().all()
+    assert talks == count
+    assert sorted(map(int, kept)) == list(range(count - MOST_AT_A_PREFIX, count))

@@ -103,6 +103,8 @@ class Past:
         self._openings: dict[bytes, list[Talk]] = {}
         self._summaries: dict[bytes, list[Place]] = {}
         self._waiting: dict[bytes, list[WaitingCall]] = {}
+        self._begun: set[str] = set()
+        """Conversations that no store has heard of."""
         # What a store has to write.
         self.changed_places: dict[tuple[bytes, str], Place] = {}
         self.forgotten_places: set[tuple[bytes, str]] = set()
@@ -178,7 +180,8 @@ class Past:
                 known.remove(oldest)
                 gone = (oldest.prefix, oldest.conversation)
                 self.changed_places.pop(gone, None)
-                self.forgotten_places.add(gone)
+                if oldest.conversation not in self._begun:
+                    self.forgotten_places.add(gone)
             known.append(place)
         self.forgotten_places.discard(key)
         self.changed_places[key] = place
@@ -188,6 +191,8 @@ class Past:
                 asked.append(place)
 
     def put_talk(self, talk: Talk) -> None:
+        if talk.id not in self._talks:
+            self._begun.add(talk.id)
         self.know_talk(talk)
         if talk.parent is not None and self._roots.get(talk.session) is talk:
             del self._roots[talk.session]

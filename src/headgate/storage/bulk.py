@@ -6,7 +6,8 @@ for a `bytearray`), which takes longer than writing it. The statement is SQLAlch
 the driver by columns.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
@@ -17,12 +18,15 @@ from headgate.storage.database import insert
 from headgate.storage.schema import Json
 
 Row = Mapping[str, Any]
-_Written = tuple[str, tuple[str, ...]]
-_Key = tuple[str, str, tuple[str, ...], bool]
+Meeting = Callable[[Any], Mapping[str, Any]]
+"""What becomes of a row that is there already, by the INSERT (its `excluded`): columns and values."""
+_Written = tuple[str, tuple[str, ...], Mapping[str, Any]]
+_Key = tuple[str, str, tuple[str, ...], Meeting | None]
 
 _MOST_WRITTEN = 256
 _written: dict[_Key, _Written] = {}
-"""By dialect, table, columns and whether it replaces: statements, and the order of their parameters."""
+"""By dialect, table, columns and what becomes of rows that are there: statements, the order of their
+parameters, and those that are no columns."""
 
 
 async def insert_new(connection: AsyncConnection, table: sa.Table, rows: Sequence[Row]) -> None:
@@ -31,13 +35,28 @@ async def insert_new(connection: AsyncConnection, table: sa.Table, rows: Sequenc
     if rows:
         columns = _columns(rows)
         filled = {name: values for name, values in columns.items() if values.count(None) < len(values)}
-        await _write(connection, table, filled, replaces=False)
+        await _write(connection, table, filled, None)
 
 
 async def put(connection: AsyncConnection, table: sa.Table, rows: Sequence[Row]) -> None:
     """Each in the place of the one with its primary key, or new. Each row has every column."""
     if rows:
-        await _write(connection, table, _columns(rows), replaces=True)
+        await _write(connection, table, _columns(rows), _replacing)
+
+
+async def merge(connection: AsyncConnection, table: sa.Table, rows: Sequence[Row], meeting: Meeting) -> None:
+    """Each new, or together with the one that has its primary key: `meeting`, the same function each time.
+    Each row has every column."""
+    if rows:
+        await _write(connection, table, _columns(rows), meeting)
+
+
+def _replacing(inserting: Any) -> Mapping[str, Any]:
+    return {
+        column.name: inserting.excluded[column.name]
+        for column in inserting.table.columns
+        if not column.primary_key
+    }
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, tuple[Any, ...]]:
@@ -46,10 +65,19 @@ def _columns(rows: Sequence[Row]) -> dict[str, tuple[Any, ...]]:
 
 
 async def _write(
-    connection: AsyncConnection, table: sa.Table, columns: dict[str, tuple[Any, ...]], *, replaces: bool
+    connection: AsyncConnection,
+    table: sa.Table,
+    columns: dict[str, tuple[Any, ...]],
+    meeting: Meeting | None,
 ) -> None:
-    statement, order = _statement(connection, table, tuple(columns), replaces=replaces)
-    values = [_for_driver(table.c[name].type, columns[name], connection.dialect) for name in order]
+    statement, order, others = _statement(connection, table, tuple(columns), meeting)
+    count = len(next(iter(columns.values())))
+    values = [
+        repeat(others[name], count)
+        if name in others
+        else _for_driver(table.c[name].type, columns[name], connection.dialect)
+        for name in order
+    ]
     await connection.exec_driver_sql(statement, list(zip(*values, strict=True)))
 
 
@@ -63,22 +91,23 @@ def _for_driver(kind: Any, values: tuple[Any, ...], dialect: sa.Dialect) -> Sequ
 
 
 def _statement(
-    connection: AsyncConnection, table: sa.Table, columns: tuple[str, ...], *, replaces: bool
+    connection: AsyncConnection, table: sa.Table, columns: tuple[str, ...], meeting: Meeting | None
 ) -> _Written:
-    key = (connection.dialect.name, table.name, columns, replaces)
+    key = (connection.dialect.name, table.name, columns, meeting)
     known = _written.get(key)
     if known is None:
         inserting = insert(connection, table)
-        if replaces:
-            keys = [column.name for column in table.primary_key]
-            changed = {name: inserting.excluded[name] for name in columns if name not in keys}
-            inserting = inserting.on_conflict_do_update(index_elements=keys, set_=changed)
-        else:
+        if meeting is None:
             inserting = inserting.on_conflict_do_nothing()
+        else:
+            keys = [column.name for column in table.primary_key]
+            inserting = inserting.on_conflict_do_update(index_elements=keys, set_=meeting(inserting))
         compiled = inserting.compile(
             dialect=connection.dialect, column_keys=list(columns), for_executemany=True
         )
-        known = str(compiled), tuple(compiled.positiontup)
+        order = tuple(compiled.positiontup)
+        others = {name: compiled.params[name] for name in order if name not in columns}
+        known = str(compiled), order, others
         if len(_written) >= _MOST_WRITTEN:
             _written.clear()
         _written[key] = known

@@ -7,8 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.conversation.past import Link, Talk
-from headgate.storage.bulk import insert_new
-from headgate.storage.database import insert
+from headgate.storage.bulk import insert_new, merge
 from headgate.storage.schema import conversations, request_links
 from headgate.storage.sums import COUNTED, bounded_sum, counts_of
 
@@ -62,15 +61,14 @@ def state_of(talk: Talk) -> Row:
 
 async def add_to_conversations(connection: AsyncConnection, rows: Iterable[Row]) -> None:
     """What each is becomes what its row says; the row's sums are added to its own."""
-    values = sorted(rows, key=lambda row: row["id"])  # every recorder in one order
-    if not values:
-        return
-    adding = insert(connection, conversations)
+    in_one_order = sorted(rows, key=lambda row: row["id"])  # or two recorders would wait for each other
+    await merge(connection, conversations, in_one_order, _as_it_stands)
+
+
+def _as_it_stands(adding: Any) -> Row:
     new = adding.excluded
-    changed = {name: new[name] for name in _STATE} | {
-        name: bounded_sum(conversations.c[name], new[name]) for name in SUMS
-    }
-    await connection.execute(adding.on_conflict_do_update(index_elements=["id"], set_=changed), values)
+    sums = {name: bounded_sum(conversations.c[name], new[name]) for name in SUMS}
+    return {name: new[name] for name in _STATE} | sums
 
 
 async def change_conversations(connection: AsyncConnection, talks: Sequence[Talk]) -> None:
