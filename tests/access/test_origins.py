@@ -2,7 +2,8 @@
 
 import pytest
 
-from headgate.access.origins import is_loopback, is_name_of_ours, refuse_foreign_pages
+from headgate.access.origins import is_name_of_ours, refuse_foreign_pages
+from headgate.config.exposure import is_loopback
 from headgate.errors import ForbiddenOrigin
 from headgate.wire.headers import Headers
 

@@ -120,7 +120,7 @@ async def get_conversation(owner: ItsOwner, conversation_id: str) -> Conversatio
     if tree is None:
         raise NotFound(
             f"No conversation has the id {conversation_id}",
-            hint="`GET /api/requests` says of each request which one it belongs to.",
+            hint="`headgate conversations` shows the latest, with `--all` those below others too.",
         )
     return ConversationDetail(**_tree_fields(tree), left_out=tree["left_out"])
 

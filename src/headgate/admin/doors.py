@@ -18,7 +18,7 @@ import secrets
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from headgate.access.origins import foreign_page, host_name, is_loopback
+from headgate.access.origins import foreign_page, host_name
 from headgate.admin.actor import ACTOR, Actor, Who
 from headgate.admin.entrance import (
     LOGGED_IN,
@@ -34,6 +34,7 @@ from headgate.admin.key_lock import offered_key
 from headgate.admin.outside import bounded
 from headgate.admin.problems import from_error, nothing_at, problem
 from headgate.admin.sessions import tokens_in
+from headgate.config.exposure import is_loopback
 from headgate.errors import (
     AdminKeyRequired,
     ClientLeft,

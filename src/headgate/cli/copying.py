@@ -12,7 +12,7 @@ from pathlib import Path
 from headgate.assembly.stores import Stores, open_current
 from headgate.clock import Clock, SystemClock
 from headgate.config.loading import Loaded
-from headgate.errors import Conflict
+from headgate.errors import AlreadyRunning, Conflict
 from headgate.record.catch_up import catch_up
 from headgate.record.instance import InstanceLock
 from headgate.storage.database import Database, open_database
@@ -42,7 +42,13 @@ async def copy_all(loaded: Loaded, to: str, *, replace: bool, progress: Progress
     instance = InstanceLock()
     make_data_folder(loaded.data_folder)
     make_folder(target)
-    await instance.take({loaded.data_folder, *_folders(source), *_folders(target)})
+    try:
+        await instance.take({loaded.data_folder, *_folders(source), *_folders(target)})
+    except AlreadyRunning as error:
+        error.hint = (
+            "Stop it, copy, and start it on the copy: what it records meanwhile would be missing there."
+        )
+        raise
     try:
         clock = SystemClock()
         database = await open_current(loaded, create=False)

@@ -68,4 +68,5 @@ def _told(copied: "Copy", seconds: float) -> Iterator[str]:
         command = f"cp -p {shlex.quote(str(copied.key_from))} {shlex.quote(str(copied.key_to))}"
         yield f"The encryption key has to go along: {command}"
     yield f"To use it from now on: DATABASE_URL={shlex.quote(copied.address)} headgate serve"
-    yield "(or the setting storage.url; with your password in place of ***). The old database is as it was."
+    password = "; with your password in place of ***" if "***" in copied.address else ""
+    yield f"(or the setting storage.url{password}). The old database is as it was."

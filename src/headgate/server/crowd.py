@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 
 from headgate.access.forwarding import TrustedProxies
-from headgate.access.origins import is_loopback
+from headgate.config.exposure import is_loopback
 from headgate.config.settings import ServerSettings
 from headgate.errors import TooManyConnections
 

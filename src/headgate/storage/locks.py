@@ -34,7 +34,7 @@ async def lock_client_keys(connection: AsyncConnection) -> None:
 
 
 CONVERSATIONS = 0x68676C6B
-"""Of PostgreSQL's advisory locks, whose numbers are a database's own: nothing else here takes one."""
+"""A number among PostgreSQL's advisory locks; migrations, months, imports and price lists have others."""
 
 
 async def lock_conversations(connection: AsyncConnection) -> None:
