@@ -78,4 +78,4 @@ def test_without_the_extra_the_owner_is_told_once(
         telemetry.add([request("a")])
         telemetry.close()
     (line,) = caplog.messages
-    assert "pip install 'headgate[otel]'" in line
+    assert "pip install '.[otel]' in a checkout" in line

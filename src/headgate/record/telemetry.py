@@ -48,7 +48,7 @@ class Telemetry:
         except ImportError as error:
             _log.error(
                 "telemetry.otlp_endpoint is set, but OpenTelemetry is not installed (%s): nothing is sent."
-                " Mend: pip install 'headgate[otel]'",
+                " Mend: pip install '.[otel]' in a checkout, 'headgate[otel]' where it was installed by name",
                 error.name or error,
             )
             return
