@@ -3,7 +3,7 @@
 import math
 
 from headgate.access.limits import MINUTE_SECONDS
-from headgate.access.slices import Demand, What, in_steps
+from headgate.access.slices import What, in_steps
 
 _PACE_SECONDS = 10.0
 """Over which the pace of requests and tokens is measured."""
@@ -31,10 +31,8 @@ class Appetite:
     def is_sated(self) -> bool:
         return not self.asked and not self.lacked and self._wanted < _FORGOTTEN
 
-    def look(
-        self, what: What, limit: int, part: int, in_use: int, *, passed: float, is_settled: bool
-    ) -> Demand:
-        """`passed`: seconds since the last look."""
+    def look(self, what: What, limit: int, part: int, in_use: int, *, passed: float) -> int:
+        """How much is wanted. `passed`: seconds since the last look."""
         if what == "running":
             now = float(in_use + self.lacked)
         else:
@@ -44,4 +42,4 @@ class Appetite:
                 now = max(now, part + self.lacked, 2 * part)
         self._wanted = min(limit, max(now, self._wanted * math.exp(-passed / _FORGET_SECONDS)))
         self.asked = self.lacked = 0
-        return Demand(limit, in_steps(self._wanted, limit), in_use, is_settled)
+        return in_steps(self._wanted, limit)

@@ -22,7 +22,7 @@ from headgate.access.limits import (
     Spending,
 )
 from headgate.access.meter import KeyMeter, Reservation
-from headgate.access.slices import Demand, Pot, Slices, What
+from headgate.access.slices import Claim, Demand, Pot, Slices, What
 from headgate.clock import Clock
 from headgate.errors import BudgetExceeded, RateLimited
 from headgate.pricing.amounts import usd
@@ -32,8 +32,6 @@ from headgate.pricing.rates import NANO, nano_of
 _BYTES_PER_TOKEN = 4
 _MINUTE = MINUTE_SECONDS + ROUNDING_SECONDS
 _NO_END = math.inf
-_NEWS_SECONDS = 2.0
-"""By then every gateway knows of another limit."""
 _MOMENT_SECONDS = 1.0
 """After which one asks again where only the end of another request helps."""
 
@@ -54,14 +52,10 @@ class _Limited:
             "meter",
             "parts",
         ),
-        *("per_request", "per_token", "since", "total", "tpm", "weekly", "window"),
+        *("per_request", "per_token", "total", "tpm", "weekly", "window"),
     )
 
-    def __init__(
-        self, key: ClientKey, defaults: Limits, meter: KeyMeter, slices: Slices, since: float
-    ) -> None:
-        """`since`: when its limits became these, monotonic."""
-        self.since = since
+    def __init__(self, key: ClientKey, defaults: Limits, meter: KeyMeter, slices: Slices) -> None:
         limits = key.limits.or_else(defaults)
         parts = self.parts = _parts(key.id, limits, slices)
         self.is_shared = slices.count > 1
@@ -196,10 +190,7 @@ class Gate:
         limited = self._limited.get(key.id)
         if limited is None or limited.key is not key or limited.defaults is not self.defaults:
             meter = self.meter_of(key.id)
-            earlier, now = limited, self._steady()
-            limited = self._limited[key.id] = _Limited(key, self.defaults, meter, self.slices, now)
-            if earlier is not None and earlier.limits == limited.limits:
-                limited.since = earlier.since
+            limited = self._limited[key.id] = _Limited(key, self.defaults, meter, self.slices)
         return limited
 
     # ---- limits that several gateways share ------------------------------------------------------
@@ -215,25 +206,35 @@ class Gate:
                 continue
             limited.meter.requests.resize(before.rpm, parts.rpm, now)
             limited.meter.tokens.resize(before.tpm, parts.tpm, now)
-            self._limited[key_id] = _Limited(
-                limited.key, limited.defaults, limited.meter, slices, limited.since
-            )
+            self._limited[key_id] = _Limited(limited.key, limited.defaults, limited.meter, slices)
 
     def demands(self, current: Callable[[int], ClientKey | None]) -> dict[Pot, Demand]:
-        """What keys would like to use here, of those that asked lately. `current`: the key as it is now."""
+        """What keys would like to use here, of those that asked lately or have parts that are not equal.
+        `current`: the key as it is now."""
         now = self._steady()
         passed, self._looked_at = now - self._looked_at, now
         found: dict[Pot, Demand] = {}
-        for key_id, known in self._limited.items():
-            limited = self._limited_of(current(key_id) or known.key)
-            meter, is_settled = limited.meter, now > limited.since + _NEWS_SECONDS
+        told = self.slices.held
+        for key_id in {**self._limited, **{key_id: None for key_id, _ in told}}:
+            known = self._limited.get(key_id)
+            if (key := current(key_id) or (known.key if known is not None else None)) is None:
+                continue
+            limited = self._limited_of(key)
             for what, limit, part in limited.pots:
-                appetite, in_use = meter.appetites[what], meter.running if what == "running" else 0
+                pot, appetite = (key_id, what), limited.meter.appetites[what]
+                in_use = limited.meter.running if what == "running" else 0
+                wanted = 0
                 if in_use or not appetite.is_sated:
-                    found[key_id, what] = appetite.look(
-                        what, limit, part, in_use, passed=passed, is_settled=is_settled
-                    )
+                    wanted = appetite.look(what, limit, part, in_use, passed=passed)
+                elif pot not in told:
+                    continue
+                found[pot] = Demand(limit, wanted, in_use, *_told(told.get(pot), part))
         return found
+
+
+def _told(claim: Claim | None, part: int) -> tuple[int, bool]:
+    """What may be let in until another part is told, though the limit changes meanwhile."""
+    return (part, False) if claim is None else (claim.granted, True)
 
 
 def _parts(key_id: int, limits: Limits, slices: Slices) -> Limits:

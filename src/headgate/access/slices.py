@@ -1,12 +1,11 @@
 """Which part of a key's limit this process may use, where several gateways share a database: pure arithmetic.
 
-A limit is divided into whole parts. Each process holds one and never more than nobody else holds: it gives
-away by its own row in the database, and takes what is free there. Before anybody asks for more than the
-others, nothing is written and all have equal parts.
+A limit is divided into whole parts. Before anybody asks for more than the others, nothing is written and all
+have equal parts; else each one's row in the database says what it holds. `rounds` says how they change.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 What = Literal["requests", "tokens", "running"]
@@ -14,6 +13,9 @@ What = Literal["requests", "tokens", "running"]
 
 Pot = tuple[int, What]
 """One limit of one key, by the key's id."""
+
+Living = tuple[str, ...]
+"""Names of gateways, in order."""
 
 _KEPT_BY_THE_IDLE = 8
 """All of them together keep less than this fraction: enough for a first request without asking."""
@@ -23,7 +25,7 @@ _STEPS = 16
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A process's row: what it holds of a pot and what it would like to."""
+    """What a process holds of a pot and what it would like to: its row, or what its gate was told."""
 
     granted: int
     whole: int
@@ -31,30 +33,28 @@ class Claim:
     wanted: int
 
     def of(self, limit: int) -> int:
-        """What is held of a limit that may have changed since."""
-        return self.granted if limit == self.whole else self.granted * limit // self.whole
-
-    def cut_from(self, limit: int) -> "Claim":
-        """The same of another limit."""
-        if limit == self.whole:
-            return self
-        return Claim(self.of(limit), limit, _scaled_up(self.wanted, limit, self.whole))
+        """What is held of a limit that may have changed since. Of a higher one no more: others may have taken
+        what came on top. What a lower one lacks may all be lacking here: what the others hold may run."""
+        return max(0, self.granted - max(0, self.whole - limit))
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
+    """What the gate says of a pot, at one moment."""
+
     limit: int
     wanted: int
     in_use: int = 0
     """What cannot be given away now."""
-    is_settled: bool = True
-    """The limit has been this one for so long that all gateways know it."""
+    part: int = 0
+    """What it lets in by until it is told another part, if the limit stays this one."""
+    is_told: bool = False
+    """By a claim, of which `part` is all: it will be no more, whatever becomes of the limit."""
 
-    def cut_from(self, whole: int) -> "Demand":
-        """The same, told in parts of what was the limit."""
-        return Demand(
-            whole, _scaled_up(self.wanted, whole, self.limit), _scaled_up(self.in_use, whole, self.limit)
-        )
+    @property
+    def taken_up(self) -> int:
+        """What runs here may become this much before the gate is told another part."""
+        return max(self.part, self.in_use)
 
 
 Claims = Mapping[str, Claim]
@@ -63,21 +63,39 @@ Claims = Mapping[str, Claim]
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """What this process holds."""
+    """What this process lets in by."""
 
     rank: int = 0
     count: int = 1
     """Of the gateways that live."""
     held: Mapping[Pot, Claim] = field(default_factory=dict)
+    living: Living = ()
+    """Those that were counted. None: no round has said so."""
+    spread: int | None = None
+    """While not all know of each other: among so many a limit goes, rounded down; 0: we have just joined and
+    have none. None: all do, and have equal parts."""
+    is_careful: bool = False
+    """The database does not answer: no more than an equal part of anything."""
 
     def part(self, key_id: int, what: What, limit: int | None) -> int | None:
         if limit is None or self.count == 1 or not key_id:
             return limit
         claim = self.held.get((key_id, what))
-        return equal_part(limit, self.rank, self.count) if claim is None else claim.of(limit)
+        part = self.unwritten(limit) if claim is None else claim.of(limit)
+        return min(part, equal_part(limit, self.rank, self.count)) if self.is_careful else part
 
-    def without_claims(self) -> "Slices":
-        """Where the database was away for too long: if all do so, no limit is passed."""
+    def unwritten(self, limit: int) -> int:
+        """Of a pot of which no row speaks."""
+        if self.spread is None:
+            return equal_part(limit, self.rank, self.count)
+        return limit // self.spread if self.spread else 0
+
+    def careful(self) -> "Slices":
+        """The database has been away for too long: others may take what we hold."""
+        return replace(self, is_careful=True)
+
+    def forgotten(self) -> "Slices":
+        """By now all that are cut off with us are careful: equal parts, until we join anew."""
         return Slices(self.rank, self.count)
 
 
@@ -90,10 +108,6 @@ def in_steps(wanted: float, limit: int) -> int:
     """A little more than is wanted, so that small changes are none."""
     step = max(1, limit // _STEPS)
     return min(limit, -int(-wanted // step) * step)
-
-
-def _scaled_up(amount: int, limit: int, whole: int) -> int:
-    return min(limit, -(-amount * limit // whole))
 
 
 def share_out(limit: int, wanted: Sequence[int], turn: int = 0) -> list[int]:
@@ -112,46 +126,3 @@ def share_out(limit: int, wanted: Sequence[int], turn: int = 0) -> list[int]:
         parts[index] = min(asked[index], left // (count - place))
         left -= parts[index]
     return [part + equal_part(left, index, count) for index, part in enumerate(parts)]
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    rows: dict[str, Claim]
-    """Those that change, by holder."""
-    is_news: bool
-    """Whether the others should look: more is free or wanted. Another limit they know by themselves."""
-    lets_in: Claim | None = None
-    """By what we let in from now on: less than our row says while more than our part still runs, or who comes
-    next would keep it from the others for ever. None: an equal part, of which no row says anything."""
-
-
-def settle(demand: Demand, own: str, holders: Sequence[str], claims: Claims, turn: int = 0) -> Settled:
-    """One pot, by one gateway: it changes what it holds itself. But the first one writes down everybody's
-    equal part, and who has known another limit for long what everybody holds of that: all are cut from one.
-
-    `holders`: who lives, in order; `claims`: theirs; `turn`: see `share_out`, the same for all."""
-    whole = next((claim.whole for claim in claims.values()), demand.limit)
-    if whole != demand.limit and not demand.is_settled:
-        demand = demand.cut_from(whole)
-    limit, rank, count = demand.limit, holders.index(own), len(holders)
-    if not claims and demand.wanted <= equal_part(limit, rank, count):
-        return Settled({}, is_news=False)
-    if claims:  # who came later has none and takes what is free
-        none = Claim(0, limit, 0)
-        before = {one: claims[one].cut_from(limit) if one in claims else none for one in holders}
-    else:
-        before = {one: Claim(equal_part(limit, place, count), limit, 0) for place, one in enumerate(holders)}
-    held = {one: claim.granted for one, claim in before.items()}
-    wanted = [demand.wanted if one == own else claim.wanted for one, claim in before.items()]
-    target = share_out(limit, wanted, turn)[rank]
-    if target <= held[own]:
-        part = max(target, min(demand.in_use, held[own]))
-    else:
-        part = min(target, held[own] + max(0, limit - sum(held.values())))
-    after = {**before, own: Claim(part, limit, demand.wanted)}
-    rows = {one: claim for one, claim in after.items() if claim != claims.get(one)}
-    return Settled(
-        rows,
-        is_news=part != held[own] or demand.wanted != before[own].wanted,
-        lets_in=Claim(min(part, target), limit, demand.wanted),
-    )

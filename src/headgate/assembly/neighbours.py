@@ -37,8 +37,8 @@ class Neighbours:
         on_prices: Callable[[], Awaitable[None]],
     ) -> None:
         """`changing` is held by whoever changes accounts or keys, in tables and here: what was read meanwhile
-        would take that back. `on_keys`: other keys open now than a moment ago; `on_slices`: other parts of
-        limits are held; `on_prices`: others hold."""
+        would take that back. `on_keys`: other keys open now than a moment ago; `on_slices`: parts of
+        limits may be others; `on_prices`: others hold."""
         self._stores = stores
         self._pool = pool
         self._ring = ring
@@ -130,3 +130,4 @@ class Neighbours:
             found: dict[int, ClientKey | None] = dict.fromkeys(ids)
             self._ring.put({**found, **{key.id: key for key in keys}})
         self._on_keys()
+        self._on_slices()  # of another limit there is more to take, or less to hold

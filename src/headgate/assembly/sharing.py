@@ -19,6 +19,12 @@ _GAP_SECONDS = 0.1
 _IN_VAIN_SECONDS = 1.0
 """A round that brought nothing is not tried again at once: the limit is reached."""
 
+_MOST_STEPS = 3
+"""Rounds without a pause: what is given away is given in two, and who lacks it waits for the second."""
+_JOIN_SECONDS = 1.0
+"""For so long a start waits until the others know of it, which takes two rounds of each. One that is dead and
+not struck out yet would take longer."""
+
 _log = logging.getLogger("headgate.server")
 
 
@@ -45,8 +51,12 @@ class SharedLimits:
         self._wake.set()
 
     async def join(self) -> None:
-        """Before the first request: nobody must think that he is alone from now on."""
+        """Before the first request: until the others know, this gateway has no part of any limit."""
+        until = self._monotonic() + _JOIN_SECONDS
         await self._round()
+        while self._gate.slices.spread is not None and self._monotonic() < until:
+            await asyncio.sleep(_GAP_SECONDS)
+            await self._round()
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -81,30 +91,47 @@ class SharedLimits:
             self._wake.set()
 
     async def _round(self) -> None:
+        before = self._gate.slices
+        for _ in range(_MOST_STEPS):
+            if not await self._step() or self._is_over:
+                break
+        else:
+            self._wake.set()
+        is_in_vain = self._gate.slices == before
+        self._ask_again_at = self._monotonic() + (_IN_VAIN_SECONDS if is_in_vain else 0.0)
+
+    async def _step(self) -> bool:
+        """Whether the others wait for another one."""
         began, before = self._monotonic(), self._gate.slices
         self._is_asking = True
         try:
-            slices = await self._store.round(self._gate.demands(self._ring.stored))
+            # What the gate wants and what it goes by are of one moment.
+            found = await self._store.round(self._gate.demands(self._ring.stored), before)
         finally:
             self._is_asking = False
         self._is_away = False
         if self._is_over:
-            return
-        if slices != before:
-            self._gate.use_slices(slices)
+            return False
+        if found.slices != self._gate.slices:
+            self._gate.use_slices(found.slices)
             self._on_change()
-        now = self._monotonic()
-        self._ask_again_at = now + (_IN_VAIN_SECONDS if slices == before else 0.0)
         if self._careful is not None:
             self._careful.cancel()
-        left = max(0.0, LEASE_SECONDS - (now - began))
+        left = max(0.0, LEASE_SECONDS - (self._monotonic() - began))
         self._careful = asyncio.get_running_loop().call_later(left, self._be_careful)
+        return found.goes_on
 
     def _be_careful(self) -> None:
         """By now the others may have what we held."""
         _log.warning(
             "The database has not answered for %g s: of each key's limits this gateway lets in an equal part "
-            "until it does",
+            "at most until it does",
             LEASE_SECONDS,
         )
-        self._gate.use_slices(self._gate.slices.without_claims())
+        self._gate.use_slices(self._gate.slices.careful())
+        self._careful = asyncio.get_running_loop().call_later(LEASE_SECONDS, self._forget)
+
+    def _forget(self) -> None:
+        """By now so do all that are cut off with us: who held little has an equal part as well."""
+        self._gate.use_slices(self._gate.slices.forgotten())
+        self._on_change()

@@ -152,6 +152,8 @@ gateways = sa.Table(
     metadata,
     sa.Column("holder", sa.Text, primary_key=True),
     sa.Column("ends_at", sa.BigInteger, nullable=False),
+    # Among whom it divides limits, as far as they have been told: a list of holders.
+    sa.Column("knows", sa.Text, nullable=False, server_default="[]"),
 )
 # What each of them holds of a limit, where they are not equal parts, and what it would like to.
 key_slices = sa.Table(

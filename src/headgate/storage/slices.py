@@ -1,9 +1,10 @@
 """Limits of client keys, divided among the gateways on one database (PostgreSQL).
 
 Who lives has a row that it renews; when that has ended, what it held is free. One round at a time changes
-what is held, and takes only what nobody else holds: the parts never sum up to more than a limit.
+what is held, and takes only what nobody else holds: `access.rounds` says how.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,7 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.access.slices import Claim, Demand, Pot, Settled, Slices, settle
+from headgate.access.rounds import Known, Round, play_round
+from headgate.access.slices import Claim, Demand, Living, Pot, Slices
 from headgate.storage.database import Database, insert
 from headgate.storage.news import tell
 from headgate.storage.schema import gateways, key_slices
@@ -38,19 +40,18 @@ class SliceStore:
         self._database = database
         self._holder = holder
 
-    async def round(self, demands: Mapping[Pot, Demand]) -> Slices:
-        """We live; who does not any more is struck out; what we hold follows what everybody wants."""
+    async def round(self, demands: Mapping[Pot, Demand], applied: Slices) -> Round:
+        """We live; who does not any more is struck out; what we hold follows what everybody wants. `applied`:
+        what the gate lets in by, when it had these demands."""
         async with self._database.write() as connection:
-            holders, is_other, now = await self._renew(connection)
-            claims = await _read(connection, holders)
-            settled = {}
-            if len(holders) > 1:
-                settled = _settled(demands, self._holder, holders, claims, turn=now // _TURN_MS)
-            await _write(connection, settled)
-            if is_other or any(one.is_news for one in settled.values()):
+            lives, is_other, now = await self._look_round(connection)
+            known = Known(lives, await _read(connection, sorted(lives)))
+            found = play_round(self._holder, known, demands, applied, turn=now // _TURN_MS)
+            await self._renew(connection, found.known, ends_at=now + round(LEASE_SECONDS * 1000))
+            await self._write(connection, found.rows)
+            if is_other or found.is_news:
                 await tell(connection, "slices", [])
-        held = {pot: one.lets_in for pot, one in settled.items() if one.lets_in is not None}
-        return Slices(holders.index(self._holder), len(holders), held)
+        return found
 
     async def leave(self) -> None:
         """What we hold is free at once."""
@@ -59,20 +60,35 @@ class SliceStore:
                 await connection.execute(sa.delete(table).where(table.c.holder == self._holder))
             await tell(connection, "slices", [])
 
-    async def _renew(self, connection: AsyncConnection) -> tuple[list[str], bool, int]:
-        """Who lives, in order, whether that are others than before, and the database's time."""
+    async def _look_round(self, connection: AsyncConnection) -> tuple[dict[str, Living], bool, int]:
+        """Who lives and knows of whom, whether that are others than before, and the database's time."""
         await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
         now = (await connection.execute(sa.select(_NOW_MS))).scalar_one()
         dead = await connection.execute(sa.delete(gateways).where(gateways.c.ends_at <= now))
-        before = (await connection.execute(sa.select(gateways.c.holder))).scalars().all()
+        found = await connection.execute(sa.select(gateways.c.holder, gateways.c.knows))
+        lives: dict[str, Living] = {row.holder: tuple(json.loads(row.knows)) for row in found}
+        is_other = bool(dead.rowcount) or self._holder not in lives
+        lives.setdefault(self._holder, ())
+        return lives, is_other, now
+
+    async def _renew(self, connection: AsyncConnection, known: Living, *, ends_at: int) -> None:
         ours = insert(connection, gateways).values(
-            holder=self._holder, ends_at=now + round(LEASE_SECONDS * 1000)
+            holder=self._holder, ends_at=ends_at, knows=json.dumps(known)
         )
-        await connection.execute(
-            ours.on_conflict_do_update(index_elements=["holder"], set_={"ends_at": ours.excluded.ends_at})
-        )
-        holders = sorted({*before, self._holder})
-        return holders, bool(dead.rowcount) or self._holder not in before, now
+        new = {name: ours.excluded[name] for name in ("ends_at", "knows")}
+        await connection.execute(ours.on_conflict_do_update(index_elements=["holder"], set_=new))
+
+    async def _write(self, connection: AsyncConnection, rows: Mapping[Pot, Claim]) -> None:
+        values: list[dict[str, Any]] = [
+            {"key_id": key_id, "what": what, "holder": self._holder, **asdict(claim)}
+            for (key_id, what), claim in rows.items()
+        ]
+        if not values:
+            return
+        adding = insert(connection, key_slices)
+        new = {name: adding.excluded[name] for name in ("granted", "whole", "wanted")}
+        adding = adding.on_conflict_do_update(index_elements=["key_id", "what", "holder"], set_=new)
+        await connection.execute(adding, values)
 
 
 async def _read(connection: AsyncConnection, holders: Sequence[str]) -> _Held:
@@ -84,30 +100,3 @@ async def _read(connection: AsyncConnection, holders: Sequence[str]) -> _Held:
     for row in await connection.execute(sa.select(key_slices)):
         found[row.key_id, row.what][row.holder] = Claim(row.granted, row.whole, row.wanted)
     return found
-
-
-def _settled(
-    demands: Mapping[Pot, Demand], own: str, holders: Sequence[str], claims: _Held, *, turn: int
-) -> dict[Pot, Settled]:
-    """Of every pot that has rows here or is asked for. Parts of a minute do not go round: they come used."""
-    found = {}
-    for pot in {**claims, **demands}:
-        rows = claims.get(pot, {})
-        # Nobody has asked here since the start: what we hold is there for who would like to have it.
-        demand = demands.get(pot) or Demand(next(iter(rows.values())).whole, 0)
-        found[pot] = settle(demand, own, holders, rows, turn if pot[1] == "running" else 0)
-    return found
-
-
-async def _write(connection: AsyncConnection, found: Mapping[Pot, Settled]) -> None:
-    values: list[dict[str, Any]] = [
-        {"key_id": key_id, "what": what, "holder": holder, **asdict(claim)}
-        for (key_id, what), settled in found.items()
-        for holder, claim in settled.rows.items()
-    ]
-    if not values:
-        return
-    adding = insert(connection, key_slices)
-    new = {name: adding.excluded[name] for name in ("granted", "whole", "wanted")}
-    adding = adding.on_conflict_do_update(index_elements=["key_id", "what", "holder"], set_=new)
-    await connection.execute(adding, values)

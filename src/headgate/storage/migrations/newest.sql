@@ -187,7 +187,7 @@ CREATE TABLE provider_sums (
 
 CREATE TABLE gateways (
 	holder TEXT NOT NULL,
-	ends_at BIGINT NOT NULL,
+	ends_at BIGINT NOT NULL, knows TEXT DEFAULT '[]' NOT NULL,
 	PRIMARY KEY (holder)
 )
 
