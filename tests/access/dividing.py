@@ -183,30 +183,30 @@ class Walk:
         self.known.append(max(one.limit for one in self.living))
         one = self.random.choice(self.living)
         match self.random.randrange(100):
-            case 0 if len(self.living) < 4:
+            case 0 | 1 if len(self.living) < 4:
                 self.join()
-            case 1 if len(self.living) > 1:
-                self.die(one)
             case 2 if len(self.living) > 1:
+                self.die(one)
+            case 3 if len(self.living) > 1:
                 self.be_cut_off(one)
-            case 3 if len(self.limits) > 1:
+            case 4 if len(self.limits) > 1:
                 self.limit = self.random.choice(self.limits)
-            case 4:
-                one.lose()
             case 5:
-                one.go_by(one.gate.slices.careful())
+                one.lose()
             case 6:
-                self.books.turn += 1
+                one.go_by(one.gate.slices.careful())
             case 7:
+                self.books.turn += 1
+            case 8:
                 self.clock.at += 3  # what was wanted is forgotten
             case number if number < 16:
                 one.hear(self.limit)
-            case number if number < 36:
-                one.end(self.random.randrange(1, 4))
-            case number if number < 60:
-                for _ in range(self.random.randrange(1, 5)):
+            case number if number < 26:
+                one.end(self.random.randrange(1, 6))
+            case number if number < 50:
+                for _ in range(self.random.randrange(1, 8)):
                     self.let_in(one)
-            case number if number < 80:
+            case number if number < 85:
                 self.go_on(one)
             case _:
                 one.round()

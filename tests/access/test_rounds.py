@@ -226,6 +226,21 @@ def test_what_ran_over_the_new_equal_part_is_told_before_that_counts() -> None:
     assert fill(other) == 0
 
 
+def test_where_one_is_gone_nobody_has_more_before_the_others_are_known_to_know() -> None:
+    """The other takes what the record of this one leaves, and does not hear of its greater part."""
+    books, (one, other, third) = parties(3, 12)
+    books.strike_out(third.name)
+    one.round(1)
+    for _ in range(3):
+        fill(other)
+        other.round()
+    assert fill(one) + fill(other) <= 12
+    for _ in range(3):
+        one.round()
+        other.round()
+    assert fill(one) + fill(other) == 12
+
+
 @given(seed=seeds, count=st.integers(2, 4), limit=st.integers(4, 120))
 def test_several_gates_let_in_no_more_requests_a_minute_than_one(seed: int, count: int, limit: int) -> None:
     """In whatever order they ask and divide anew: a minute at once, and then what comes back."""

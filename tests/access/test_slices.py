@@ -45,6 +45,23 @@ def test_what_is_wanted_is_rounded_up_within_the_limit(wanted: float, limit: int
     assert min(wanted, limit) <= in_steps(wanted, limit) <= limit
 
 
+def test_without_the_database_who_held_little_has_an_equal_part_later_than_who_held_much() -> None:
+    """First the one gives up what it had more, and then the other takes it."""
+    much, little = (
+        Slices(rank, 2, {(1, "running"): Claim(granted, 16, 0)}, ("one", "other"))
+        for rank, granted in enumerate((15, 1))
+    )
+    careful = [slices.careful().part(1, "running", 16) for slices in (much, little)]
+    assert careful == [8, 1]
+    assert [slices.careful().forgotten().part(1, "running", 16) for slices in (much, little)] == [8, 8]
+
+
+def test_of_a_higher_limit_no_more_is_held_and_of_a_lower_one_what_it_lacks_is_lost() -> None:
+    """The others may have taken all of the one, and run all that they held of the other."""
+    claim = Claim(9, 12, 0)
+    assert [claim.of(limit) for limit in (20, 12, 10, 3, 1)] == [9, 9, 7, 0, 0]
+
+
 # ---- at the gate -----------------------------------------------------------------------------------
 
 KEY = ClientKey(id=1, name="laptop", digest=b"x" * 32, limits=Limits(rpm=60))

@@ -68,6 +68,27 @@ async def test_without_the_database_a_gateway_has_an_equal_part_after_a_while(po
             await until(lambda: (part(one) or 0) + (part(other) or 0) <= 16, what="no more than the limit")
 
 
+async def test_who_starts_has_nothing_while_all_of_it_runs_elsewhere(postgres_url: str) -> None:
+    """Then what has ended there, up to an equal part. Its start does not wait for that."""
+    async with sharing(postgres_url, "one") as one:
+        running = [one.enter(KEY, 0) for _ in range(16)]
+        async with sharing(postgres_url, "other") as other:
+            assert lets_all_in(other) == 0
+            await until(lambda: part(one) == 8, what="an equal part")
+            assert lets_all_in(other) == 0
+            for reservation in running[:4]:
+                reservation.settle(None, None)
+            let_in = 0
+
+            def fills_up() -> bool:
+                nonlocal let_in
+                let_in += lets_all_in(other)
+                return let_in >= 4
+
+            await until(fills_up, what="what has ended")
+            assert let_in == 4
+
+
 async def test_an_end_in_order_leaves_all_to_the_others_at_once(postgres_url: str) -> None:
     """In one of three: who asks for its part at that very moment is known to be gone by its lease only."""
     at_once_seconds = 4.0  # a lease lasts half as long again
