@@ -21,13 +21,14 @@ KEY = ClientKey(id=1, name="laptop", digest=b"x" * 32, limits=Limits(concurrency
 
 
 @asynccontextmanager
-async def sharing(url: str, holder: str) -> AsyncIterator[Gate]:
+async def sharing(url: str, holder: str, predecessor: str | None = None) -> AsyncIterator[Gate]:
     """The gate of one gateway, and what keeps it in step."""
     clock, ring, tasks = SystemClock(), KeyRing(), TaskGroup()
     ring.replace([KEY])
     gate, database = Gate(clock), await open_database(url)
     await database.upgrade()
-    shared = SharedLimits(SliceStore(database, holder), gate, ring, clock, on_change=lambda: None)
+    store = SliceStore(database, holder, predecessor)
+    shared = SharedLimits(store, gate, ring, clock, on_change=lambda: None)
     await shared.join()
     tasks.spawn(shared.run(), name="shared limits")
     try:
@@ -103,3 +104,14 @@ async def test_an_end_in_order_leaves_all_to_the_others_at_once(postgres_url: st
             if took[-1] < at_once_seconds:
                 break
     assert min(took) < at_once_seconds
+
+
+async def test_who_follows_one_that_was_killed_has_all_of_it_at_once(postgres_url: str) -> None:
+    """The dead one's lease would last for seconds, in which whoever comes after it has nothing."""
+    database = await open_database(postgres_url)
+    await SliceStore(database, "killed").round({}, Gate(SystemClock()).slices)
+    await database.close()
+    async with sharing(postgres_url, "stranger") as stranger:
+        assert part(stranger) == 0
+    async with sharing(postgres_url, "next", "killed") as heir:
+        assert part(heir) == 16

@@ -137,3 +137,13 @@ def test_c7_what_a_dead_gateway_held_is_free(
             await run([other], 8)
 
     asyncio.run(die())
+
+
+def test_c7_after_a_kill_its_next_life_lets_in_at_once(two: tuple[Gateway, Gateway]) -> None:
+    """Keys with limits too: who has the folder knows that the one before is dead."""
+    one, other = two
+    key = made_on_both(one, other, "--concurrency", "8", "--rpm", "1000")
+    other.stop()
+    one.kill()
+    one.start()
+    assert asyncio.run(statuses(one, key, 1)) == [200]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,26 @@ async def test_d11_the_second_is_refused_with_pid_and_address(tmp_path: Path) ->
     second = InstanceLock()
     await second.take([tmp_path])
     second.release()
+
+
+async def test_the_next_one_knows_who_is_dead_but_not_by_a_copy(tmp_path: Path) -> None:
+    """A folder that was copied while its gateway ran: that one lives."""
+    mine, copy = tmp_path / "mine", tmp_path / "copy"
+    mine.mkdir()
+    first = InstanceLock()
+    await first.take([mine])
+    assert first.predecessor is None
+    first.announce("http://127.0.0.1:8080", name="first")
+    shutil.copytree(mine, copy)
+    elsewhere = InstanceLock()
+    await elsewhere.take([copy])
+    assert elsewhere.predecessor is None
+    first.release()
+    second = InstanceLock()
+    await second.take([mine])
+    assert second.predecessor == "first"
+    second.release()
+    elsewhere.release()
 
 
 async def test_one_of_several_folders_is_enough(tmp_path: Path) -> None:
@@ -84,5 +105,6 @@ async def test_d11_the_lock_of_a_killed_process_is_free(
     holder.wait()
     lock = InstanceLock()
     await lock.take([tmp_path])
-    assert json.loads((tmp_path / INSTANCE_LOCK).read_text()) == {"pid": os.getpid(), "url": None}
+    said = json.loads((tmp_path / INSTANCE_LOCK).read_text())
+    assert (said["pid"], said["url"], said["name"]) == (os.getpid(), None, None)
     lock.release()

@@ -132,6 +132,7 @@ class Gateway:
 
         journal, recorder = await self._open_records(stores, closing)
         holder = parts.new_holder()
+        instance.announce(None, name=holder)
         pool = parts.telling_pool(clock, self._providers, settings.routing, journal, holder=holder)
         uses = FirstUses(stores.client_keys, clock, self._tasks)
         closing.push_async_callback(uses.finish)
@@ -220,7 +221,9 @@ class Gateway:
             clock=clock,
         )
         doors.forget_heads = running.forget_heads
-        shared = parts.shared_limits_of(stores, gate, ring, queue, clock, holder=holder)
+        shared = parts.shared_limits_of(
+            stores, gate, ring, queue, clock, holder=holder, predecessor=instance.predecessor
+        )
         if shared is not None:
             await shared.join()
             closing.push_async_callback(shared.leave)
@@ -272,7 +275,7 @@ class Gateway:
         folder_warnings = _mode_warnings(self._loaded.data_folder, stores.folder)
         file_warnings = [*folder_warnings, *stores.database.warnings, *stores.secrets.warnings]
         file_warnings += certificate.warnings if certificate is not None else []
-        instance.announce(self._announce(tcp, [*file_warnings, *closed_warnings]))
+        instance.announce(self._announce(tcp, [*file_warnings, *closed_warnings]), name=holder)
         return listener, process, owner
 
     async def _open_stores(self, closing: AsyncExitStack) -> Stores:

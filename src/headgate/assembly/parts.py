@@ -246,12 +246,19 @@ async def gate_of(stores: Stores, settings: Settings, clock: Clock) -> Gate:
 
 
 def shared_limits_of(
-    stores: Stores, gate: Gate, ring: KeyRing, queue: FairQueue, clock: Clock, *, holder: str
+    stores: Stores,
+    gate: Gate,
+    ring: KeyRing,
+    queue: FairQueue,
+    clock: Clock,
+    *,
+    holder: str,
+    predecessor: str | None,
 ) -> SharedLimits | None:
     """None: no other gateway can be on the database."""
     if stores.database.dialect != "postgresql":
         return None
-    store = SliceStore(stores.database, holder)
+    store = SliceStore(stores.database, holder, predecessor)
     return SharedLimits(store, gate, ring, clock, on_change=queue.wake)
 
 

@@ -28,6 +28,9 @@ class InstanceLock:
 
     def __init__(self) -> None:
         self._held: list[int] = []
+        self.predecessor: str | None = None
+        """The name of the last one that had the folder. It is dead; None of one that is not known to be, as
+        where the folder is a copy of another's."""
 
     async def take(self, folders: Iterable[Path]) -> None:
         """The folders must exist. AlreadyRunning when another gateway has one of them."""
@@ -40,13 +43,15 @@ class InstanceLock:
             raise
         self.announce(None)
 
-    def announce(self, url: str | None) -> None:
-        """Leave word where we can be reached, for whoever finds the folder taken."""
-        said = json.dumps({"pid": os.getpid(), "url": url}).encode()
+    def announce(self, url: str | None, *, name: str | None = None) -> None:
+        """Leave word where we can be reached, for whoever finds the folder taken, and by which name those on
+        the database know us, for who has it after us."""
+        said = {"pid": os.getpid(), "url": url, "name": name}
         for descriptor in self._held:
+            line = json.dumps({**said, "inode": os.fstat(descriptor).st_ino}).encode()
             with suppress(OSError):  # a full disk: then a message knows less
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, said, 0)
+                os.pwrite(descriptor, line, 0)
 
     def release(self) -> None:
         for descriptor in self._held:
@@ -73,6 +78,9 @@ class InstanceLock:
             os.close(descriptor)
             raise
         self._held.append(descriptor)
+        said = _said(descriptor)
+        if said.get("inode") == os.fstat(descriptor).st_ino and isinstance(name := said.get("name"), str):
+            self.predecessor = name
 
 
 async def _locks(descriptor: int, path: Path) -> bool:

@@ -36,9 +36,11 @@ _Held = dict[Pot, dict[str, Claim]]
 class SliceStore:
     """For one gateway, which is called `holder`."""
 
-    def __init__(self, database: Database, holder: str) -> None:
+    def __init__(self, database: Database, holder: str, predecessor: str | None = None) -> None:
+        """`predecessor`: one that is known to be dead, and need not be waited for."""
         self._database = database
         self._holder = holder
+        self._predecessor = predecessor
 
     async def round(self, demands: Mapping[Pot, Demand], applied: Slices) -> Round:
         """We live; who does not any more is struck out; what we hold follows what everybody wants. `applied`:
@@ -64,7 +66,8 @@ class SliceStore:
         """Who lives and knows of whom, whether that are others than before, and the database's time."""
         await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
         now = (await connection.execute(sa.select(_NOW_MS))).scalar_one()
-        dead = await connection.execute(sa.delete(gateways).where(gateways.c.ends_at <= now))
+        is_dead = sa.or_(gateways.c.ends_at <= now, gateways.c.holder == self._predecessor)
+        dead = await connection.execute(sa.delete(gateways).where(is_dead))
         found = await connection.execute(sa.select(gateways.c.holder, gateways.c.knows))
         lives: dict[str, Living] = {row.holder: tuple(json.loads(row.knows)) for row in found}
         is_other = bool(dead.rowcount) or self._holder not in lives
