@@ -22,8 +22,8 @@ from headgate.admin.doors import as_local_owner
 from headgate.cli.stopped import open_owner
 from headgate.config.loading import load_settings
 from headgate.storage.database import Database, open_database
-from headgate.storage.rollup_rebuild import SELECTS, coarser, folded, into
-from headgate.storage.rollup_tables import BY_KEY, DAY, HOUR, LAYOUT, MINUTE, OVER_KEYS
+from headgate.storage.rollup_rebuild import SELECTS, coarser, folded, into, summed_families
+from headgate.storage.rollup_tables import DAY, HOUR, LAYOUT, MINUTE
 
 TRIES = 5
 DAY_MS = DAY * 1000
@@ -120,7 +120,7 @@ async def _sum_up_a_day(connection: AsyncConnection, table: str, day: int, *, ha
         made = SELECTS[table](MINUTE, day, end, connection.dialect.name)
         await connection.exec_driver_sql(f"{into(table)} {made}")
     for resolution in (MINUTE, HOUR, DAY):
-        for family in (BY_KEY, OVER_KEYS):
+        for family in summed_families(resolution):
             await connection.exec_driver_sql(f"{into(table)} {folded(table, resolution, day, end, family)}")
 
 

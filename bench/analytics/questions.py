@@ -46,6 +46,8 @@ def questions(now_ms: int) -> list[Question]:
         "/api/analytics?range=90d&project=website&client=claude-code&key=key-1",
         "/api/analytics?range=90d&sections=time_series&group_by=project",
         "/api/analytics?range=90d&sections=time_series&group_by=client",
+        "/api/analytics?range=90d&group_by=project",
+        "/api/analytics?range=90d&model=gpt-5&sections=time_series&group_by=client",
         "/api/analytics?range=90d&session=session-7",
         "/api/stats?project=website&range=90d",
         "/api/usage?by=project",

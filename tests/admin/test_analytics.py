@@ -192,6 +192,8 @@ async def test_cumulative_adds_up_and_rates_stay(client: httpx.AsyncClient) -> N
         ("key", {"anonymous": 5, "laptop": 1}),
         ("model", {MODEL: 5, "made-up": 1}),
         ("provider", {"anthropic": 6}),
+        ("client", {"test": 4, "claude-code": 1, None: 1}),
+        ("project", {"website": 2, None: 4}),
     ],
 )
 @pytest.mark.usefixtures("now")
@@ -206,6 +208,20 @@ async def test_groups_in_a_table_and_in_the_series(
     for point in found["time_series"]:
         in_series[point["group"]] += point["requests"]
     assert in_series == groups
+
+
+@pytest.mark.parametrize("by", ["account", "key", "model", "provider", "client", "project"])
+@pytest.mark.usefixtures("now")
+async def test_groups_are_the_same_beside_all_other_sections(client: httpx.AsyncClient, by: str) -> None:
+    """And these say what they say without groups; a filter holds in both."""
+    for also in ("", "&client=test", "&project=website&status=success"):
+        plain = await ask(client, f"range=90d{also}")
+        found = await ask(client, f"range=90d&group_by={by}{also}")
+        alone = await ask(client, f"range=90d&group_by={by}&sections=time_series{also}")
+        assert found["groups"] == alone["groups"]
+        assert sum(one["requests"] for one in found["groups"]) == plain["totals"]["requests"] > 0
+        for section in set(plain) - {"meta", "time_series"}:
+            assert found[section] == plain[section], section
 
 
 async def test_before_the_first_request_all_is_zero(client: httpx.AsyncClient) -> None:

@@ -6,6 +6,7 @@ from headgate.storage import history
 from headgate.storage.batch import Rows, Step, write_batch
 from headgate.storage.database import Database
 from headgate.storage.history import clear_before, delete_before
+from headgate.storage.rollup_tables import DAY, FAMILIES, OF_DAYS
 from headgate.storage.schema import attempts, requests, rollup_times, rollups
 from tests.storage.rows import attempt_row, request_row
 
@@ -34,7 +35,8 @@ async def test_what_began_earlier_goes_with_its_attempts(database: Database) -> 
 
 
 async def _summed(database: Database) -> list[tuple[int, int, int]]:
-    """Resolution, count and when, from both tables alike, by key and over all."""
+    """Resolution, count and when, from both tables alike, in each family that has all resolutions; the others
+    have the same days."""
     async with database.read() as connection:
         found = [
             [
@@ -46,9 +48,10 @@ async def _summed(database: Database) -> list[tuple[int, int, int]]:
                 )
             ]
             for table in (rollups, rollup_times)
-            for by_key in (0, 1)
+            for by_key in FAMILIES
         ]
-    assert found == [found[0]] * 4
+    days = [row for row in found[0] if row[0] == DAY]
+    assert found == [days if family in OF_DAYS else found[0] for family in FAMILIES] * 2
     return found[0]
 
 

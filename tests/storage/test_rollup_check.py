@@ -23,6 +23,11 @@ async def _found(database: Database) -> list[str]:
         ("UPDATE rollup_times SET project = project || '!' WHERE by_key = 2 AND at = {}", "rollup_times"),
         ("UPDATE rollups SET requests = requests + 1 WHERE by_key = 0 AND at = {}", "rollups"),
         ("DELETE FROM rollup_failures WHERE by_key = 1 AND at = {}", "rollup_failures"),
+        ("UPDATE rollups SET nano_usd = nano_usd + 1 WHERE by_key = 3 AND at = {}", "rollups"),
+        ("UPDATE rollup_times SET client = client || '!' WHERE by_key = 3 AND at = {}", "rollup_times"),
+        ("DELETE FROM rollup_failures WHERE by_key = 3 AND at = {}", "rollup_failures"),
+        ("UPDATE rollups SET unpriced = unpriced + 1 WHERE by_key = 4 AND at = {}", "rollups"),
+        ("UPDATE rollup_times SET s3 = s3 + 1 WHERE by_key = 5 AND at = {}", "rollup_times"),
         ("UPDATE rollup_times SET d3 = d3 + 1 WHERE by_key = 1 AND at = {}", "rollup_times"),
     ],
 )

@@ -15,7 +15,7 @@ from headgate.storage.request_filter import RequestFilter
 from headgate.storage.requests import RequestStore
 from headgate.storage.rollup_check import differing_days
 from headgate.storage.rollup_rebuild import lock_rollups, rebuild
-from headgate.storage.rollup_tables import BY_CLIENT, DAY, HOUR, MINUTE, OTHERS, OVER_KEYS
+from headgate.storage.rollup_tables import CLIENTS_ALONE, DAY, HOUR, MINUTE, OTHERS, OVER_KEYS
 from headgate.storage.rollups import forget_rollups, kind_of
 from headgate.storage.schema import requests, rollup_failures, rollup_times, rollups
 from tests.storage.rows import request_row
@@ -160,10 +160,10 @@ async def test_old_minutes_and_hours_are_forgotten_and_days_are_not(database: Da
         steps += 1
     assert steps > 1
     async with database.read() as connection:
-        for resolution, kept in ((MINUTE, 2), (HOUR, 4), (DAY, 6)):
+        for resolution, kept, families in ((MINUTE, 2, 4), (HOUR, 4, 4), (DAY, 6, 6)):
             for table in (rollups, rollup_times):
                 count = sa.select(sa.func.count()).where(table.c.resolution == resolution)
-                assert (await connection.execute(count)).scalar() == 3 * kept
+                assert (await connection.execute(count)).scalar() == families * kept
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ async def test_of_a_day_only_so_many_names_are_told_apart(
         ]
         await record(database, rows, 2)
     async with database.read() as connection:
-        its = rollups.c.by_key == (OVER_KEYS if kind == "model" else BY_CLIENT)
+        its = rollups.c.by_key == (OVER_KEYS if kind == "model" else CLIENTS_ALONE)
         of_days = sa.select(rollups.c[kind], rollups.c.requests).where(its)
         of_days = of_days.where(rollups.c.resolution == DAY, rollups.c.at == NOW - NOW % (DAY * 1000))
         found = {row[0]: row[1] for row in await connection.execute(of_days)}

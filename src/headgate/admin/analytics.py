@@ -150,17 +150,23 @@ async def find(owner: Owner, asked: RequestFilter, meta: Meta, sections: Collect
     of_group = _columns(meta.group_by)
     counted: list[Row] = []
     timed: list[Row] = []
+    group_sums: list[Row] = []
+    group_times: list[Row] = []
     failures: list[Row] = []
     series: list[Row] = []
     series_times: list[Row] = []
     keys = 0
     async with owner.database.read() as connection:
-        if asked_for - {"time_series", "errors"}:
-            by = _needed(asked_for & _BY_ACCOUNT, asked_for & _BY_MODEL, of_group)
+        if asked_for - {"time_series", "errors", "groups"}:
+            by = _needed(asked_for & _BY_ACCOUNT, asked_for & _BY_MODEL)
             counted = await sums_by(connection, spans, wanted, by)
-        if asked_for & _TIMED:
-            by = _needed(asked_for & {"account_performance"}, asked_for & {"model_performance"}, of_group)
+        if asked_for & (_TIMED - {"groups"}):
+            by = _needed(asked_for & {"account_performance"}, asked_for & {"model_performance"})
             timed = await times_by(connection, spans, wanted, by)
+        if "groups" in asked_for:
+            # By themselves: told apart by account and model as well, clients and projects are many rows.
+            group_sums = await sums_by(connection, spans, wanted, of_group)
+            group_times = await times_by(connection, spans, wanted, of_group)
         if asked_for & {"totals", "errors"}:
             failures = await failures_by(connection, spans, wanted)
         if "overview" in asked_for:
@@ -173,19 +179,13 @@ async def find(owner: Owner, asked: RequestFilter, meta: Meta, sections: Collect
             series_times = await times_by(
                 connection, line, wanted, of_group, bucket_ms=bucket, has_buckets=False
             )
-    return Found(owner, meta, counted, timed, failures, keys, series, series_times)
+    return Found(owner, meta, counted, timed, group_sums, group_times, failures, keys, series, series_times)
 
 
-def _needed(
-    accounts: Collection[str], models: Collection[str], of_group: tuple[Dimension, ...]
-) -> tuple[Dimension, ...]:
+def _needed(accounts: Collection[str], models: Collection[str]) -> tuple[Dimension, ...]:
     """Fewer columns are fewer groups, and faster."""
-    by: tuple[Dimension, ...] = of_group
-    if accounts:
-        by += ("account_id", "account")
-    if models:
-        by += ("model",)
-    return tuple(dict.fromkeys(by))
+    by: tuple[Dimension, ...] = ("account_id", "account") if accounts else ()
+    return (*by, "model") if models else by
 
 
 def _columns(by: GroupBy | None) -> tuple[Dimension, ...]:

@@ -43,12 +43,15 @@ COLUMNS: dict[GroupBy, Dimension] = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Of one time: `counted` and `timed` by all that the sections ask for, but the bucket."""
+    """Of one time: `counted` and `timed` by all that the sections ask for, but the bucket and the group."""
 
     owner: Owner
     meta: Meta
     counted: Sequence[Row]
     timed: Sequence[Row]
+    group_sums: Sequence[Row]
+    """By what is grouped by; so are `group_times`."""
+    group_times: Sequence[Row]
     failures: Sequence[Row]
     """By status and error."""
     keys: int
@@ -170,14 +173,14 @@ class Found:
         return sorted(found, key=lambda one: (-one.requests, one.status, one.error or ""))[:MOST_LISTED]
 
     def groups(self) -> list[GroupSums]:
-        timed = grouped(self.timed, self._group)
+        timed = grouped(self.group_times, self._group)
         found = [
             GroupSums(
                 name=name,
                 **sums.counts(add_up(rows)),
                 **sums.times(add_up_times(timed.get(name, ()))),
             )
-            for name, rows in grouped(self.counted, self._group).items()
+            for name, rows in grouped(self.group_sums, self._group).items()
         ]
         return sorted(found, key=lambda one: (-one.requests, one.name or ""))[:MOST_LISTED]
 

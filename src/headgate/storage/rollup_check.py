@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.storage.rollup_rebuild import SELECTS, folded
-from headgate.storage.rollup_tables import BY_CLIENT, BY_KEY, DAY, LAYOUT, OTHERS, OVER_KEYS
+from headgate.storage.rollup_tables import BY_CLIENT, DAY, FINER, LAYOUT, OTHERS
 from headgate.storage.schema import requests
 
 MOST_NAMED = 10
@@ -50,7 +50,7 @@ async def _differs(connection: AsyncConnection, table: str, day: int) -> bool:
     if with_others:
         made, stored = (_over_names(one, by, counts, with_others) for one in (made, stored))
     pairs = [(made, stored), (stored, made)]
-    for family in (BY_KEY, OVER_KEYS):
+    for family in FINER:
         there = f"SELECT {columns} FROM {table} WHERE {its} AND by_key = {family}"
         of_finer = folded(table, DAY, day, day + _DAY_MS, family)
         pairs += [(of_finer, there), (there, of_finer)]

@@ -5,7 +5,7 @@ Of one session they are made from its requests, which an index finds: there are 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,13 +16,18 @@ from headgate.storage.rollup_tables import (
     BUCKETS,
     BY_CLIENT,
     BY_KEY,
+    CLIENTS_ALONE,
     DAY,
+    FOLDED,
     KEPT_SECONDS,
     LAYOUT,
     MINUTE,
     MOST_OF_A_MODEL,
+    OF_DAYS,
     OTHERS,
     OVER_KEYS,
+    PER_CLIENT,
+    PER_PROJECT,
     RESOLUTIONS,
     SUMS,
     TIME_SUMS,
@@ -35,8 +40,9 @@ Dimension = Literal[
     "account_id", "account", "key_id", "caller", "model", "provider", "client", "project", "failed"
 ]
 
-_OF_KEYS = frozenset({"key_id", "caller"})
-_OF_CLIENTS = frozenset({"client", "project"})
+_FILTERED: Final = ("account", "model", "caller", "provider", "client", "project")
+"""Of what may be looked for the columns, which have the same names."""
+_FEWEST_FIRST: Final = (OVER_KEYS, CLIENTS_ALONE, BY_KEY, PER_CLIENT, PER_PROJECT, BY_CLIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +136,7 @@ async def count_keys(connection: AsyncConnection, spans: Sequence[Span], wanted:
     """How many client keys, by their names, asked for something."""
     found: set[str] = set()
     for span in spans:
-        family = _family(wanted, ("caller",))
+        family = _family(wanted, ("caller",), span.resolution)
         query = sa.select(rollups.c.caller).where(*_within(rollups, span, family), *_common(rollups, wanted))
         if wanted.status is not None:
             query = query.where(rollups.c.failed == int(wanted.status == "error"))
@@ -146,7 +152,7 @@ async def times_with(connection: AsyncConnection, span: Span, wanted: RequestFil
     for column, name in _names(wanted):
         # It may be one of those that a day had too many of.
         its.append(rollups.c[column].in_((name, OTHERS[column]) if name else (name,)))
-    query = sa.select(rollups.c.at).where(*_within(rollups, span, _family(wanted, ())), *its)
+    query = sa.select(rollups.c.at).where(*_within(rollups, span, _family(wanted, (), span.resolution)), *its)
     if wanted.error is not None or wanted.status == "error":
         query = query.where(rollups.c.failed == 1)
     elif wanted.status == "success":
@@ -160,12 +166,16 @@ def answers(wanted: RequestFilter) -> bool:
     return wanted.status in (None, "success", "error") and wanted.error is None and wanted.session is None
 
 
-def _family(wanted: RequestFilter, by: Sequence[str]) -> int:
+def _family(wanted: RequestFilter, by: Sequence[str], resolution: int) -> int:
     """The one with the fewest rows that tells it. What is made of requests is all told apart."""
-    is_of_clients = not (wanted.client is None and wanted.project is None and _OF_CLIENTS.isdisjoint(by))
-    if is_of_clients or wanted.session is not None:
+    if wanted.session is not None:
         return BY_CLIENT
-    return OVER_KEYS if wanted.caller is None and _OF_KEYS.isdisjoint(by) else BY_KEY
+    needed = {*by, *(column for column in _FILTERED if getattr(wanted, column) is not None)}
+    return next(
+        family
+        for family in _FEWEST_FIRST
+        if needed.isdisjoint(FOLDED.get(family, ())) and (resolution == DAY or family not in OF_DAYS)
+    )
 
 
 def _of_session(
@@ -210,8 +220,9 @@ async def _read(
     # Group by place: PostgreSQL takes `at - at % $1` and `at - at % $2` for two things.
     places: list[sa.ColumnElement[Any]] = [sa.literal_column(str(place + 1)) for place in range(len(groups))]
     found: dict[tuple[Any, ...], Row] = {}
-    family, dialect = _family(wanted, by), connection.dialect.name
+    dialect = connection.dialect.name
     for span in spans:
+        family = _family(wanted, by, span.resolution)
         query = sa.select(*groups, *counts).where(*_within(table, span, family), *chosen).group_by(*places)
         query = _of_session(query, table, span, wanted, dialect)
         for row in (await connection.execute(query)).mappings():

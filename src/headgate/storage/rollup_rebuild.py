@@ -13,9 +13,10 @@ from headgate.dialects.batch_results import TIER
 from headgate.storage.rollup_tables import (
     BY,
     BY_CLIENT,
-    BY_KEY,
+    DAY,
     DURATIONS,
     FAMILIES,
+    FINER,
     FIRST_BYTES,
     FOLDED,
     KINDS,
@@ -27,6 +28,7 @@ from headgate.storage.rollup_tables import (
     MOST_OF_AN_ERROR,
     MOST_OF_ONE,
     MOST_SPOKEN,
+    OF_DAYS,
     OVER_KEYS,
     RESOLUTIONS,
     SPEED_BOUNDS,
@@ -64,8 +66,7 @@ async def rebuild(connection: AsyncConnection, at_ms: int) -> None:
                 SELECTS[name](resolution, begin, begin + span, connection.dialect.name)
                 if finer is None or has_all
                 else coarser(name, finer, resolution, begin, begin + span),
-                folded(name, resolution, begin, begin + span, BY_KEY),
-                folded(name, resolution, begin, begin + span, OVER_KEYS),
+                *(folded(name, resolution, begin, begin + span, one) for one in summed_families(resolution)),
             ):
                 await connection.exec_driver_sql(f"{into(name)} {made}")
 
@@ -101,6 +102,11 @@ def coarser(table: str, finer: int, resolution: int, since: int, until: int) -> 
     return f"SELECT {columns}, {sums} FROM {table} WHERE {its} GROUP BY {groups}"
 
 
+def summed_families(resolution: int) -> list[int]:
+    """Those that `folded` makes, in an order in which what they are made from is there."""
+    return [one for one in FINER if resolution == DAY or one not in OF_DAYS]
+
+
 def folded(table: str, resolution: int, since: int, until: int, family: int) -> str:
     """A SELECT of that family's rows of that time, from those of the family that tells more apart."""
     by, counts = LAYOUT[table]
@@ -108,7 +114,7 @@ def folded(table: str, resolution: int, since: int, until: int, family: int) -> 
     groups = [name for name in by if name not in fixed]
     columns = ", ".join(fixed.get(name, name) for name in by)
     sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in counts)
-    its = f"resolution = {resolution} AND by_key = {family + 1} AND at >= {since} AND at < {until}"
+    its = f"resolution = {resolution} AND by_key = {FINER[family]} AND at >= {since} AND at < {until}"
     return f"SELECT {columns}, {sums} FROM {table} WHERE {its} GROUP BY {', '.join(groups)}"
 
 

@@ -4,7 +4,9 @@
 that occurred in it (`by_key` 2), two where something went wrong; `rollup_failures` says what that was;
 `rollup_times` has the times of those that went well, as histograms. All is there once more over all clients
 and projects (`by_key` 1), and over all keys too (0): most questions are about none of these, and those rows
-are few. Numbers are whole, so that a sum is the same in whatever order.
+are few. So are those by client and project alone (3). Of days there are two more, over all keys: by all but
+the project (4), and by all but the client (5). Numbers are whole, so that a sum is the same in whatever
+order.
 """
 
 from typing import Any, Final
@@ -51,10 +53,23 @@ BY: Final = (
     *("resolution", "by_key", "at", "account_id", "account", "key_id", "caller", "model", "provider"),
     *("client", "project"),
 )
-OVER_KEYS, BY_KEY, BY_CLIENT = FAMILIES = (0, 1, 2)
-"""What `by_key` says: how much the rows tell apart. Those of each family are the sums of all requests."""
-_FOLDED = {"client": "''", "project": "''"}
-FOLDED: Final = {BY_KEY: _FOLDED, OVER_KEYS: {**_FOLDED, "key_id": "0", "caller": "''"}}
+FAMILIES = OVER_KEYS, BY_KEY, BY_CLIENT, CLIENTS_ALONE, PER_CLIENT, PER_PROJECT = (0, 1, 2, 3, 4, 5)
+"""What `by_key` says: what the rows tell apart. Those of each family are the sums of all requests."""
+OF_DAYS: Final = (PER_CLIENT, PER_PROJECT)
+"""Families of days alone: of hours and minutes nobody asks for so many that it would tell."""
+FINER: Final = {
+    **{BY_KEY: BY_CLIENT, OVER_KEYS: BY_KEY, CLIENTS_ALONE: BY_CLIENT},
+    **dict.fromkeys(OF_DAYS, BY_CLIENT),
+}
+"""Of each family but one the one that it is summed from, in an order in which that is there."""
+_OF_CLIENT, _OF_PROJECT, _OF_KEY = {"client": "''"}, {"project": "''"}, {"key_id": "0", "caller": "''"}
+FOLDED: Final = {
+    BY_KEY: {**_OF_CLIENT, **_OF_PROJECT},
+    OVER_KEYS: {**_OF_CLIENT, **_OF_PROJECT, **_OF_KEY},
+    CLIENTS_ALONE: {"account_id": "0", "account": "''", **_OF_KEY, "model": "''", "provider": "''"},
+    PER_CLIENT: {**_OF_KEY, **_OF_PROJECT},
+    PER_PROJECT: {**_OF_KEY, **_OF_CLIENT},
+}
 """What a family does not tell apart, with the SQL of what stands there."""
 KINDS: Final = ("inference", "count_tokens", "embeddings")
 """What requests were for; the others are none of these."""

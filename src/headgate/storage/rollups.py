@@ -4,9 +4,9 @@ So the sums are exact after any crash: they come with the rows, or neither does.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from operator import add
+from operator import add, itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,12 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.storage.database import Database
 from headgate.storage.rollup_tables import (
     BUCKETS,
+    BY,
     BY_CLIENT,
-    BY_KEY,
+    CLIENTS_ALONE,
     DAY,
     DURATIONS,
     FAMILIES,
+    FINER,
     FIRST_BYTES,
+    FOLDED,
     KEPT_SECONDS,
     KINDS,
     LAYOUT,
@@ -32,6 +35,7 @@ from headgate.storage.rollup_tables import (
     MOST_OF_AN_ERROR,
     MOST_OF_ONE,
     MOST_SPOKEN,
+    OF_DAYS,
     OTHERS,
     OVER_KEYS,
     RESOLUTIONS,
@@ -196,7 +200,7 @@ async def _with_known_names(connection: AsyncConnection, rows: Sequence[Row]) ->
 
 
 async def _known_names(connection: AsyncConnection, day: int, kind: str) -> set[str]:
-    family = OVER_KEYS if kind == "model" else BY_CLIENT
+    family = OVER_KEYS if kind == "model" else CLIENTS_ALONE
     of_day = f"resolution = {DAY} AND by_key = {family} AND at = {day * _DAY_MS}"
     found = await connection.exec_driver_sql(f"SELECT DISTINCT {kind} FROM rollups WHERE {of_day}")
     return set(found.scalars()) - {"", OTHERS[kind]}
@@ -214,22 +218,38 @@ def _with_others(row: Row, others: set[tuple[int, str, str]]) -> Row:
 
 def _values(by_minute: Sums) -> Iterator[Key]:
     """Whole rows: of minutes, hours and days, of each family."""
-    for by_key in reversed(FAMILIES):
-        sums = by_minute = by_minute if by_key == BY_CLIENT else _folded(by_minute, by_key)
+    by_day = _coarser(by_minute, _DAY_MS)
+    families = {BY_CLIENT: by_minute}
+    for family, finer in FINER.items():
+        families[family] = _folded(by_day if family in OF_DAYS else families[finer], family)
+    for family, sums in families.items():
         for resolution in RESOLUTIONS:
+            if family in OF_DAYS and resolution < DAY:
+                continue
             if resolution > MINUTE:
                 sums = _coarser(sums, resolution * 1000)
             for key, counts in sums.items():
-                yield (resolution, by_key, *key, *counts)
+                yield (resolution, family, *key, *counts)
 
 
 def _folded(sums: Sums, family: int) -> Sums:
     """Into those of a family that tells less apart."""
     found: Sums = {}
-    for (at, account_id, account, key_id, caller, model, provider, _, _, *rest), counts in sums.items():
-        of_key = (key_id, caller) if family == BY_KEY else (0, "")
-        _put(found, (at, account_id, account, *of_key, model, provider, "", "", *rest), counts)
+    for key, counts in sums.items():
+        _put(found, _folding(family, len(key))(key + _NOTHING), counts)
     return found
+
+
+_NOTHING = (0, "")
+
+
+@cache
+def _folding(family: int, length: int) -> Callable[[Key], Key]:
+    """Of a key from `at` on, with `_NOTHING` behind it: that of the family."""
+    nothing = {"0": length, "''": length + 1}
+    names = dict(enumerate(BY[2:]))
+    places = [nothing.get(FOLDED[family].get(names.get(one, ""), ""), one) for one in range(length)]
+    return itemgetter(*places)
 
 
 def _coarser(sums: Sums, step_ms: int) -> Sums:

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.storage.rollup_tables import BY_CLIENT, LAYOUT
+from headgate.storage.rollup_tables import LAYOUT
 
 _REQUESTS = ("newest", "status", "account", "failed", "account_failed")
 
@@ -48,7 +48,7 @@ async def without_clients(connection: AsyncConnection) -> None:
     for name, (by, counts) in LAYOUT.items():
         keys = [one for one in by if one not in ("client", "project")]
         counts = tuple(one for one in counts if one != "tool_calls")
-        await connection.exec_driver_sql(f"DELETE FROM {name} WHERE by_key = {BY_CLIENT}")
+        await connection.exec_driver_sql(f"DELETE FROM {name} WHERE by_key NOT IN (0, 1)")
         if connection.dialect.name == "postgresql":
             await connection.exec_driver_sql(f"ALTER TABLE {name} DROP COLUMN client, DROP COLUMN project")
             await connection.exec_driver_sql(f"ALTER TABLE {name} DROP COLUMN IF EXISTS tool_calls")

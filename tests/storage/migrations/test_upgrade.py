@@ -26,7 +26,7 @@ from headgate.storage.drafts import AccountDraft
 from headgate.storage.migrations import revision
 from headgate.storage.migrations import upgrade as migrations
 from headgate.storage.rollup_check import differing_days
-from headgate.storage.rollup_tables import BY_CLIENT, DAY
+from headgate.storage.rollup_tables import BY_CLIENT, CLIENTS_ALONE, DAY, LAYOUT, PER_CLIENT, PER_PROJECT
 from headgate.storage.rollups import forget_rollups
 from headgate.storage.schema import LEFT, attempts, metadata, requests, rollup_failures, rollup_times, rollups
 from headgate.storage.secrets import SecretBox
@@ -290,3 +290,41 @@ async def test_days_that_cannot_be_told_apart_stay_without(database: Database) -
         assert summed[:2] == [("", 3), ("", 60)]
         assert sorted(summed[2:]) == [(f"tool-{number}", 1) for number in range(3)]
         assert await differing_days(connection) == []
+
+
+async def test_a_history_gets_sums_of_clients_and_projects(database: Database) -> None:
+    """As if they had been recorded so, whatever is forgotten by then; a second time, or a remnant of another
+    try, changes nothing. Without a history nothing is made."""
+    rows = [
+        *made_up(120, since=NOW - 2 * 3_600_000, until=NOW),
+        *made_up(80, since=NOW - 120 * DAY * 1000, until=NOW, seed=8),
+    ]
+    await record(database, rows, 50)
+    while await forget_rollups(database, NOW):
+        pass
+    async with database.write() as connection:
+        # The sums of days are of more than is left.
+        before = NOW - 20 * DAY * 1000
+        await connection.execute(sa.delete(requests).where(requests.c.timestamp < before))
+        recorded = await _rows_of(connection)
+        assert {row[:2] for row in recorded[0] if row[1] not in (0, 1, BY_CLIENT)} == {
+            *((60, CLIENTS_ALONE), (3_600, CLIENTS_ALONE)),
+            *((DAY, family) for family in (CLIENTS_ALONE, PER_CLIENT, PER_PROJECT)),
+        }
+        for name in LAYOUT:
+            its = f"by_key > {BY_CLIENT} AND resolution > 60"
+            await connection.exec_driver_sql(f"DELETE FROM {name} WHERE {its}")
+        assert await _rows_of(connection) != recorded
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0016'")
+    for _ in range(2):
+        assert await database.upgrade() == ["0017"]
+        async with database.write() as connection:
+            assert await _rows_of(connection) == recorded
+            assert await differing_days(connection) == []
+            await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0016'")
+    async with database.write() as connection:
+        for name in LAYOUT:
+            await connection.exec_driver_sql(f"DELETE FROM {name}")
+    assert await database.upgrade() == ["0017"]
+    async with database.read() as connection:
+        assert await _rows_of(connection) == [[], [], []]

@@ -24,7 +24,7 @@ _MOST_CLIENTS = 50
 
 _TEXTS = ("account", "caller", "model", "provider", "client", "project", "error")
 _BIG = ("at", "account_id", "key_id")
-_LAYOUT = {name: ((*by[:9], "client", "project", *by[9:]), counts) for name, (by, counts) in BEFORE.items()}
+LAYOUT = {name: ((*by[:9], "client", "project", *by[9:]), counts) for name, (by, counts) in BEFORE.items()}
 _BY_TEXTS = {"client": "''", "project": "''"}
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
@@ -40,12 +40,12 @@ def upgrade() -> None:
         if name not in there:
             op.add_column("requests", sa.Column(name, sa.Text))
     _index_sessions(connection)
-    for table in _LAYOUT:
+    for table in LAYOUT:
         columns = {column["name"] for column in sa.inspect(connection).get_columns(table)}
         if "client" in columns:
             return
         _widen(connection, table)
-    for table in _LAYOUT:
+    for table in LAYOUT:
         _tell_apart(connection, table)
     _fill(connection)
 
@@ -73,7 +73,7 @@ def _index_sessions(connection: sa.Connection) -> None:
 
 def _widen(connection: sa.Connection, table: str) -> None:
     """Two more columns in the key."""
-    by, counts = _LAYOUT[table]
+    by, counts = LAYOUT[table]
     if connection.dialect.name == "postgresql":
         for name in _BY_TEXTS:
             op.execute(f"ALTER TABLE {table} ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
@@ -101,7 +101,7 @@ def _type(column: str) -> type[sa.Text | sa.Integer | sa.BigInteger]:
 
 def _tell_apart(connection: sa.Connection, table: str) -> None:
     """The third kind of rows, those by client and project, of requests that have neither."""
-    columns = ", ".join((*_LAYOUT[table][0], *_LAYOUT[table][1]))
+    columns = ", ".join((*LAYOUT[table][0], *LAYOUT[table][1]))
     values = ", ".join("2" if one == "by_key" else one for one in columns.split(", "))
     for resolution, step in _AT_ONCE_MS.items():
         its = f"resolution = {resolution} AND by_key = 1"
