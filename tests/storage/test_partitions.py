@@ -215,7 +215,7 @@ async def test_a_history_of_before_is_kept_where_it_is(database: Database) -> No
         ):
             await connection.exec_driver_sql(statement)
     assert await partitions_of(database) == []
-    assert await database.upgrade() == ["0014", "0015", "0016", "0017"]
+    assert await database.upgrade() == ["0014", "0015", "0016", "0017", "0018"]
     assert await partitions_of(database) == ["requests_first", "attempts_first"]
     async with database.write() as connection:
         assert [(await connection.execute(one)).all() for one in (*query, marks)] == before

@@ -37,7 +37,7 @@ from tests.storage.test_rollups import NOW, made_up, record
 
 ALL = [
     *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"),
-    *("0014", "0015", "0016", "0017"),
+    *("0014", "0015", "0016", "0017", "0018"),
 ]
 TABLES = (rollups, rollup_failures, rollup_times)
 CLIENTS = sa.select(requests.c.id, requests.c.client).order_by(requests.c.id)
@@ -258,7 +258,7 @@ async def test_a_history_gets_clients_and_sums_of_them(database: Database) -> No
         clients = (await connection.execute(CLIENTS)).all()
         await without_clients(connection)
     for _ in range(2):
-        assert await database.upgrade() == ["0015", "0016", "0017"]
+        assert await database.upgrade() == ["0015", "0016", "0017", "0018"]
         async with database.write() as connection:
             assert (await connection.execute(CLIENTS)).all() == clients
             assert await _rows_of(connection) == recorded
@@ -315,16 +315,16 @@ async def test_a_history_gets_sums_of_clients_and_projects(database: Database) -
             its = f"by_key > {BY_CLIENT} AND resolution > 60"
             await connection.exec_driver_sql(f"DELETE FROM {name} WHERE {its}")
         assert await _rows_of(connection) != recorded
-        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0016'")
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0017'")
     for _ in range(2):
-        assert await database.upgrade() == ["0017"]
+        assert await database.upgrade() == ["0018"]
         async with database.write() as connection:
             assert await _rows_of(connection) == recorded
             assert await differing_days(connection) == []
-            await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0016'")
+            await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0017'")
     async with database.write() as connection:
         for name in LAYOUT:
             await connection.exec_driver_sql(f"DELETE FROM {name}")
-    assert await database.upgrade() == ["0017"]
+    assert await database.upgrade() == ["0018"]
     async with database.read() as connection:
         assert await _rows_of(connection) == [[], [], []]

@@ -6,8 +6,8 @@ from alembic import op
 
 from headgate.storage.migrations.versions.v0015_clients import LAYOUT as BEFORE
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 
 _LAYOUT = {**BEFORE, "rollups": (BEFORE["rollups"][0], (*BEFORE["rollups"][1], "tool_calls"))}
 _OF_KEY = {"key_id": "0", "caller": "''"}
