@@ -145,7 +145,7 @@ async def test_d15_a_write_that_is_cancelled_lets_others_write_at_once(tmp_path:
 
     async def work() -> None:
         async with opened.write() as connection:
-            await connection.execute(sa.text("INSERT INTO gateways VALUES ('a', 1)"))
+            await connection.execute(sa.text("INSERT INTO gateways (holder, ends_at) VALUES ('a', 1)"))
             await connection.execute(sa.text("SELECT * FROM gateways"))
             await connection.execute(sa.text("DELETE FROM gateways"))
 
@@ -164,7 +164,7 @@ async def test_d15_a_write_that_is_cancelled_lets_others_write_at_once(tmp_path:
     assert other.execute("SELECT count(*) FROM gateways").fetchone() == (0,)
     other.close()
     async with opened.write() as connection:
-        await connection.execute(sa.text("INSERT INTO gateways VALUES ('b', 1)"))
+        await connection.execute(sa.text("INSERT INTO gateways (holder, ends_at) VALUES ('b', 1)"))
     await opened.close()
 
 
