@@ -62,6 +62,16 @@ async def test_no_cell_is_a_formula(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.usefixtures("history")
+async def test_a_wrong_clock_does_not_end_it(client: httpx.AsyncClient, owner: Owner) -> None:
+    """A time that no calendar has is left out, and all other rows are there."""
+    odd = request_row("odd", timestamp=10**15)
+    await write_batch(owner.database, Step("j", "s", 1, 2), rows_of(odd))
+    found = await exported(client, "format=csv")
+    assert len(found) == 13
+    assert (found[0]["id"], found[0]["time"], found[0]["created_at"]) == ("odd", "", str(10**15))
+
+
+@pytest.mark.usefixtures("history")
 @pytest.mark.parametrize(
     ("query", "count"),
     [

@@ -32,6 +32,12 @@ def test_a_time_of_another_day_has_its_date() -> None:
     assert terminal.clock_time(None) == "-"
 
 
+def test_a_time_beyond_the_calendar_is_said_too() -> None:
+    """A clock may be wrong, and an owner may say `--before 9999-12-31T23:59:59Z` east of Greenwich."""
+    assert terminal.clock_time(1e12) == "after 9999"
+    assert terminal.clock_time(-1e12) == "before 0001"
+
+
 @pytest.mark.parametrize("width", [40, 60, 120])
 def test_a_table_fits_the_terminal_and_loses_nothing(width: int) -> None:
     """Long cells fold: every character is still there, no line is wider than the terminal."""

@@ -81,7 +81,10 @@ def _json_lines(views: Sequence[RequestView]) -> bytes:
 
 
 def _cells(view: RequestView) -> list[Any]:
-    time = datetime.fromtimestamp(view.created_at / 1000, UTC).isoformat(timespec="milliseconds")
+    try:
+        time = datetime.fromtimestamp(view.created_at / 1000, UTC).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError):
+        time = ""  # of a clock that was wrong by millennia; `created_at` has it
     used = dict.fromkeys(UsageView.model_fields) if view.usage is None else view.usage.model_dump()
     return [time, *(_cell(getattr(view, name)) for name in _OF_REQUEST), *map(_cell, used.values())]
 

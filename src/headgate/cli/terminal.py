@@ -171,7 +171,10 @@ def clock_time(unix_seconds: float | None) -> str:
     """Local time of day; with the date when it is not today."""
     if unix_seconds is None:
         return "-"
-    moment = datetime.fromtimestamp(unix_seconds, UTC).astimezone()
+    try:
+        moment = datetime.fromtimestamp(unix_seconds, UTC).astimezone()
+    except (OverflowError, ValueError):
+        return "after 9999" if unix_seconds > 0 else "before 0001"  # Python knows no other years
     is_today = moment.date() == datetime.now(UTC).astimezone().date()
     return moment.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M")
 
