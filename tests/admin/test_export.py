@@ -11,7 +11,9 @@ import pytest
 from headgate.admin import export
 from headgate.admin.owner import Owner
 from headgate.storage.batch import Step, write_batch
+from headgate.storage.bodies import add_bodies
 from tests.storage.rows import request_row, rows_of
+from tests.storage.test_bodies import body_row
 
 NOW = 1_790_000_000_000
 
@@ -69,6 +71,24 @@ async def test_a_wrong_clock_does_not_end_it(client: httpx.AsyncClient, owner: O
     found = await exported(client, "format=csv")
     assert len(found) == 13
     assert (found[0]["id"], found[0]["time"], found[0]["created_at"]) == ("odd", "", str(10**15))
+
+
+@pytest.mark.usefixtures("history")
+async def test_a_search_chooses_as_in_the_list(client: httpx.AsyncClient, owner: Owner) -> None:
+    """Over several pages; what cannot be searched is refused before the answer begins."""
+    refused = await client.get("/api/requests/export?search=migration")
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+    owner.secrets.seal("makes the key")
+    key = await owner.bodies.keys.current()
+    assert key is not None
+    ids = [f"r{number:02}" for number in range(2, 10)]
+    async with owner.database.write() as connection:
+        kept = [body_row(name) for name in ids]
+        await add_bodies(connection, kept, {name: {key.token("migration")} for name in ids}, most_bytes=0)
+    for format in ("csv", "jsonl"):
+        found = await exported(client, f"format={format}&search=Migration")
+        assert [row["id"] for row in found] == ids[::-1]
+        assert await exported(client, f"format={format}&search=elephants") == []
 
 
 @pytest.mark.usefixtures("history")

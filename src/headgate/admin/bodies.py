@@ -6,9 +6,9 @@ A body is somebody's words: it is handed out as a file, and no browser shows it 
 from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -22,6 +22,15 @@ router = APIRouter(prefix="/api/requests", tags=["requests"])
 _SHOWN_AS_THEY_ARE = ("application/json", "text/event-stream", "text/plain")
 """Types; anything else is plain text, or bytes."""
 _MOST_WORDS = 16
+
+Search = Annotated[
+    str | None,
+    Query(
+        max_length=1_024,
+        description="Words that the request or its answer has, all of them, whatever their case; only where "
+        "bodies are kept (`storage.bodies.keep`).",
+    ),
+]
 
 
 class Kind(StrEnum):

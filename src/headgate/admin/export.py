@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
+from headgate.admin.bodies import Search, searching
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.request_choice import Chosen
 from headgate.admin.views import RequestView, UsageView, request_view
@@ -37,9 +38,10 @@ _HEADINGS = ["time", *_OF_REQUEST, *UsageView.model_fields]
 
 @router.get("/export", operation_id="export_requests", response_class=StreamingResponse)
 async def export_requests(
-    owner: ItsOwner, wanted: Chosen, format: Format = "csv", limit: Most = None
+    owner: ItsOwner, wanted: Chosen, format: Format = "csv", limit: Most = None, search: Search = None
 ) -> StreamingResponse:
     """Newest first, with the parameters of the list. What comes in meanwhile is not in it."""
+    wanted = await searching(owner, wanted, search)
     # Read before the answer begins, so that a wrong parameter is still an answer with a status.
     first = await owner.requests.page(wanted, limit=min(limit or PAGE, PAGE))
     media_type = "text/csv" if format == "csv" else "application/jsonl"

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
-from headgate.admin.bodies import bodies_of, searching
+from headgate.admin.bodies import Search, bodies_of, searching
 from headgate.admin.live import Event, Live, View
 from headgate.admin.owner import ItsOwner, Owner
 from headgate.admin.request_choice import Chosen, matches
@@ -40,14 +40,6 @@ def _live_of(request: Request) -> Live:
 ItsLive = Annotated[Live, Depends(_live_of)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 Cursor = Annotated[str | None, Query(max_length=256)]
-Search = Annotated[
-    str | None,
-    Query(
-        max_length=1_024,
-        description="Words that the request or its answer has, all of them, whatever their case; only where "
-        "bodies are kept (`storage.bodies.keep`).",
-    ),
-]
 Backlog = Annotated[int, Query(ge=0, le=1000, description="How many past ones to begin with.")]
 Phases = Annotated[
     bool,
