@@ -1,5 +1,6 @@
 """Copies of a database that others write to meanwhile."""
 
+import resource
 import sqlite3
 import stat
 from contextlib import closing
@@ -44,6 +45,21 @@ def test_what_is_there_stays_unless_forced(tmp_path: Path, source: Path) -> None
     assert target.read_text() == "mine"
     copy_database(source, target, force=True)
     assert target.read_bytes().startswith(b"SQLite")
+
+
+def test_nothing_is_left_of_a_copy_without_room(tmp_path: Path, source: Path) -> None:
+    """Neither of the copy nor of its journal."""
+    with closing(sqlite3.connect(source, isolation_level=None)) as made:
+        made.execute("CREATE TABLE filler AS SELECT zeroblob(3000000) AS bytes")
+        made.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        before, limits = sorted(tmp_path.iterdir()), resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+        try:
+            with pytest.raises(StorageError, match="Cannot write the copy"):
+                copy_database(source, tmp_path / "copy.db")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path, source: Path) -> None:

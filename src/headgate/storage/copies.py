@@ -35,8 +35,10 @@ def copy_database(source: Path, target: Path, *, force: bool = False) -> int:
         reason = getattr(error, "strerror", None) or str(error)
         raise StorageError(f"Cannot write the copy: {target}: {reason}", hint=_room(target)) from error
     finally:
-        with suppress(OSError):
-            draft.unlink()
+        # The journal as well: on a full disk it is left, and the next draft has another name.
+        for left in (draft, draft.with_name(f"{draft.name}-journal")):
+            with suppress(OSError):
+                left.unlink()
     return size
 
 
