@@ -8,7 +8,7 @@ import typer
 
 from headgate.cli.control import open_control
 from headgate.cli.options import AsJson, ConfigPath
-from headgate.cli.terminal import failing_as, out, print_json
+from headgate.cli.terminal import counted, failing_as, out, print_json
 
 app = typer.Typer(
     no_args_is_help=True, epilog="Example: headgate stats reset", help="The counters of the accounts."
@@ -30,7 +30,8 @@ def reset(config: ConfigPath = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(answer)
     else:
-        out.print(f"Counters of {answer['accounts']} accounts are zero; the history stays", markup=False)
+        which = counted(answer["accounts"], "account")
+        out.print(f"Counters of {which} are zero; the history stays", markup=False)
 
 
 async def _reset(config: Path | None) -> Any:

@@ -126,7 +126,7 @@ def _vacuum_file(path: Path) -> None:
         raise StorageError(
             f"There is no room for a vacuum: {path} has {size >> 20} MiB, twice that is wanted beside it, "
             f"{free >> 20} MiB are free",
-            hint=f"Make room on the disk of {path.parent}; headgate history clear alone needs none.",
+            hint=f"Make room on the disk of {path.parent}; headgate history clear alone needs little.",
         )
     try:
         with closing(sqlite3.connect(path, timeout=_VACUUM_WAIT_SECONDS, isolation_level=None)) as alone:
