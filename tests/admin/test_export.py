@@ -1,8 +1,10 @@
 """The history taken along, over HTTP."""
 
+import asyncio
 import csv
 import io
 import json
+import time
 from typing import Any
 
 import httpx
@@ -10,8 +12,10 @@ import pytest
 
 from headgate.admin import export
 from headgate.admin.owner import Owner
+from headgate.admin.views import request_view
 from headgate.storage.batch import Step, write_batch
 from headgate.storage.bodies import add_bodies
+from headgate.storage.request_filter import RequestFilter
 from tests.storage.rows import request_row, rows_of
 from tests.storage.test_bodies import body_row
 
@@ -107,6 +111,24 @@ async def test_a_search_chooses_as_in_the_list(client: httpx.AsyncClient, owner:
 async def test_the_choice_is_that_of_the_list(client: httpx.AsyncClient, query: str, count: int) -> None:
     assert len(await exported(client, f"format=jsonl&{query}")) == count
     assert len((await client.get(f"/api/requests?{query}")).json()["requests"]) == count
+
+
+async def test_others_do_not_wait_for_it(client: httpx.AsyncClient, owner: Owner) -> None:
+    """The loop is never held for as long as it takes to make a view of each of 500 requests."""
+    rows = [request_row(f"r{number:03}", timestamp=NOW + number) for number in range(500)]
+    await write_batch(owner.database, Step("j", "s", 0, 1), rows_of(*rows))
+    found, _ = await owner.requests.page(RequestFilter(), limit=500)
+    began = time.thread_time()
+    assert len([request_view(row) for row in found]) == 500
+    too_long = time.thread_time() - began
+    held, last = [], time.thread_time()
+    exporting = asyncio.create_task(client.get("/api/requests/export"))
+    while not exporting.done():
+        await asyncio.sleep(0)
+        held.append(time.thread_time() - last)
+        last = time.thread_time()
+    assert exporting.result().text.count("\r\n") == 501
+    assert max(held) < too_long
 
 
 @pytest.mark.parametrize("query", ["format=xlsx", "status=bad", "limit=0", "since=x"])
