@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from typer import Context
 from typer.main import get_command
 
 from headgate.cli.app import app
@@ -31,6 +32,19 @@ def test_everything_explains_itself(path: tuple[str, ...]) -> None:
     begin = f"Example: headgate {' '.join(path)}".rstrip()
     assert (command.epilog or "").startswith(begin)
     assert [one.name for one in command.params if not getattr(one, "help", None)] == []
+
+
+@pytest.mark.parametrize("path", GROUPS, ids=lambda path: " ".join(("headgate", *path)))
+def test_a_group_says_all_of_what_its_commands_are_for(path: tuple[str, ...]) -> None:
+    """On a narrow terminal as well: on more lines."""
+    shown = " ".join(
+        TREE[path].get_help(Context(TREE[path], info_name="headgate", terminal_width=60)).split()
+    )
+    below = [one for one in TREE if one[:-1] == path and one]
+    assert below
+    for one in below:
+        first = TREE[one].get_short_help_str(1000)
+        assert f"{one[-1]} {first}" in shown
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from headgate.admin.views import request_view
 from headgate.dialects.usage import Part, Usage
 from headgate.pricing.rates import NANO
@@ -42,6 +44,13 @@ async def test_what_a_client_may_send_does_not_cost_its_record(database: Databas
     row = await RequestStore(database).get("r")
     assert row is not None
     assert (row["model"], row["input_tokens"], row["output_tokens"]) == ("a\ufffdb", None, 7)
+
+
+@pytest.mark.parametrize("name", ["model", "session", "user_agent", "project"])
+def test_a_key_that_a_caller_wrote_into_a_name_is_not_kept(name: str) -> None:
+    """Whoever swaps two settings of a client sends one so."""
+    (row,) = to_rows([request("r", **{name: "sk-ant-api03-0123456789abcdef"})]).requests
+    assert row[name] == "sk-ant-…"
 
 
 def test_a_request_without_usage_says_nothing_about_tokens() -> None:

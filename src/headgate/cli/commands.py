@@ -96,9 +96,21 @@ ENTRIES = (
     Entry("version", "Print the version.", "headgate version"),
 )
 _BY_NAME = {entry.name: entry for entry in ENTRIES}
+_LONGEST_SUMMARY = 300
 
 
-class CommandTree(TyperGroup):
+class Group(TyperGroup):
+    """Says of each command what it is for, whole sentences on as many lines as they take."""
+
+    def summary_of(self, name: str) -> str:
+        return str(self.commands[name].get_short_help_str(_LONGEST_SUMMARY))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.summary_of(name)) for name in self.commands])
+
+
+class CommandTree(Group):
     """The top of the tree: knows all names, loads what is asked for."""
 
     def __init__(self, **options: Any) -> None:
@@ -112,14 +124,9 @@ class CommandTree(TyperGroup):
             self.commands[cmd_name] = load(entry)
         return self.commands.get(cmd_name)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The names and what they are for, from the table."""
-        rows = [
-            (name, _BY_NAME[name].summary if name in _BY_NAME else command.get_short_help_str(200))
-            for name, command in self.commands.items()
-        ]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+    def summary_of(self, name: str) -> str:
+        """From the table: nothing is loaded for it."""
+        return _BY_NAME[name].summary if name in _BY_NAME else super().summary_of(name)
 
 
 def load(entry: Entry) -> Any:
@@ -127,7 +134,7 @@ def load(entry: Entry) -> Any:
     module = import_module(f"headgate.cli.{entry.module or entry.name}")
     parent = typer.Typer(rich_markup_mode=None, add_completion=False, callback=_nothing)
     if not entry.function and isinstance(group := getattr(module, "app", None), typer.Typer):
-        parent.add_typer(group, name=entry.name)
+        parent.add_typer(group, name=entry.name, cls=Group)
     else:
         parent.command(entry.name, epilog=f"Example: {entry.example}")(
             getattr(module, entry.function or entry.name)

@@ -1,6 +1,7 @@
 """Records as rows of the database."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -8,6 +9,7 @@ import msgspec
 
 from headgate.dialects.batch_results import batch_of
 from headgate.dialects.usage import Usage
+from headgate.log import redact
 from headgate.pricing.prices import PriceTable, shipped_table
 from headgate.record.events import Attempt, HealthRecord, ObjectRecord, Record, RequestRecord, Skipped
 from headgate.storage.batch import Rows
@@ -16,6 +18,8 @@ from headgate.storage.sums import usage_columns
 from headgate.wire.user_agents import client_of
 
 _UNSAID = Usage()
+_SAID_BY_CALLERS = ("model", "session", "user_agent", "project")
+"""Names, in which nobody looks for a key, and shown wherever requests are."""
 
 
 def _texts_of(kind: type[msgspec.Struct]) -> Callable[[dict[str, Any]], Iterable[str | None]]:
@@ -47,6 +51,9 @@ def to_rows(records: Iterable[Record], prices: PriceTable | None = None) -> Rows
 def _add_request(record: RequestRecord, rows: Rows) -> None:
     row = _columns(record)
     row["timestamp"] = row.pop("at_ms")
+    for name in _SAID_BY_CALLERS:
+        if (text := row[name]) is not None:
+            row[name] = _without_secrets(text)
     del (
         row["attempts"],
         row["usage"],
@@ -75,6 +82,11 @@ def _add_request(record: RequestRecord, rows: Rows) -> None:
             columns["request_at"] = record.at_ms
             columns["request_failed"] = record.status >= 400 or record.error is not None
         rows.attempts.append(columns)
+
+
+@lru_cache(maxsize=4_096)
+def _without_secrets(text: str) -> str:
+    return redact(text)
 
 
 def _skipped(skipped: Skipped) -> dict[str, Any]:
