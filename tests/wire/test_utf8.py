@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from headgate.wire.utf8 import check_utf8
 
-PIECE = 32_768
+PIECE = 8_192
 
 
 def passes(data: bytes) -> bool:
