@@ -19,6 +19,7 @@ from headgate.record.spans import Spans
 from headgate.storage.database import Database
 from headgate.storage.history import clear_before
 from headgate.storage.schema import conversations, request_links, spans, turns
+from headgate.storage.spans import forget_spans
 from headgate.testing.sessions import Sent, Told, coding_session, tell_session
 from tests.conversation.linked import Tree, truth
 from tests.record.samples import recorded, request
@@ -121,6 +122,25 @@ async def test_a_conversation_has_its_sums_and_title(database: Database, tmp_pat
     assert (row.title, row.key_id, row.domain) == ("mend the parser", 4, "a.example")
     assert (row.requests, row.failed, row.input_tokens) == (1, 0, 1)
     assert row.nano_usd > 0 and row.unpriced == 0
+
+
+async def test_messages_that_were_stored_before_their_request_ended_stay(
+    database: Database, tmp_path: Path
+) -> None:
+    """An answer may take minutes, and the recorder may begin anew behind it: it has to find them."""
+    told = Told()
+    tell_session(told, "work")
+    gateway = Gateway(tmp_path)
+    one = told.sent[0]
+    facts = read_request(msgspec.json.encode(one.body), take=gateway.spans.take)
+    gateway.journal.commit()
+    await replayed(tmp_path, database)
+    await forget_spans(database, round(SystemClock().now() * 1000))
+    gateway.journal.append(request(str(one.number), spans=facts.spans, session=facts.session))
+    await replayed(tmp_path, database)
+    async with database.read() as connection:
+        titles = (await connection.execute(sa.select(conversations.c.title))).scalars().all()
+    assert len(titles) == 1 and titles[0]
 
 
 async def test_without_titles_no_word_is_kept(database: Database, tmp_path: Path) -> None:

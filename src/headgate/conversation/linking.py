@@ -92,7 +92,9 @@ class Linker:
         talk = self._past.talk(deepest.conversation)
         if talk is None:
             return None
-        for number in range(deepest.place, 0, -1):
+        if deepest.request is not None:
+            return _Match(talk, deepest, deepest)
+        for number in range(deepest.place - 1, 0, -1):
             end = self._past.place_in(ask.chain.prefixes[number - 1], talk.id)
             if end is not None and end.request is not None:
                 return _Match(talk, deepest, end)

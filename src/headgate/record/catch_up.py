@@ -57,7 +57,8 @@ async def catch_up(
                     f"or end it (`kill {lock.holder()}`): what it has not stored stays in the journal.",
                 )
             await asyncio.sleep(_PAUSE_SECONDS)
-        replay = Replay(folder, database, _writing(RequestLog()) if tells else _say_nothing, prices, bodies)
+        on_written = _writing(RequestLog()) if tells else _say_nothing
+        replay = Replay(folder, database, on_written, prices, bodies, clock)
         await replay.drain()
         return replay.counts
 

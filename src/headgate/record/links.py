@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.clock import Clock, SystemClock
 from headgate.conversation.chain import MOST_PLACES, scoped
 from headgate.conversation.chains import Chains
 from headgate.conversation.facts import Facts, opaque, split
@@ -51,7 +52,8 @@ Row = dict[str, Any]
 class Links:
     """One for each life of a recorder. What it remembers is true whether a batch is committed or not."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._now = (clock or SystemClock()).now
         self._facts: dict[bytes, Facts] = {}
         self._chains = Chains()
 
@@ -82,15 +84,13 @@ class Links:
         if len(self._facts) > _MOST_FACTS:
             self._facts.clear()
         found: dict[bytes, bytes] = {}
-        seen_at = 0
         for one in records:
-            if isinstance(one, RequestRecord):
-                seen_at = max(seen_at, one.at_ms)
-            elif isinstance(one, SpanRecord) and len(one.hash) == HASH_BYTES:
+            if isinstance(one, SpanRecord) and len(one.hash) == HASH_BYTES:
                 facts = _read(one)
                 self._facts[one.hash] = facts
                 found[one.hash] = _encoder.encode(facts)
-        await keep_facts(connection, found, seen_at)
+        # By our clock: messages come before their request ends, and often in a batch of their own.
+        await keep_facts(connection, found, round(self._now() * 1000))
 
     async def _ask(self, connection: AsyncConnection, record: RequestRecord, gaps: set[bytes]) -> Ask | None:
         """None for a request in which nothing was said, or too much. Adds to `gaps`."""

@@ -154,7 +154,7 @@ class Recorder:
             counter.add(records, rows)
             telemetry.add(records)
 
-        replay = Replay(self._folder, database, on_written, prices.prices, self._bodies)
+        replay = Replay(self._folder, database, on_written, prices.prices, self._bodies, self._clock)
         while True:
             # Asked before the step: what the gateway wrote before it left is then in it.
             is_last = self._stop.is_set()

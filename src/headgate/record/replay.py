@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.clock import Clock
 from headgate.pricing.prices import Prices
 from headgate.record.bodies import Bodies, Prepared, first_without_bodies
 from headgate.record.events import BodyRecord, Record, RequestRecord, SpanRecord, decode
@@ -77,6 +78,7 @@ class Replay:
         on_written: Callable[[Sequence[Record], Sequence[Row]], None],
         prices: Prices | None = None,
         bodies: Bodies | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """`on_written` sees the records of each batch after its commit, and the rows of `requests` that they
         became, in their order; behind these, rows of further models. Without `bodies` none are kept."""
@@ -89,7 +91,7 @@ class Replay:
         self._folder = folder
         self._database = database
         self._on_written = on_written
-        self._links = Links()
+        self._links = Links(clock)
         self._bodies = bodies
         self._waits_at = ("", 0)
         self._waits = 0
