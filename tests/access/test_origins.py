@@ -3,29 +3,8 @@
 import pytest
 
 from headgate.access.origins import is_name_of_ours, refuse_foreign_pages
-from headgate.config.exposure import is_loopback
 from headgate.errors import ForbiddenOrigin
 from headgate.wire.headers import Headers
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("localhost", True),
-        ("LOCALHOST", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("::ffff:10.0.0.1", False),
-        ("0.0.0.0", False),
-        ("10.0.0.1", False),
-        ("localhost.", False),
-        ("", False),
-    ],
-)
-def test_loopback_is_told_from_the_rest(host: str, expected: bool) -> None:
-    """Addresses by their range, names by the one that browsers never resolve elsewhere."""
-    assert is_loopback(host) is expected
 
 
 @pytest.mark.parametrize(

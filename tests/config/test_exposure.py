@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate.config.exposure import refuse_to_stand_open
+from headgate.config.exposure import is_loopback, refuse_to_stand_open
 from headgate.config.loading import load_settings
 from headgate.config.settings import Settings
 from headgate.errors import SettingsError
@@ -59,3 +59,23 @@ def test_weak_keys_and_keys_in_clear_are_warned_of_beyond_this_machine(tmp_path:
     strong = {"HEADGATE_ADMIN__KEY": long, "HEADGATE_ACCESS__API_KEYS": f'["{long}"]'}
     behind = {**strong, "HEADGATE_SERVER__TRUSTED_PROXIES": "10.0.0.1"}
     assert load_settings({"server.host": "::"}, behind, file).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("LOCALHOST", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:10.0.0.1", False),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+        ("localhost.", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_told_from_the_rest(host: str, expected: bool) -> None:
+    """Addresses by their range, names by the one that browsers never resolve elsewhere."""
+    assert is_loopback(host) is expected

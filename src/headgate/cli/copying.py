@@ -5,7 +5,7 @@ Heavy: loaded by `headgate db copy` alone.
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from headgate.config.loading import Loaded
 from headgate.errors import AlreadyRunning, Conflict
 from headgate.record.catch_up import catch_up
 from headgate.record.instance import InstanceLock
+from headgate.storage.copies import beside, remove
 from headgate.storage.database import Database, open_database
 from headgate.storage.location import Location, locate, make_data_folder, make_folder, state_folder
 from headgate.storage.secrets import FILE_NAME as KEY_FILE
@@ -111,17 +112,11 @@ async def _new(target: Location, *, replace: bool) -> AsyncIterator[Database]:
             yield database
         finally:
             await database.close()
-        for rest in _beside(target.path):  # the log of a file must not meet another one
+        for rest in beside(target.path):  # the log of a file must not meet another one
             rest.unlink(missing_ok=True)
         draft.replace(target.path)
     finally:
-        for left in (draft, *_beside(draft)):
-            with suppress(OSError):
-                left.unlink()
-
-
-def _beside(path: Path) -> tuple[Path, Path]:
-    return Path(f"{path}-wal"), Path(f"{path}-shm")
+        remove(draft, *beside(draft))
 
 
 def _address(target: Location) -> str:

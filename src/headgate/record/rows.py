@@ -20,6 +20,7 @@ from headgate.wire.user_agents import client_of
 _UNSAID = Usage()
 _SAID_BY_CALLERS = ("model", "session", "user_agent", "project")
 """Names, in which nobody looks for a key, and shown wherever requests are."""
+_without_secrets = lru_cache(maxsize=4_096)(redact)  # most come again and again
 
 
 def _texts_of(kind: type[msgspec.Struct]) -> Callable[[dict[str, Any]], Iterable[str | None]]:
@@ -82,11 +83,6 @@ def _add_request(record: RequestRecord, rows: Rows) -> None:
             columns["request_at"] = record.at_ms
             columns["request_failed"] = record.status >= 400 or record.error is not None
         rows.attempts.append(columns)
-
-
-@lru_cache(maxsize=4_096)
-def _without_secrets(text: str) -> str:
-    return redact(text)
 
 
 def _skipped(skipped: Skipped) -> dict[str, Any]:

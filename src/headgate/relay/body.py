@@ -66,15 +66,6 @@ class BodyBuffer(msgspec.Struct, eq=False):
     def end(self) -> None:
         self.is_complete = self.is_ready = True
 
-    @classmethod
-    def of(cls, budget: BufferBudget, limit: int, body: bytes) -> "BodyBuffer":
-        """One that came whole. Raises `RequestTooLarge` or `BuffersFull`."""
-        size = len(body)
-        if size > limit:
-            raise too_large(limit)
-        budget.take(size)
-        return cls(budget, limit, size, True, True, False, size, [body])
-
     def whole(self) -> bytes:
         """The body in one piece; joined once, most bodies come in one anyway."""
         pieces = self._pieces

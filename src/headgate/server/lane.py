@@ -149,18 +149,14 @@ x-headgate-request-id: {request_id}
         """A connection that exchanges will answer on."""
         return ClientSide(address, transport, flow, self.outbox, connection, self.open_exchanges)
 
-    def open(self, head: RequestHead, client: ClientSide, content: bytes | None = None) -> Exchange:
-        """A new exchange; its body is kept or streamed as its endpoint and its size want.
-
-        `content`: the body, where all of it is here. Raises RequestTooLarge and BuffersFull then."""
+    def open(self, head: RequestHead, client: ClientSide) -> Exchange:
+        """A new exchange; its body is kept or streamed as its endpoint and its size want."""
         clock = self._clock
-        body: BodyBuffer | BodyStream
-        if content is not None:
-            body = BodyBuffer.of(self._budget, self._max_body_bytes, content)
-        elif head.endpoint.reads_body:
-            body = BodyBuffer(self._budget, self._max_body_bytes)
-        else:
-            body = self._unread_body(head, client.flow)
+        body = (
+            BodyBuffer(self._budget, self._max_body_bytes)
+            if head.endpoint.reads_body
+            else self._unread_body(head, client.flow)
+        )
         exchange = Exchange(
             next(self._ids),
             head,

@@ -340,22 +340,18 @@ class GatewayProtocol(TurnsProtocol):
     def _open_again(self, head: RequestHead, content: bytes) -> None:
         """A whole request with a known head, and nothing before it. The parser, which stands between two,
         never sees it; what was judged by the head need not be judged again."""
-        refusal = None
-        try:
-            exchange = self.lane.open(head, self.client_side, content)
-        except HeadgateError as error:
-            refusal, exchange = error, self.lane.open(head, self.client_side)
+        exchange = self.lane.open(head, self.client_side)
         self.cycle = exchange  # type: ignore[assignment]
         self.turns.append(exchange)
-        if head.client.forwarded is not None and refusal is None:
-            try:
+        try:
+            if head.client.forwarded is not None:
                 self.lane.count(exchange)
-            except HeadgateError as error:
-                refusal = error
-        if refusal is None:
-            self.start_if_ready(exchange)
-        else:
-            self.refuse(exchange, refusal)
+            exchange.body.feed(content)
+        except HeadgateError as error:
+            self.refuse(exchange, error)
+            return
+        exchange.body.end()
+        self.start_if_ready(exchange)
 
     def _hand_to_asgi(self) -> None:
         """Go on as uvicorn would have from the first byte."""

@@ -35,11 +35,21 @@ def copy_database(source: Path, target: Path, *, force: bool = False) -> int:
         reason = getattr(error, "strerror", None) or str(error)
         raise StorageError(f"Cannot write the copy: {target}: {reason}", hint=_room(target)) from error
     finally:
-        # The journal as well: on a full disk it is left, and the next draft has another name.
-        for left in (draft, draft.with_name(f"{draft.name}-journal")):
-            with suppress(OSError):
-                left.unlink()
+        remove(draft, *beside(draft))
     return size
+
+
+def beside(path: Path) -> tuple[Path, ...]:
+    """What SQLite keeps beside a file (https://sqlite.org/tempfiles.html): a full disk or a kill leaves it,
+    and it must never meet another file of that name."""
+    return tuple(Path(f"{path}{ending}") for ending in ("-journal", "-wal", "-shm"))
+
+
+def remove(*paths: Path) -> None:
+    """Those that are there."""
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _copy(source: Path, draft: Path) -> None:
@@ -71,16 +81,12 @@ def copy_before(path: Path, revision: str) -> Path:
 
 def _remove_drafts(path: Path) -> None:
     """Of upgrades that were killed while they copied; whoever upgrades is alone here."""
-    for draft in path.parent.glob(f".{glob.escape(path.name)}.before-*"):
-        with suppress(OSError):
-            draft.unlink()
+    remove(*path.parent.glob(f".{glob.escape(path.name)}.before-*"))
 
 
 def _keep_newest(path: Path) -> None:
     copies = sorted(path.parent.glob(f"{path.name}.before-*"), key=lambda one: one.stat().st_mtime)
-    for old in copies[:-KEPT_COPIES]:
-        with suppress(OSError):
-            old.unlink()
+    remove(*copies[:-KEPT_COPIES])
 
 
 def _room(target: Path) -> str:
