@@ -18,7 +18,7 @@ from bench.targets import USUAL, Headgate, Target, all_targets
 from bench.workloads import workloads
 
 RESULTS = Path(__file__).with_name("results")
-PARTS = ("small", "stream", "large", "memory", "streams")
+PARTS = ("small", "stream", "large", "changed", "memory", "streams")
 
 
 def _arguments() -> argparse.Namespace:

@@ -17,8 +17,8 @@ MEASURED = "headgate"
 WITHOUT_LIMITS = "unlimited"
 WITH_BODIES = "bodies"
 
-RATIO_BUDGETS = {"small": 4.0, "stream": 1.5, "large": 4.0}
-"""CPU of the gateway's process for a request, as a multiple of nginx in the same round."""
+RATIO_BUDGETS = {"small": 4.0, "stream": 1.5, "large": 4.0, "changed": None}
+"""CPU of the gateway's process for a request, as a multiple of nginx in the same round; None: just told."""
 STREAMS_BUDGET_MB = 25.0
 """Resident memory for 1 000 open streams."""
 MOST_STRANGERS = 0.1
@@ -97,7 +97,8 @@ def ratio_rows(samples: list[Sample]) -> list[list[str]]:
         if values := ratios(samples, workload):
             spread = f"{min(values):.2f}–{max(values):.2f}"
             middle = median(values)
-            rows.append([workload, f"{middle:.2f} ×", spread, f"≤ {budget:g} ×", mark(middle, budget)])
+            limit = [f"≤ {budget:g} ×", mark(middle, budget)] if budget is not None else ["", ""]
+            rows.append([workload, f"{middle:.2f} ×", spread, *limit])
     return rows
 
 

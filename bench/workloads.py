@@ -126,6 +126,11 @@ def _large_body(session: int) -> bytes:
     return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def _changed_body(session: int) -> bytes:
+    """The same of an agent whose system prompt has the time of day, say: `load.lua` changes it each time."""
+    return _large_body(session).replace(b"You are a coding agent.", b"@@@@@@@@ coding agent ..", 1)
+
+
 def _encoded_size(value: object) -> int:
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
@@ -200,4 +205,5 @@ def workloads() -> dict[str, Workload]:
         "small": Workload("small", "json", 32, small, json_answer()),
         "stream": Workload("stream", "stream", 16, streaming, streamed),
         "large": Workload("large", "json", 32, _bodies(_large_body), json_answer()),
+        "changed": Workload("changed", "json", 32, _bodies(_changed_body), json_answer()),
     }

@@ -6,7 +6,7 @@ import pytest
 
 from headgate.testing.process import SimulatedProvider
 from tests.gateway import Gateway, wait_until
-from tests.hostile.far_side import FarSide, far_gateway
+from tests.hostile.far_side import PATIENT_MS, FarSide, far_gateway
 
 
 @pytest.fixture(scope="package")
@@ -41,10 +41,16 @@ def gateway(running_gateway: Gateway) -> Iterator[Gateway]:
 
 @pytest.fixture(scope="module")
 def running_far_side(
-    running_provider: SimulatedProvider, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    running_provider: SimulatedProvider,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[FarSide]:
-    """A gateway with two accounts: `far`, whose provider says what a test scripts, and `good` behind it."""
-    with far_gateway(tmp_path_factory.mktemp("far"), running_provider) as far:
+    """A gateway with two accounts: `far`, whose provider says what a test scripts, and `good` behind it.
+
+    It loses patience soon only where a module is about that: elsewhere a busy machine may take its time.
+    """
+    limit_ms = getattr(request.module, "LIMIT_MS", PATIENT_MS)
+    with far_gateway(tmp_path_factory.mktemp("far"), running_provider, limit_ms=limit_ms) as far:
         yield far
 
 

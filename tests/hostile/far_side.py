@@ -15,6 +15,8 @@ from tests.upstream.scripted import Script, ScriptedServer, Talk
 
 LIMIT_MS = 400
 """Of connecting, of the first byte and of silence; of a whole request three times that."""
+PATIENT_MS = 10_000
+"""The same for tests that wait for none of these."""
 TO_FAR = {"x-headgate-account": "far"}
 """The request is for that account alone: nobody else helps."""
 PLAIN = request(body=ask("say 40 words"), headers=TO_FAR)

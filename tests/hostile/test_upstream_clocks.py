@@ -20,6 +20,8 @@ from tests.journeys.wire import connect
 from tests.upstream.scripted import Talk
 
 DAY = 86_400.0
+LIMIT_MS = 1_000
+"""A stream whose far side is gone ends after it."""
 START = b'event: message_start\ndata: {"type":"message_start","message":{}}\n\n'
 STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 

@@ -100,8 +100,11 @@ async def _the_gateway_says_so(gateway: Gateway, clock: SharedClock) -> None:
     assert limited == {"two", "three"}
     assert all("rate limited until" in (account["skipped_because"] or "") for account in accounts[1:])
     for name in limited:
-        lines = [line for line in gateway.log_text().splitlines() if f"{name}" in line and "imit" in line]
-        assert any("rate limited" in line for line in lines)
+        await until(lambda name=name: _is_logged(gateway, name), what=f"The log says that {name} is limited")
+
+
+def _is_logged(gateway: Gateway, name: str) -> bool:
+    return any(name in line and "rate limited" in line for line in gateway.log_text().splitlines())
 
 
 async def _all_are_back(gateway: Gateway, provider: SimulatedProvider) -> None:

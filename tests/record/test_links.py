@@ -36,7 +36,7 @@ class Gateway:
         self.spans = Spans(self.journal.offer, SystemClock().monotonic, seed=7)
 
     def serve(self, one: Sent, **more: Any) -> None:
-        facts = read_request(msgspec.json.encode(one.body), take=self.spans.take)
+        facts = read_request(msgspec.json.encode(one.body), hashing=self.spans)
         fields = {
             "at_ms": one.began_at,
             "duration_ms": float(one.ended_at - one.began_at),
@@ -132,7 +132,7 @@ async def test_messages_that_were_stored_before_their_request_ended_stay(
     tell_session(told, "work")
     gateway = Gateway(tmp_path)
     one = told.sent[0]
-    facts = read_request(msgspec.json.encode(one.body), take=gateway.spans.take)
+    facts = read_request(msgspec.json.encode(one.body), hashing=gateway.spans)
     gateway.journal.commit()
     await replayed(tmp_path, database)
     await forget_spans(database, round(SystemClock().now() * 1000))
@@ -173,7 +173,7 @@ async def test_a_popular_opening_is_not_kept_without_end(database: Database, tmp
     gateway = Gateway(tmp_path)
     ping = b'{"model":"m","messages":[{"role":"user","content":"ping"}]}'
     for number in range(30):
-        named = read_request(ping, take=gateway.spans.take).spans
+        named = read_request(ping, hashing=gateway.spans).spans
         gateway.journal.append(request(str(number), spans=named, session=None, at_ms=number * 1000))
         if number % 4 == 0:
             await replayed(tmp_path, database)
@@ -233,7 +233,7 @@ async def test_a_history_of_very_many_blocks_is_stored_without_links(
     other = {"role": "user", "content": "short"}
     for name, messages in (("0", [message] * 9), ("1", [other])):
         body = msgspec.json.encode({"model": "m", "messages": messages})
-        named = read_request(body, take=gateway.spans.take).spans
+        named = read_request(body, hashing=gateway.spans).spans
         gateway.journal.append(request(name, spans=named, session=None))
     await replayed(tmp_path, database)
     assert sorted((await stored(database))[0]) == [1]

@@ -27,7 +27,7 @@ class Taken:
 
     def serve(self, body: Any) -> bytes:
         data = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        return read_request(data, take=self.spans.take).spans
+        return read_request(data, hashing=self.spans).spans
 
     @property
     def bytes(self) -> int:
@@ -72,7 +72,7 @@ def test_other_seeds_give_other_hashes() -> None:
     """A stranger cannot know which messages have one hash."""
     body = msgspec.json.encode(_said("a"))
     one, other = (Spans(lambda record: True, lambda: 0.0, seed=seed) for seed in (1, 2))
-    assert read_request(body, take=one.take).spans != read_request(body, take=other.take).spans
+    assert read_request(body, hashing=one).spans != read_request(body, hashing=other).spans
 
 
 def test_what_the_journal_did_not_take_is_offered_again() -> None:
@@ -151,7 +151,7 @@ def test_the_session_of_an_opening_is_the_same_either_way() -> None:
     """Whether messages are taken apart or not: accounts are chosen by it."""
     for body in (coding_request(3), _said("a"), _said("a" * 2_000_000), {"model": "m", "messages": [1, []]}):
         data = msgspec.json.encode({**body, "metadata": None})
-        with_spans = read_request(data, take=Taken().spans.take).session
+        with_spans = read_request(data, hashing=Taken().spans).session
         assert with_spans is not None and with_spans.startswith("opening-")
         if len(data) < 1_000_000:
             assert with_spans == read_request(data).session

@@ -3,15 +3,20 @@
 Sources: Anthropic API reference, "Messages", "Errors" and "Streaming messages" (event types).
 """
 
-import hashlib
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
+from headgate.dialects.anthropic_beginnings import Beginning, Beginnings
+from headgate.dialects.anthropic_sessions import (
+    first_object,
+    session_named,
+    session_of_opening,
+    session_of_unread,
+)
 from headgate.errors import HeadgateError, InvalidRequest, RateLimited
 from headgate.wire.utf8 import check_utf8
 
@@ -26,11 +31,20 @@ class RequestFacts(msgspec.Struct, frozen=True, gc=False):
     container: str | None = None
     """Id of a code execution container, which lives in one account."""
     spans: bytes = b""
-    """What the caller of `read_request` made of the messages."""
+    """The hashes of the system prompt and of each message; empty where these were not wanted, or too many."""
 
 
-Take = Callable[[Sequence[msgspec.Raw], msgspec.Raw], bytes]
-"""Of the messages, each as it was sent, and of the system prompt."""
+class Hashing(Protocol):
+    """Who is told of a request's messages. Their bytes are the body's: nobody may keep them."""
+
+    def take(self, messages: Sequence[msgspec.Raw], before: Sequence[bytes] = ()) -> list[bytes]:
+        """The hash of each, as it was sent; none where with those `before` there are too many."""
+
+    def knows(self, hashes: Sequence[bytes]) -> bool:
+        """Whether messages with these need not be shown again."""
+
+    def digest(self, content: msgspec.Raw) -> bytes:
+        """The hash of something else, of the same length."""
 
 
 class _Metadata(msgspec.Struct):
@@ -68,40 +82,99 @@ _MOST_COMMAS = 500_000
 
 
 def read_request(
-    body: bytes | bytearray, *, with_session: bool = True, take: Take | None = None
+    body: bytes | bytearray,
+    *,
+    with_session: bool = True,
+    hashing: Hashing | None = None,
+    beginnings: Beginnings | None = None,
 ) -> RequestFacts:
-    """Reads model, stream, session and container. `with_session` False spares the session look-up; `take`
-    makes what it likes of the messages, whose bytes are the body's: it must not keep them.
+    """Reads model, stream, session and container. `with_session` False spares the session look-up; with
+    `hashing` the messages are hashed, and those that bodies of `beginnings` had before are not read again.
 
     Raises `InvalidRequest` naming field and position; what the fields mean is the provider's to judge.
     """
     try:
+        if hashing is not None and (len(body) <= _LARGE_BODY or body.count(b",") <= _MOST_COMMAS):
+            if beginnings is None or len(body) < beginnings.step_bytes:
+                facts = _read_turns(body, with_session, hashing)
+            else:
+                facts = _read_on(bytes(body), with_session, hashing, beginnings)
+            if facts is not None:
+                return facts
         check_utf8(body)  # the decoder looks only at what it reads
-        if take is not None and (len(body) <= _LARGE_BODY or body.count(b",") <= _MOST_COMMAS):
-            turns = _turns_of(body)
-            if turns is not None:
-                return _facts(turns, with_session, take(turns.messages, turns.system))
         fields = _decode_body(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         fields = _second_opinion(body)
-    return _facts(fields, with_session, b"")
+    session = None
+    if with_session:
+        session = _named(fields) or session_of_unread(bytes(fields.system), bytes(fields.messages))
+    return _facts(fields, session, [], None)
+
+
+def _read_turns(body: bytes | bytearray, with_session: bool, hashing: Hashing) -> RequestFacts | None:
+    turns = _turns_of(body)
+    if turns is None:
+        return None
+    session = None
+    if with_session:
+        session = _named(turns) or session_of_opening(bytes(turns.system), first_object(turns.messages))
+    return _facts(turns, session, hashing.take(turns.messages), hashing)
+
+
+def _read_on(
+    body: bytes, with_session: bool, hashing: Hashing, beginnings: Beginnings
+) -> RequestFacts | None:
+    """The same; what it has in common with bodies from before is neither read nor hashed again."""
+    digests = beginnings.digests(body)
+    before = beginnings.find(digests)
+    turns = _turns_behind(body, before) if before is not None and hashing.knows(before.hashes) else None
+    if turns is None or before is None:
+        before, turns = None, _turns_of(body)
+    if turns is None:
+        return None
+    known = before.hashes if before is not None else []
+    hashes = hashing.take(turns.messages, known)
+    if hashes:
+        beginnings.learn(body, digests, turns.messages, hashes, before)
+        hashes = [*known, *hashes]
+    session = _named(turns) if with_session else None
+    if with_session and session is None:
+        first = before.first(body) if before is not None else first_object(turns.messages)
+        session = session_of_opening(bytes(turns.system), first)
+    return _facts(turns, session, hashes, hashing)
 
 
 def _turns_of(body: bytes | bytearray) -> _Turns | None:
     """None where `messages` is no list, or something else is not as it should be."""
+    check_utf8(body)  # the decoder looks only at what it reads
     try:
         return _decode_turns(body)
     except msgspec.ValidationError:
         return None
 
 
-def _facts(fields: _Body | _Turns, with_session: bool, spans: bytes) -> RequestFacts:
+def _turns_behind(body: bytes, before: Beginning) -> _Turns | None:
+    """With the messages behind those of `before`; None where something is wrong: the whole body says what."""
+    try:
+        turns = _turns_of(before.cut_out_of(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return turns if turns is not None and before.is_followed_by(turns.messages, body) else None
+
+
+def _named(fields: _Body | _Turns) -> str | None:
+    return session_named(fields.metadata.user_id) if fields.metadata is not None else None
+
+
+def _facts(
+    fields: _Body | _Turns, session: str | None, hashes: list[bytes], hashing: Hashing | None
+) -> RequestFacts:
     return RequestFacts(
         fields.model,
         bool(fields.stream),
-        _session_of(fields) if with_session else None,
+        session,
         _container_of(fields.container) if fields.container is not None else None,
-        spans,
+        hashing.digest(fields.system) + b"".join(hashes) if hashes and hashing is not None else b"",
     )
 
 
@@ -158,113 +231,6 @@ def _in_callers_words(complaint: str) -> str:
     what, _, where = complaint.partition(" - at ")
     field = where.strip("`").removeprefix("$.")
     return f"{field}: {what}" if field else f"The request body must be a JSON object. {what}"
-
-
-# ---- which conversation a request belongs to -----------------------------------------------------
-
-_SESSION = re.compile(r"[A-Za-z0-9-]+")
-_JSON_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]')
-"""The closing quote may be missing: a string cut short is then one token, not many tries."""
-
-_LONGEST_SESSION = 256
-"""Characters: sessions are remembered, and their names are a caller's."""
-
-_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
-_SHORT_ARRAY = 4_096
-"""Bytes. A shorter one is taken apart sooner than searched."""
-
-_LONGEST_OPENING = 1_048_576
-"""Bytes of the messages looked through for the first: the whole gateway waits for this loop."""
-
-
-def _session_of(fields: _Body | _Turns) -> str | None:
-    user_id = fields.metadata.user_id if fields.metadata else None
-    if isinstance(user_id, str) and (session := _session_in_user_id(user_id)):
-        return session[:_LONGEST_SESSION]
-    if isinstance(fields, _Turns):
-        first = _first_object(fields.messages)
-        if first is None or len(first) <= _LONGEST_OPENING:
-            return _opening_digest(bytes(fields.system), first)
-        return _opening_digest(bytes(fields.system), None, first[:_LONGEST_OPENING])
-    messages = bytes(fields.messages)
-    first = _first_element(messages)
-    if first is None and len(messages) > _LONGEST_OPENING:
-        return _opening_digest(bytes(fields.system), None, messages[:_LONGEST_OPENING])
-    return _opening_digest(bytes(fields.system), first)
-
-
-def _session_in_user_id(user_id: str) -> str | None:
-    """Claude Code writes it in two forms: `user_…_account_…_session_ID`, or JSON with `session_id`."""
-    _, named, session = user_id.rpartition("_session_")
-    if named and _SESSION.fullmatch(session):
-        return session
-    if not user_id.startswith("{"):
-        return None
-    try:
-        found = json.loads(user_id).get("session_id")
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, str) and found else None
-
-
-def _opening_digest(system: bytes, first: bytes | None, beginning: bytes = b"") -> str | None:
-    """A digest of the system text and the first user message: what stays the same all along.
-
-    Only texts count, not blocks' other fields: clients move `cache_control` from turn to turn. Of an
-    opening that is very long its `beginning` counts, as it is written.
-    """
-    if first is None and not beginning:
-        return None
-    texts = "\0".join([*_texts(system), *_texts(first or b"")])
-    digest = hashlib.blake2b(beginning + texts.encode("utf-8", "surrogatepass"), digest_size=16)
-    return "opening-" + digest.hexdigest()
-
-
-def _first_object(elements: list[msgspec.Raw]) -> bytes | None:
-    for raw in elements:
-        element = bytes(raw).lstrip()
-        if element[:1] in (b"{", b"["):
-            return element
-    return None
-
-
-def _first_element(array: bytes) -> bytes | None:
-    """The first object of a JSON array; of a long one it is found without reading the others."""
-    if len(array) <= _SHORT_ARRAY:
-        try:
-            elements = _ELEMENTS.decode(array)
-        except msgspec.DecodeError:
-            elements = []  # it is no array
-        if (element := _first_object(elements)) is not None:
-            return element
-    depth, start = 0, -1
-    for token in _JSON_TOKEN.finditer(array, 0, _LONGEST_OPENING):
-        match token.group()[:1]:
-            case b"{" | b"[":
-                depth += 1
-                if depth == 2:
-                    start = token.start()
-            case b"}" | b"]":
-                depth -= 1
-                if depth == 1:
-                    return array[start : token.end()]
-    return None
-
-
-def _texts(raw: bytes) -> list[str]:
-    """The texts of a `system` value or of one message, in order."""
-    try:
-        value = msgspec.json.decode(raw) if raw else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return []
-    if isinstance(value, dict):
-        value = value.get("content")
-    if isinstance(value, str):
-        return [value]
-    if not isinstance(value, list):
-        return []
-    texts = [block.get("text") for block in value if isinstance(block, dict)]
-    return [text for text in texts if isinstance(text, str)]
 
 
 def _container_of(value: Any) -> str | None:

@@ -5,6 +5,7 @@ those whose hash is new go into the journal, and the request's own record names 
 """
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 import msgspec
 import xxhash
@@ -46,21 +47,28 @@ class Spans:
         """What was known before `_known` was begun: what is used again moves over, the rest goes."""
         self._forget_at = 0.0
 
-    def take(self, messages: Sequence[msgspec.Raw], system: msgspec.Raw) -> bytes:
-        """The hashes of `system` and of each message, 16 bytes each; empty for what is not linked."""
-        if not messages or len(messages) > MOST_SPANS:
-            return b""
-        digest, seed = xxhash.xxh3_128_digest, self._seed
-        hashes = [digest(span, seed) for span in messages]
+    def take(self, messages: Sequence[msgspec.Raw], before: Sequence[bytes] = ()) -> list[bytes]:
+        """The hash of each message, 16 bytes; none where with those `before` there are too many."""
+        if len(before) + len(messages) > MOST_SPANS:
+            return []
+        hashes = list(map(xxhash.xxh3_128_digest, messages, repeat(self._seed)))
         if not self._known.issuperset(hashes):
-            self._hand_over(messages, hashes)
-        return digest(system, seed) + b"".join(hashes)
+            self._hand_over(messages, hashes, has_first=not before)
+        return hashes
 
-    def digest(self, secret: bytes) -> bytes:
-        """Tells equal secrets from others, and nothing else of them."""
-        return xxhash.xxh3_128_digest(secret, self._seed)
+    def knows(self, hashes: Sequence[bytes]) -> bool:
+        """Whether the recorder was told of all these messages lately."""
+        return self._known.issuperset(hashes)
 
-    def _hand_over(self, messages: Sequence[msgspec.Raw], hashes: list[bytes]) -> None:
+    def digest(self, content: bytes | msgspec.Raw) -> bytes:
+        """Tells it from others, and says nothing else of it."""
+        return xxhash.xxh3_128_digest(content, self._seed)
+
+    def hasher(self) -> xxhash.xxh3_128:
+        """The same hash of what comes in pieces."""
+        return xxhash.xxh3_128(seed=self._seed)
+
+    def _hand_over(self, messages: Sequence[msgspec.Raw], hashes: list[bytes], *, has_first: bool) -> None:
         self._make_room()
         known, before = self._known, self._before
         room = MOST_BYTES
@@ -74,7 +82,7 @@ class Spans:
                     span = b""
                 elif size > room:
                     continue
-                is_first, key_id = number == 0 and self.keeps_titles, 0
+                is_first, key_id = number == 0 and has_first and self.keeps_titles, 0
                 if span and self.key is not None:
                     span, key_id = seal_span(span, self.key, key), self.key.id
                 if not self._offer(SpanRecord(key, span, size, "anthropic", is_first, key_id)):

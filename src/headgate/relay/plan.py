@@ -12,6 +12,7 @@ from headgate.access.hosts import host_in, host_of
 from headgate.access.ring import KeyRing
 from headgate.clock import Clock
 from headgate.dialects.anthropic import RequestFacts, read_request
+from headgate.dialects.anthropic_beginnings import Beginnings
 from headgate.errors import UnknownAccount
 from headgate.pool.faults import Fault
 from headgate.pool.living import LivingAccount
@@ -70,6 +71,7 @@ class Planner:
         self._providers = providers
         self._on_object = on_object
         self._hosts: Hosts | None = None
+        self._beginnings = Beginnings(spans.hasher)
 
     def follow_hosts(self, hosts: Hosts | None) -> None:
         """From the next request on the host that a client calls picks its account; None: it does not."""
@@ -89,8 +91,12 @@ class Planner:
         session = client.session
         facts = None
         if endpoint.reads_body and isinstance(exchange.body, BodyBuffer):
-            take = self.spans.take if endpoint.holds_turns and self.spans.is_on else None
-            facts = read_request(exchange.body.whole(), with_session=session is None, take=take)
+            facts = read_request(
+                exchange.body.whole(),
+                with_session=session is None,
+                hashing=self.spans if endpoint.holds_turns and self.spans.is_on else None,
+                beginnings=self._beginnings,
+            )
             session = session or facts.session
         exchange.facts, exchange.session = facts, session
         deals = deals_in_objects(exchange, facts)

@@ -2,7 +2,7 @@
 
 from codecs import utf_8_decode
 
-_PIECE = 8_192
+_PIECE = 32_768
 """Bytes. A text takes up to four times the room of its bytes: of a whole conversation it would leave the
 processor's caches and come from the system page by page, three times as long as the look at it takes. And one
 character beyond ASCII makes all of its piece dear: most have a few."""
