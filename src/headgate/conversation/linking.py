@@ -67,11 +67,15 @@ class Linker:
     def _best_match(self, ask: Ask) -> _Match | None:
         """Within the session that is named first: another one's is only for a session that was resumed under
         a new name."""
-        if ask.session and (match := self._longest_match(ask, within_session=True)):
+        others: set[tuple[int, str]] = set()
+        if ask.session and (match := self._longest_match(ask, others, within_session=True)):
             return match
-        return self._longest_match(ask, within_session=False)
+        return self._longest_match(ask, others, within_session=False)
 
-    def _longest_match(self, ask: Ask, *, within_session: bool) -> _Match | None:
+    def _longest_match(
+        self, ask: Ask, others: set[tuple[int, str]], *, within_session: bool
+    ) -> _Match | None:
+        """`others` gets the conversations that only look the same, with the block up to which they do."""
         passed_by: set[str] = set()
         for number in range(len(ask.chain.prefixes), 0, -1):
             found = []
@@ -79,11 +83,13 @@ class Linker:
                 is_other = within_session and deepest.session != ask.session
                 if is_other or deepest.conversation in passed_by:
                     continue
-                match = self._match(ask, deepest)
+                seen = number, deepest.conversation
+                match = self._match(ask, deepest) if seen not in others else None
                 if match is not None and _is_same_talk(ask, match):
                     found.append(match)
                 else:
                     passed_by.add(deepest.conversation)
+                    others.add(seen)
             if found:
                 return found[0] if len(found) == 1 else max(found, key=lambda match: _rank(ask, match))
         return None
