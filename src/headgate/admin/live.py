@@ -135,7 +135,7 @@ def _events_of(exchange: Exchange) -> list[Event]:
         "method": head.shown_method,
         "path": head.shown_path,
         "caller": head.client.caller.name,
-        "client_address": exchange.address,
+        "client_address": exchange.address(),
         "user_agent": head.client.user_agent,
         "client": client_of(head.client.user_agent),
         "session": exchange.session,

@@ -227,7 +227,7 @@ class Answers:
         of an answer that is whole in `last`."""
         if not trail.is_recorded:
             trail.is_recorded = True
-            record = trail.to_record(status, error, last_bytes=len(last))
+            record = trail.to_record(status, error, len(last))
             if trail.reservation is not None:
                 usage = record.usage
                 if usage is not None and usage.requests is not None:

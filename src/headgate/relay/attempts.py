@@ -30,7 +30,7 @@ from headgate.relay.ending import Ending
 from headgate.relay.exchange import Exchange
 from headgate.relay.patience import Patience
 from headgate.relay.plan import Plan, Planner
-from headgate.relay.retry import ASTRAY, SERVE, UNREACHABLE, Step, Verdict, judge
+from headgate.relay.retry import ASTRAY, UNREACHABLE, Step, Verdict, judge
 from headgate.relay.targets import Targets
 from headgate.relay.trail import Trail
 from headgate.relay.waiting import WaitingRoom
@@ -157,7 +157,7 @@ class Relay:
         """One account's try. True: the request is answered."""
         began = self._clock.monotonic()
         trail.trying = living.account
-        trail.tried.append(living.account.id)
+        trail.tried += (living.account.id,)
         learns = self._planner.listener(living.account.id) if plan.deals_in_objects else None
         living.in_flight += 1
         living.request_count += 1
@@ -246,25 +246,23 @@ class Relay:
     ) -> bool:
         """The answer has begun: do we relay it, or does the next account do better? The attempt began and
         ended at these moments, monotonic."""
-        answer, now = opened.answer, self._clock.now()
-        if answer.status >= 400 or opened.meter.error_data is not None:
+        answer, meter, now = opened.answer, opened.meter, self._clock.now()
+        status = answer.status
+        if status >= 400 or meter.error_data is not None:
             verdict, reason = self._judge(plan, living, opened, now)
-        else:
-            verdict, reason = SERVE, ""
-        if verdict.step is not Step.SERVE:
-            trail.keep(keep(opened))
-            error = living.without_secret(opened.meter.error_type or f"http_{answer.status}")
-            if verdict.fault is Fault.REFUSED and trail.may_renew(living):
-                verdict = Verdict(Step.MOVE)
-            self._note_failure(trail, plan, living, verdict, began, error, reason, status=answer.status)
-            return False
+            if verdict.step is not Step.SERVE:
+                trail.keep(keep(opened))
+                error = living.without_secret(meter.error_type or f"http_{status}")
+                if verdict.fault is Fault.REFUSED and trail.may_renew(living):
+                    verdict = Verdict(Step.MOVE)
+                self._note_failure(trail, plan, living, verdict, began, error, reason, status=status)
+                return False
         living.note_headers(answer.headers, answer.fields, now)
-        if answer.status < 400:
+        if status < 400:
             living.health.succeeded(plan.model, now)
-        trail.note_attempt(
-            living.account.id, living.account.name, began=began, ended=ended, status=answer.status
-        )
-        trail.serving, trail.meter = living, opened.meter
+        account = living.account
+        trail.note_attempt(account.id, account.name, began, ended, status)
+        trail.serving, trail.meter = living, meter
         trail.note_provider_id(answer.fields)
         return True
 
@@ -309,9 +307,9 @@ class Relay:
         trail.note_attempt(
             account.id,
             account.name,
-            began=began,
-            ended=self._clock.monotonic(),
-            status=status,
+            began,
+            self._clock.monotonic(),
+            status,
             error=error,
             reason=reason,
             until=until,

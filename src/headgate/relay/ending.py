@@ -161,7 +161,7 @@ class Ending:
             trail.waited_seconds += ended - began
         except UpstreamError as error:
             ended, why = self._clock.monotonic(), in_words(error)
-            trail.note_attempt(0, "own-credential", began=began, ended=ended, error=error.code, reason=why)
+            trail.note_attempt(0, "own-credential", began, ended, error=error.code, reason=why)
             if isinstance(error, LoopDetected) or _was_reached(error):
                 raise
             raise ForwardFailed(
@@ -169,7 +169,7 @@ class Ending:
                 hint="Is the provider reachable from this machine?",
             ) from error.with_traceback(None)  # its frames hold the body
         try:
-            trail.note_attempt(0, "own-credential", began=began, ended=ended, status=opened.answer.status)
+            trail.note_attempt(0, "own-credential", began, ended, opened.answer.status)
             trail.meter = opened.meter
             trail.note_provider_id(opened.answer.fields)
             if opened.answer.is_complete:

@@ -180,7 +180,6 @@ class Exchange(msgspec.Struct, eq=False):
         self.is_complete = True
         self.client.connection.exchange_complete(self)
 
-    @property
     def address(self) -> str:
         """The caller's, where the connection is a trusted proxy's."""
         forwarded = self.head.client.forwarded

@@ -3,8 +3,9 @@
 Ends as the request's record.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 
@@ -22,6 +23,8 @@ from headgate.wire.headers import Headers
 _LONGEST_NAME = 256
 """Characters of what a caller sends that a record holds: one that is too long for the journal is lost."""
 
+_NONE: Mapping[int, tuple[LivingAccount, int]] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
@@ -38,10 +41,11 @@ class Trail(msgspec.Struct, eq=False):
 
     exchange: Exchange
     _monotonic: Callable[[], float]
-    attempts: list[Attempt] = []
-    tried: list[int] = []
+    # Tuples and a mapping that grow by being replaced: what most requests leave empty costs nothing.
+    attempts: tuple[Attempt, ...] = ()
+    tried: tuple[int, ...] = ()
     """Account ids in the order of trying."""
-    passing: dict[int, tuple[LivingAccount, int]] = {}
+    passing: Mapping[int, tuple[LivingAccount, int]] = _NONE
     """Account id to the account and its failures that may pass."""
     trying: Account | None = None
     """What the account was when its attempt began: its owner may change it meanwhile."""
@@ -53,7 +57,7 @@ class Trail(msgspec.Struct, eq=False):
     last_reason: str = ""
     refused: Credential | None = None
     """An access token that its provider refused in the attempt just made."""
-    renewed: list[int] = []
+    renewed: tuple[int, ...] = ()
     """Ids of the accounts whose token was refused once: a second time it is not the token's age."""
     provider_request_id: str | None = None
     skipped: Skipped | None = None
@@ -79,7 +83,6 @@ class Trail(msgspec.Struct, eq=False):
         self,
         account_id: int,
         account: str,
-        *,
         began: float,
         ended: float,
         status: int | None = None,
@@ -88,18 +91,17 @@ class Trail(msgspec.Struct, eq=False):
         until: float | None = None,
     ) -> None:
         """One attempt has its outcome. `began` and `ended` are monotonic, `until` Unix seconds."""
-        self.attempts.append(
-            Attempt(
-                account_id,
-                account,
-                (began - self.exchange.ready_at) * 1000,
-                (ended - began) * 1000,
-                status,
-                error,
-                reason,
-                until,
-            )
+        attempt = Attempt(
+            account_id,
+            account,
+            (began - self.exchange.ready_at) * 1000.0,
+            (ended - began) * 1000.0,
+            status,
+            error,
+            reason,
+            until,
         )
+        self.attempts += (attempt,)
         if error is not None:
             self.last_reason = reason or error
 
@@ -112,13 +114,13 @@ class Trail(msgspec.Struct, eq=False):
         for each account."""
         if not living.can_renew or living.id in self.renewed or self.trying is None:
             return False
-        self.renewed.append(living.id)
+        self.renewed += (living.id,)
         self.refused = self.trying.credential
         return True
 
     def note_passing(self, living: LivingAccount) -> None:
         _, failures = self.passing.get(living.account.id, (living, 0))
-        self.passing[living.account.id] = (living, failures + 1)
+        self.passing = {**self.passing, living.account.id: (living, failures + 1)}
 
     def keep(self, answer: KeptAnswer | None) -> None:
         """The last refusal counts, but one about limits not over one about the request."""
@@ -134,38 +136,40 @@ class Trail(msgspec.Struct, eq=False):
         """Our own time so far, from the whole request to now."""
         return max(0.0, self._monotonic() - self.exchange.ready_at - self.waited_seconds)
 
-    def to_record(self, status: int, error: str | None, *, last_bytes: int = 0) -> RequestRecord:
+    def to_record(self, status: int, error: str | None, last_bytes: int = 0) -> RequestRecord:
         exchange, head = self.exchange, self.exchange.head
         caller = head.client.caller
         facts, serving = exchange.facts, self.serving
-        usage = self.meter.finish() if self.meter is not None else None
-        if error is None and self.meter is not None:
-            error = self.meter.error_type
+        usage, meter = None, self.meter
+        if meter is not None:
+            usage = meter.finish()
+            if error is None:
+                error = meter.error_type
         now = self._monotonic()
         first_byte_at = exchange.first_byte_at or now
         own_seconds = first_byte_at - exchange.ready_at - self.waited_seconds
         # By position, in the order of `RequestRecord`: naming two dozen fields costs a microsecond.
         return RequestRecord(
             exchange.id,
-            int(exchange.began_at * 1000),
+            int(exchange.began_at * 1000.0),
             head.endpoint.dialect,
             head.endpoint.provider,
             head.shown_method,
             head.shown_path,
             caller.name if serving is not None else _caller_name(caller, self.attempts),
-            exchange.address,
+            exchange.address(),
             head.client.user_agent,
             exchange.session,
             facts.model[:_LONGEST_NAME] if facts is not None else None,
             facts.stream if facts is not None else False,
             serving.account.id if serving is not None else None,
             serving.account.name if serving is not None else None,
-            tuple(self.attempts),
+            self.attempts,
             status,
             error,
-            (first_byte_at - exchange.began) * 1000,
-            (now - exchange.began) * 1000,
-            own_seconds * 1000 if own_seconds > 0 else 0.0,
+            (first_byte_at - exchange.began) * 1000.0,
+            (now - exchange.began) * 1000.0,
+            own_seconds * 1000.0 if own_seconds > 0.0 else 0.0,
             exchange.body.received,
             exchange.response_bytes + last_bytes,
             usage,
@@ -181,7 +185,7 @@ class Trail(msgspec.Struct, eq=False):
         )
 
 
-def _caller_name(caller: Caller, attempts: list[Attempt]) -> str:
+def _caller_name(caller: Caller, attempts: Sequence[Attempt]) -> str:
     """A caller without a key whom no account served is named after the credential that in the end did."""
     is_own = bool(attempts) and attempts[-1].account_id == 0
     return "own-credential" if is_own and caller.name == "anonymous" else caller.name

@@ -120,7 +120,7 @@ class WaitingRoom:
         may_wait = exchange.head.client.caller.own_credential is None
         wanted = plan.wanted
         again = self._pool.limited(trail.tried, wanted.model)
-        tried = [id for id in trail.tried if id not in again]
+        tried = tuple(id for id in trail.tried if id not in again)
         moment = self._pool.opens_at(wanted, tried)
         seconds_left = self._seconds_left(trail) if may_wait else 0.0
         if moment is None or moment - self._clock.now() > seconds_left:
@@ -153,7 +153,7 @@ class WaitingRoom:
         if grant is None:
             return None
         grant.end()  # the attempt, which begins in this turn of the event loop, counts itself
-        trail.tried[:] = tried
+        trail.tried = tried
         return grant.living
 
     # ---- both ------------------------------------------------------------------------------------
