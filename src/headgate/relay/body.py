@@ -43,8 +43,6 @@ class BodyBuffer(msgspec.Struct, eq=False):
     received: int = 0
     """Bytes, for the record too, which may be written after the release."""
     is_complete: bool = False
-    is_ready: bool = False
-    """Whether the relay may start: when the body is complete."""
     is_spent: bool = False
     """Never: it can be read again."""
     _held: int = 0
@@ -64,7 +62,22 @@ class BodyBuffer(msgspec.Struct, eq=False):
             self._pieces.append(piece)
 
     def end(self) -> None:
-        self.is_complete = self.is_ready = True
+        self.is_complete = True
+
+    def take_whole(self, content: bytes) -> None:
+        """All of it at once, instead of `feed` and `end`; raises the same."""
+        size = len(content)
+        if size > self._limit:
+            raise too_large(self._limit)
+        self._budget.take(size)
+        self.received = self._held = size
+        self._pieces.append(content)
+        self.is_complete = True
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the relay may start: when the body is complete."""
+        return self.is_complete
 
     def whole(self) -> bytes:
         """The body in one piece; joined once, most bodies come in one anyway."""

@@ -56,6 +56,7 @@ class FastLane:
         """`passes_traces`: see `telemetry.pass_traces`."""
         self.outbox = outbox
         self._clock = clock
+        self.monotonic = clock.monotonic
         self._loop = asyncio.get_running_loop()
         self._budget = BufferBudget(limits.max_buffered_bytes)
         self.crowd = Crowd(limits, descriptors=open_file_limit())
@@ -200,12 +201,12 @@ x-headgate-request-id: {request_id}
             raise refusal
         exchange.counted_as = forwarded.address
 
-    def start(self, exchange: Exchange) -> None:
-        """Start the relay: the exchange's turn has come and its body is ready.
+    def start(self, exchange: Exchange, now: float) -> None:
+        """Start the relay: the exchange's turn has come and its body is ready. `now`: monotonic.
 
         The exchange holds the task, and `open_exchanges` the exchange, until the answer is out.
         """
-        exchange.ready_at = self._clock.monotonic()
+        exchange.ready_at = now
         if exchange.head.endpoint is PREFLIGHT:
             self._give_leave(exchange)
             return

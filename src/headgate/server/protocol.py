@@ -16,6 +16,7 @@ from headgate.access.callers import without_key
 from headgate.access.pages import asks_leave
 from headgate.admin.doors import LEFT
 from headgate.errors import HeadgateError, MalformedRequest
+from headgate.relay.body import BodyBuffer
 from headgate.relay.endpoints import NOWHERE, PREFLIGHT, Endpoint, find_endpoint
 from headgate.relay.exchange import Exchange, RequestHead
 from headgate.relay.heads import ClientHead
@@ -346,12 +347,14 @@ class GatewayProtocol(TurnsProtocol):
         try:
             if head.client.forwarded is not None:
                 self.lane.count(exchange)
-            exchange.body.feed(content)
+            body = exchange.body
+            assert isinstance(body, BodyBuffer)  # others' heads are not known: `Repeat.of`
+            body.take_whole(content)
         except HeadgateError as error:
             self.refuse(exchange, error)
             return
-        exchange.body.end()
-        self.start_if_ready(exchange)
+        if not self.flow.write_paused:
+            self.lane.start(exchange, exchange.began)
 
     def _hand_to_asgi(self) -> None:
         """Go on as uvicorn would have from the first byte."""

@@ -182,7 +182,7 @@ class TurnsProtocol(HttpToolsProtocol):
         takes what was answered before."""
         is_ready = exchange.task is None and exchange.body.is_ready
         if is_ready and self.turns[0] is exchange and not self.flow.write_paused:
-            self.lane.start(exchange)
+            self.lane.start(exchange, self.lane.monotonic())
 
     def resume_writing(self) -> None:
         super().resume_writing()
