@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         self._timeouts = timeouts
         self._ends_at = ends_at
         self._began = now
-        self._framing.expect(is_head_request=head.startswith(b"HEAD "))
+        self._framing.expect(is_head_request=head[:5] == b"HEAD ")
         waiter = self._waiter = self._loop.create_future()
         if isinstance(body, WHOLE_BODIES):
             is_short = len(body) <= MAX_JOINED_BODY_BYTES

@@ -74,7 +74,15 @@ class AnswerFraming:
         self.reason = b""
         self.headers: Headers = []
         self.fields: Mapping[bytes, bytes] = NO_FIELDS
+        self.lines: bytes | None = None
+        """The header lines as they came, where that is known."""
+        self.names: frozenset[bytes] | None = None
+        """Of the headers, where the lines are known: the same object in most answers of a far side."""
+        self.content_length: int | None = None
         self._headers: Headers = []
+        self._is_http_1_1 = False
+        self._interim_count = 0
+        self._silent_bytes = 0
         self.expect(is_head_request=False)
 
     def expect(self, *, is_head_request: bool) -> None:
@@ -88,16 +96,16 @@ class AnswerFraming:
         self.is_done = False
         self.can_be_followed = False
         """The connection is sound for another request once the answer is done."""
-        self.lines: bytes | None = None
-        """The header lines as they came, where that is known."""
-        self.names: frozenset[bytes] | None = None
-        """Of the headers, where the lines are known: the same object in most answers of a far side."""
-        self.content_length: int | None = None
         self.is_chunked = False
         self._is_head_request = is_head_request
-        self._is_http_1_1 = False
-        self._interim_count = 0
-        self._silent_bytes = 0
+
+    def _begin_parsing(self, data: bytes) -> None:
+        """This answer is the parser's to read: most are not, and are spared this."""
+        self.lines = self.names = self.content_length = None
+        self._interim_count = self._silent_bytes = 0
+        self._is_http_1_1 = data.startswith(b"HTTP/1.1 ")
+        if not self._is_http_1_1:
+            _check_start(data)
 
     def feed(self, data: bytes) -> None:
         """Raises BadAnswer; bytes after the end only make the connection unfit for another request."""
@@ -111,9 +119,7 @@ class AnswerFraming:
                     self.pieces.append(body)
                 self.has_head = self.is_done = self.can_be_followed = True
                 return
-            self._is_http_1_1 = data.startswith(b"HTTP/1.1 ")
-            if not self._is_http_1_1:
-                _check_start(data)
+            self._begin_parsing(data)
         self._silent_bytes += len(data)
         try:
             self._parser.feed_data(data)  # type: ignore[union-attr]
