@@ -87,8 +87,9 @@ class _Limited:
             if whole is not None and part is not None and self.key.id:
                 yield what, whole, part
 
-    def refuses(self, tokens: int, now: float, steady: float) -> bool:
+    def refuses(self, token_seconds: float, now: float, steady: float) -> bool:
         """Whether any limit is reached; `_Check` then says which. Each request pays for this.
+        `token_seconds`: in which its tokens come back.
 
         Days and five hours are of the wall clock, `now`; a minute is one however that is set."""
         meter = self.meter
@@ -111,7 +112,7 @@ class _Limited:
                 and meter.spending.tokens_of_window(now) + meter.reserved_tokens >= self.window
             )
             or meter.requests.full_at + self.per_request - steady > _MINUTE
-            or meter.tokens.full_at + tokens * self.per_token - steady > _MINUTE
+            or meter.tokens.full_at + token_seconds - steady > _MINUTE
         )
 
 
@@ -150,8 +151,11 @@ class Gate:
     def limits_of(self, key: ClientKey) -> Limits:
         return self._limited_of(key).limits
 
-    def enter(self, key: ClientKey, body_bytes: int, model: str | None = None) -> Reservation:
-        """Raises RateLimited and BudgetExceeded; nothing is taken then."""
+    def enter(
+        self, key: ClientKey, body_bytes: int, model: str | None = None, steady: float | None = None
+    ) -> Reservation:
+        """Raises RateLimited and BudgetExceeded; nothing is taken then. `steady`: the clock's
+        monotonic seconds, for who has just looked."""
         limited = self._limited.get(key.id)
         if limited is None or limited.key is not key or limited.defaults is not self.defaults:
             limited = self._limited_of(key)
@@ -165,13 +169,15 @@ class Gate:
         nano = meter.guess_nano(model, tokens) if limited.has_budget else 0
         if tpm is not None and tokens > tpm:
             tokens = tpm
-        steady = self._steady()
-        if limited.refuses(tokens, now, steady):
+        if steady is None:
+            steady = self._steady()
+        token_seconds = tokens * limited.per_token
+        if limited.refuses(token_seconds, now, steady):
             _Check(limited, now, steady, self.on_lack).all(tokens)
         if limited.per_request:
             meter.requests.use_seconds(limited.per_request, steady)
         if tpm is not None:
-            meter.tokens.use_seconds(tokens * limited.per_token, steady)
+            meter.tokens.use_seconds(token_seconds, steady)
         if limited.is_shared:
             meter.for_requests.asked += 1
             meter.for_tokens.asked += tokens

@@ -1,7 +1,5 @@
 """What one key uses: reserved when a request is let in, settled when its record is written."""
 
-from typing import NamedTuple
-
 import msgspec
 
 from headgate.access.demand import Appetite
@@ -31,7 +29,7 @@ def tokens_of(usage: Usage) -> int:
     )
 
 
-class Sold(NamedTuple):
+class Sold(msgspec.Struct, frozen=True, gc=False):
     """What a price is looked up by."""
 
     model: str | None

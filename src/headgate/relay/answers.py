@@ -117,7 +117,7 @@ class Answers:
             answer.status,
             answer.reason,
             lines + self._own_lines(exchange, trail, answer.fields),
-            content_length=length,
+            length,
         )
 
     def _all_travel(self, names: frozenset[bytes]) -> bool:

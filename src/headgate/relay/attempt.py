@@ -56,18 +56,22 @@ async def open_answer(
     head = head_for(target, exchange, lines)
     answer = await upstream.send(target.origin, head, content, timeouts=timeouts, proxy=target.proxy, now=now)
     try:
-        meter = exchange.head.endpoint.meter_for(answer.fields)
-        meter.on_text = on_text
+        endpoint = exchange.head.endpoint
+        meter_for = endpoint.meter_for  # by itself: a method would be looked for in the class first
+        meter = meter_for(answer.fields)
+        if on_text is not None:
+            meter.on_text = on_text
         # A short answer comes with its head: nothing to wait for.
         first = answer.take()
         if not first and not answer.is_complete:
             first = await answer.look()
         meter.feed(first)
         opened = Opened(answer, first, meter)
-        tells_addresses = exchange.head.endpoint.tells_addresses and isinstance(meter, JsonMeter)
-        if answer.status >= 400 and is_our_own_answer(exchange, answer.fields):
+        tells_addresses = endpoint.tells_addresses and isinstance(meter, JsonMeter)
+        is_refusal = answer.status >= 400
+        if is_refusal and is_our_own_answer(exchange, answer.fields):
             raise leads_back(target.origin)
-        if answer.status >= 400 or tells_addresses:
+        if is_refusal or tells_addresses:
             await _look_on(opened, wants_whole=True)
         elif not meter.has_event:
             await _look_on(opened, wants_whole=False)

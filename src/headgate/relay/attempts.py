@@ -88,7 +88,9 @@ class Relay:
             if room is not None:
                 plan = await room.enter(exchange, trail, plan)
             elif plan.key is not None:
-                trail.reservation = self._gate.enter(plan.key, exchange.body.received, plan.model)
+                trail.reservation = self._gate.enter(
+                    plan.key, exchange.body.received, plan.model, exchange.ready_at
+                )
             while plan.uses_pool and not exchange.body.is_spent:
                 if room is not None and room.has_precedence(trail):
                     living = None

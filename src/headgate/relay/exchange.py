@@ -109,7 +109,7 @@ class Exchange(msgspec.Struct, eq=False):
 
     # ---- the answer --------------------------------------------------------------------------
 
-    def begin(self, status: int, reason: bytes, lines: bytes, *, content_length: int | None) -> None:
+    def begin(self, status: int, reason: bytes, lines: bytes, content_length: int | None) -> None:
         """Settle the head. `lines` are header lines with their line ends; they must hold no framing of
         their own but `content-length`.
 
@@ -118,7 +118,8 @@ class Exchange(msgspec.Struct, eq=False):
         self.status = status
         head, framing = self.head, b""
         self._has_stated_length = content_length is not None
-        self.keep_alive = self.keep_alive and self.body.is_complete
+        if not self.body.is_complete:
+            self.keep_alive = False
         self._has_body = head.method != b"HEAD" and status not in (204, 304)
         if content_length is None and self._has_body:
             if head.is_http_1_0:

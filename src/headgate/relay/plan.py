@@ -119,7 +119,7 @@ class Planner:
             facts,
             model,
             Wanted(
-                provider.name,
+                endpoint.provider,
                 model,
                 session,
                 pinned_id,
@@ -139,9 +139,10 @@ class Planner:
     def key_of(self, exchange: Exchange) -> ClientKey | None:
         """The caller's key as it is now. Raises InvalidClientKey when it does not open any more."""
         client = exchange.head.client
-        if client.caller.key is None:
+        shown, digest = client.caller.key, client.caller.digest
+        if shown is None:
             return None
-        key = self._ring.check(client.caller.key, client.caller.digest, self._now())
+        key = self._ring.usual(shown, digest) or self._ring.check(shown, digest, self._now())
         if key.hosts is not None:
             self._ring.refuse_elsewhere(key, client.headers)
         return key
