@@ -120,7 +120,7 @@ class Gate:
     """One for the gateway. `defaults` are the limits of keys that have none of their own."""
 
     def __init__(self, clock: Clock, prices: Prices | None = None) -> None:
-        self._now, self._steady = clock.now, clock.monotonic
+        self._clock = clock
         self._prices = prices or Prices()
         self.defaults = NO_LIMITS
         self.slices = Slices()
@@ -159,7 +159,7 @@ class Gate:
         limited = self._limited.get(key.id)
         if limited is None or limited.key is not key or limited.defaults is not self.defaults:
             limited = self._limited_of(key)
-        meter, now = limited.meter, self._now()
+        meter, now = limited.meter, self._clock.now()
         if limited.is_free:
             meter.running += 1
             return Reservation(meter, 0, 0, None, now)
@@ -170,7 +170,7 @@ class Gate:
         if tpm is not None and tokens > tpm:
             tokens = tpm
         if steady is None:
-            steady = self._steady()
+            steady = self._clock.monotonic()
         token_seconds = tokens * limited.per_token
         if limited.refuses(token_seconds, now, steady):
             _Check(limited, now, steady, self.on_lack).all(tokens)
@@ -205,7 +205,7 @@ class Gate:
         """From the next request on. What comes on top of what was held is used up: somebody else may have."""
         if slices == self.slices:
             return
-        self.slices, now = slices, self._steady()
+        self.slices, now = slices, self._clock.monotonic()
         for key_id, limited in self._limited.items():
             before, parts = limited.parts, _parts(key_id, limited.limits, slices)
             if before == parts and limited.is_shared == (slices.count > 1):
@@ -217,7 +217,7 @@ class Gate:
     def demands(self, current: Callable[[int], ClientKey | None]) -> dict[Pot, Demand]:
         """What keys would like to use here, of those that asked lately or have parts that are not equal.
         `current`: the key as it is now."""
-        now = self._steady()
+        now = self._clock.monotonic()
         passed, self._looked_at = now - self._looked_at, now
         found: dict[Pot, Demand] = {}
         told = self.slices.held

@@ -9,9 +9,10 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from headgate import clock as system_clock
 from headgate import log
 from headgate.assembly.gateway import Gateway
-from headgate.clock import Clock, SystemClock
+from headgate.clock import Clock
 from headgate.config.loading import Loaded
 from headgate.record.division import divide
 
@@ -30,7 +31,7 @@ def run(loaded: Loaded, *, clock: Clock | None = None) -> int:
     log.configure(loaded.settings.log.model_dump())
     _keep_freed_memory()
     _raise_descriptor_limit()
-    gateway = Gateway(loaded, clock or SystemClock(), recorder)
+    gateway = Gateway(loaded, clock or system_clock, recorder)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(gateway.live(take_signals=_take_signals, when_open=_spare_the_collector))
     return 0

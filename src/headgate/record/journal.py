@@ -87,20 +87,24 @@ class Journal:
 
     def add(self, record: Record) -> None:
         """On record at the next `commit`: what must not be seen before has to wait for that."""
+        frames = self._frames
+        begin = len(frames)
+        payload = begin + HEADER.size
         try:
-            payload = self._encoder.encode(record)
+            self._encoder.encode_into(record, frames, payload)
         except _UNENCODABLE as error:
             try:
-                payload = self._encoder.encode(_without_surrogates(record))
+                self._encoder.encode_into(_without_surrogates(record), frames, payload)
             except _UNENCODABLE:
+                del frames[begin:]
                 self._drop(f"a record could not be encoded: {error}")
                 return
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            self._drop(f"a record of {len(payload)} bytes is too large")
+        size = len(frames) - payload
+        if size > MAX_PAYLOAD_BYTES:
+            del frames[begin:]
+            self._drop(f"a record of {size} bytes is too large")
             return
-        frames = self._frames
-        frames += HEADER.pack(len(payload), zlib.crc32(payload))
-        frames += payload
+        HEADER.pack_into(frames, begin, size, zlib.crc32(memoryview(frames)[payload:]))
         if len(frames) > _MOST_WAITING_BYTES:
             self.commit()
 

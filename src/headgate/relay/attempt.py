@@ -54,7 +54,7 @@ async def open_answer(
     body = exchange.body
     content = body.whole() if isinstance(body, BodyBuffer) else body.framed()
     head = head_for(target, exchange, lines)
-    answer = await upstream.send(target.origin, head, content, timeouts=timeouts, proxy=target.proxy, now=now)
+    answer = await upstream.send(target.origin, head, content, timeouts, target.proxy, now)
     try:
         endpoint = exchange.head.endpoint
         meter_for = endpoint.meter_for  # by itself: a method would be looked for in the class first

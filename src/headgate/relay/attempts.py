@@ -81,7 +81,7 @@ class Relay:
 
     async def serve(self, exchange: Exchange) -> None:
         """The whole way of one request whose body is here, or is streamed. Never raises but to cancel."""
-        trail = Trail(exchange, self._clock.monotonic)
+        trail = Trail(exchange, self._clock)
         try:
             plan = self._planner.plan(exchange, trail)
             room = self._room
@@ -124,14 +124,14 @@ class Relay:
 
     def refuse(self, exchange: Exchange, error: HeadgateError, *, is_recorded: bool = True) -> None:
         """Answer a request that was not admitted."""
-        trail = Trail(exchange, self._clock.monotonic)
+        trail = Trail(exchange, self._clock)
         trail.is_recorded = not is_recorded
         trail.is_admitted = False
         self._answers.fail(exchange, trail, error)
 
     def abandon(self, exchange: Exchange) -> None:
         """Record a request whose client left before it was whole."""
-        trail = Trail(exchange, self._clock.monotonic)
+        trail = Trail(exchange, self._clock)
         trail.is_admitted = False
         self._answers.left(exchange, trail)
 

@@ -3,7 +3,7 @@
 Ends as the request's record.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -11,6 +11,7 @@ import msgspec
 
 from headgate.access.callers import Caller
 from headgate.access.meter import Reservation
+from headgate.clock import Clock
 from headgate.dialects.meters import Meter
 from headgate.errors import UpstreamError
 from headgate.pool.accounts import Account, Credential
@@ -40,7 +41,7 @@ class Trail(msgspec.Struct, eq=False):
     """Written by the attempt loop alone. Made for every request, so it is a struct."""
 
     exchange: Exchange
-    _monotonic: Callable[[], float]
+    _clock: Clock
     # Tuples and a mapping that grow by being replaced: what most requests leave empty costs nothing.
     attempts: tuple[Attempt, ...] = ()
     tried: tuple[int, ...] = ()
@@ -134,7 +135,7 @@ class Trail(msgspec.Struct, eq=False):
 
     def own_seconds(self) -> float:
         """Our own time so far, from the whole request to now."""
-        return max(0.0, self._monotonic() - self.exchange.ready_at - self.waited_seconds)
+        return max(0.0, self._clock.monotonic() - self.exchange.ready_at - self.waited_seconds)
 
     def to_record(self, status: int, error: str | None, last_bytes: int = 0) -> RequestRecord:
         exchange, head = self.exchange, self.exchange.head
@@ -145,7 +146,7 @@ class Trail(msgspec.Struct, eq=False):
             usage = meter.finish()
             if error is None:
                 error = meter.error_type
-        now = self._monotonic()
+        now = self._clock.monotonic()
         first_byte_at = exchange.first_byte_at or now
         own_seconds = first_byte_at - exchange.ready_at - self.waited_seconds
         # By position, in the order of `RequestRecord`: naming two dozen fields costs a microsecond.

@@ -61,7 +61,7 @@ class FastLane:
         self._budget = BufferBudget(limits.max_buffered_bytes)
         self.crowd = Crowd(limits, descriptors=open_file_limit())
         self.replace(relay, callers, limits, passes_traces=passes_traces)
-        self._ids = map(f"hgr_{os.urandom(5).hex()}{{:08x}}".format, itertools.count())
+        self._ids = map(f"hgr_{os.urandom(5).hex()}%08x".__mod__, itertools.count())
         self.open_exchanges: set[Exchange] = set()
         self.lines = KnownLines()
         self.timetable = Timetable()

@@ -70,7 +70,6 @@ class UpstreamClient:
         origin: Origin,
         head: bytes,
         body: Body,
-        *,
         timeouts: Timeouts,
         proxy: Proxy | None = None,
         now: float | None = None,
