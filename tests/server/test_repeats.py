@@ -62,6 +62,15 @@ def test_one_other_byte_in_the_head_is_the_parsers(body: bytes, data: st.DataObj
     assert found is None or bytes(whole) == request(found)
 
 
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 97, 98, 99, 100, 996, 997, 998, 999, 1000, 9_999, 10_000])
+def test_a_length_is_known_by_its_size_about_another_digit(size: int) -> None:
+    """One byte less or more is not the whole of it."""
+    whole = request(b"x" * size)
+    assert known().body_of(whole) == b"x" * size
+    assert known().body_of(whole + b"P") is None
+    assert known().body_of(whole[:-1]) is None
+
+
 @given(st.binary(min_size=1, max_size=50), st.integers(1, 50))
 def test_a_body_that_is_not_whole_is_the_parsers(body: bytes, missing: int) -> None:
     """Part of a body, or the start of a next request behind it, is not looked at."""

@@ -11,8 +11,6 @@ from headgate.access.callers import CREDENTIAL_HEADERS, OWNER_KEY_HEADERS
 from headgate.relay.exchange import RequestHead
 
 _LENGTH = re.compile(rb"\r\n(?i:content-length):[ \t]*(\d+)[ \t]*\r\n")
-_MOST_DIGITS = 9
-
 _MOST_LINES = 512
 _LONGEST_LINE = 512
 _NOT_KEPT = CREDENTIAL_HEADERS | OWNER_KEY_HEADERS | {b"cookie", b"proxy-authorization", b"content-length"}
@@ -22,11 +20,12 @@ _NOT_KEPT = CREDENTIAL_HEADERS | OWNER_KEY_HEADERS | {b"cookie", b"proxy-authori
 class Repeat:
     """One head, cut round the digits."""
 
-    __slots__ = ("_before", "_behind", "head")
+    __slots__ = ("_before", "_behind", "_size", "head")
 
     def __init__(self, before: bytes, behind: bytes, head: RequestHead) -> None:
         self._before = before
         self._behind = behind
+        self._size = len(before) + len(behind)
         self.head = head
 
     @classmethod
@@ -43,16 +42,17 @@ class Repeat:
 
     def body_of(self, data: bytes) -> bytes | None:
         """The body of a whole request whose head is this one; None when it is not, or not whole."""
-        before, behind = self._before, self._behind
-        if not data.startswith(before):
-            return None
-        start = len(before)
-        end = data.find(behind, start, start + _MOST_DIGITS + len(behind))
-        digits = data[start:end]
-        if end < 0 or not digits.isdigit():
-            return None
-        body_start = end + len(behind)
-        return data[body_start:] if int(digits) == len(data) - body_start else None
+        # What the digits have to be is reckoned and compared: sooner done than to find and read them.
+        rest = len(data) - self._size
+        length = rest - len(b"%d" % rest)
+        digits = b"%d" % length
+        if len(digits) + length < rest:  # such as 999 behind its three: together they have four
+            length += 1
+            digits = b"%d" % length
+            if len(digits) + length > rest:
+                return None  # such as 1000 with a byte to come
+        head = self._before + digits + self._behind
+        return data[len(head) :] if data.startswith(head) else None
 
 
 class KnownLines:
