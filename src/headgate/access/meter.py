@@ -98,7 +98,7 @@ class KeyMeter:
         return tokens
 
 
-class Reservation(msgspec.Struct, eq=False):
+class Reservation(msgspec.Struct, eq=False, gc=False):
     """One request that was let in. Made for every one, so it is a struct."""
 
     _meter: KeyMeter | None

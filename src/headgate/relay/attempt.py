@@ -23,7 +23,7 @@ _MAX_LOOK = 262_144
 """Bytes of a first event, or of an error body, that we are ready to hold back."""
 
 
-class Opened(msgspec.Struct):
+class Opened(msgspec.Struct, gc=False):
     """An answer that has begun: its head, its first bytes (read, metered, not sent)."""
 
     answer: Answer

@@ -77,20 +77,20 @@ class ClientHead:
         self.wanted_account = wish.decode("latin-1").strip() if wish is not None else None
         beta = fields.get(b"anthropic-beta", b"")
         self.may_name_objects = any(word in beta for word in _OBJECT_BETAS)
-        self._lines: tuple[str, bytes] = ("", b"")
+        self._lines: tuple[Provider | None, bytes] = (None, b"")
 
     def lines_for(self, provider: Provider) -> bytes:
         """The lines as they travel on: without credentials, cookies, hop-by-hop fields and our helpers;
         with what the provider requires and the client left out. Framing is not among them."""
-        name, lines = self._lines
-        if name != provider.name:
+        known, lines = self._lines
+        if known is not provider:
             is_of_page = self.page is not None and self.page.is_let_in
             not_sent = _NOT_SENT_FOR_PAGES if is_of_page else _NOT_SENT
             if not self._passes_traces:
                 not_sent |= _TRACES
             kept = forwardable(self.headers, not_sent) + provider.required_headers(self.headers)
             lines = write_lines(kept)
-            self._lines = (provider.name, lines)
+            self._lines = (provider, lines)
         return lines
 
 

@@ -31,7 +31,7 @@ from headgate.sources.hosts import Hosts
 _LONGEST_DOMAIN = 253
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """Made once, read by every attempt."""
 
     facts: RequestFacts | None
