@@ -33,6 +33,9 @@ _SECONDS_BETWEEN_COUNTS = 1.0
 _MOST_WAITING_BYTES = 262_144
 """Added and not committed: some hundred records."""
 
+_HEADER_BYTES, _write_header = HEADER.size, HEADER.pack_into
+"""Asked for once: a struct from C looks its own up for each record."""
+
 _UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 
 _log = logging.getLogger("headgate.recorder")
@@ -89,7 +92,7 @@ class Journal:
         """On record at the next `commit`: what must not be seen before has to wait for that."""
         frames = self._frames
         begin = len(frames)
-        payload = begin + HEADER.size
+        payload = begin + _HEADER_BYTES
         try:
             self._encoder.encode_into(record, frames, payload)
         except _UNENCODABLE as error:
@@ -104,7 +107,7 @@ class Journal:
             del frames[begin:]
             self._drop(f"a record of {size} bytes is too large")
             return
-        HEADER.pack_into(frames, begin, size, zlib.crc32(memoryview(frames)[payload:]))
+        _write_header(frames, begin, size, zlib.crc32(memoryview(frames)[payload:]))
         if len(frames) > _MOST_WAITING_BYTES:
             self.commit()
 
