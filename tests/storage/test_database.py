@@ -97,6 +97,28 @@ async def test_a_connection_that_the_server_closed_is_replaced(postgres_url: str
     await other.close()
 
 
+@pytest.mark.parametrize("number", [0, 1, 15, 16, 17, 40])
+@pytest.mark.parametrize("piece", [1, 7, 16, 100])
+async def test_every_row_comes_once_at_once_or_in_pieces(sqlite_url: str, number: int, piece: int) -> None:
+    """However many of them came along with the answer; the statement holds up no writer afterwards."""
+    opened = await open_database(sqlite_url)
+    rows = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n LIMIT"
+    async with opened.read() as connection:
+        found = await connection.execute(sa.text(f"{rows} {number}"))
+        assert [row.i for row in found] == list(range(number))
+        streamed = await connection.stream(
+            sa.text(f"{rows} {number}"), execution_options={"yield_per": piece}
+        )
+        assert [row.i async for part in streamed.partitions(piece) for row in part] == list(range(number))
+        assert (await connection.execute(sa.text(f"{rows} {number + 1}"))).scalar() == 0
+    async with opened.write() as connection:
+        await connection.exec_driver_sql("CREATE TABLE made (i)")
+        await connection.exec_driver_sql("INSERT INTO made VALUES (?)", [(i,) for i in range(number + 1)])
+        kept = sa.text("INSERT INTO made SELECT i + 100 FROM made RETURNING i")
+        assert len((await connection.execute(kept)).all()) == number + 1
+    await opened.close()
+
+
 async def test_an_exception_rolls_everything_back(database: Database) -> None:
     with pytest.raises(RuntimeError):
         async with database.write() as connection:
