@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 20.0
 """No condition takes this long; what does has failed."""
 
 _ADDRESS = re.compile(r'Server running on (https?://[^\s"]+)')
-_BETWEEN_QUESTIONS_SECONDS = 0.01
+_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.005, 0.05
 
 
 class Gateway:
@@ -324,18 +324,24 @@ def wait_until(
     condition: Callable[[], object], *, what: str = "It", seconds: float = PATIENCE_SECONDS
 ) -> None:
     """Ask until the answer is true: for what another process does and nobody tells us."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come to pass."
-        time.sleep(_BETWEEN_QUESTIONS_SECONDS)
+        time.sleep(_pause(began, seconds, what))
 
 
 async def until(condition: Callable[[], Any], *, what: str = "It", seconds: float = PATIENCE_SECONDS) -> None:
     """The same beside tasks of this event loop. The condition may be a coroutine function."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while True:
         answer = condition()
         if await answer if isinstance(answer, Awaitable) else answer:
             return
-        assert time.monotonic() < deadline, f"{what} did not come to pass."
-        await asyncio.sleep(_BETWEEN_QUESTIONS_SECONDS)
+        await asyncio.sleep(_pause(began, seconds, what))
+
+
+def _pause(began: float, seconds: float, what: str) -> float:
+    """Before the next look, in seconds: a tenth of the wait so far. A look costs both sides time that others
+    could use."""
+    waited = time.monotonic() - began
+    assert waited < seconds, f"{what} did not come to pass."
+    return min(_SHORTEST_PAUSE_SECONDS + waited / 10, _LONGEST_PAUSE_SECONDS)
