@@ -54,6 +54,23 @@ def test_a_kept_body_is_whole_as_often_as_it_is_wanted() -> None:
     assert (body.whole(), body.whole(), body.received) == (b"abcd", b"abcd", 4)
 
 
+def test_a_body_that_came_at_once_is_as_one_that_was_fed() -> None:
+    """In one step: refused alike, nothing taken then, and given back once."""
+    budget = BufferBudget(5)
+    body, long, late = BodyBuffer(budget, 10), BodyBuffer(budget, 3), BodyBuffer(budget, 10)
+    body.take_whole(b"abcd")
+    assert body.is_ready
+    assert (body.whole(), body.received, budget.used) == (b"abcd", 4, 4)
+    with pytest.raises(RequestTooLarge, match="3 bytes"):
+        long.take_whole(b"abcd")
+    with pytest.raises(BuffersFull):
+        late.take_whole(b"ab")
+    assert (long.received, late.received, late.is_ready, budget.used) == (0, 0, False, 4)
+    body.release()
+    body.release()
+    assert budget.used == 0
+
+
 def test_a_body_beyond_its_limit_is_refused() -> None:
     """The message says which limit; what came before stays counted."""
     body = BodyBuffer(BufferBudget(100), 3)

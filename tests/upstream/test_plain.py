@@ -137,6 +137,30 @@ def test_one_other_line_reads_the_same(before: bytes, after: bytes, first: bytes
         assert outcome(data, reader) == outcome(data, Blind())
 
 
+@settings(max_examples=400)
+@given(
+    st.binary(min_size=5, max_size=5), st.binary(min_size=1, max_size=1), st.binary(min_size=4, max_size=6)
+)
+def test_other_values_of_the_same_length_read_the_same(value: bytes, digit: bytes, body: bytes) -> None:
+    """Only values that are known to change are looked at, whatever stands there."""
+    reader = PlainReader()
+    for data in (PLAIN, PLAIN.replace(b"req_1", b"req_2").replace(b"Length: 5", b"Length: 6") + b"!"):
+        assert reader.read(data) is not None
+    changed = PLAIN.replace(b"req_1", value).replace(b"Length: 5", b"Length: " + digit)
+    changed = changed.replace(b"h\r\nlo", body)
+    for data in (PLAIN, changed, PLAIN, changed):
+        assert outcome(data, reader) == outcome(data, Blind())
+
+
+def test_heads_of_many_lengths_and_many_values_read_the_same() -> None:
+    """Also where one length has its values at different places, and where more lengths come than are kept."""
+    reader = PlainReader()
+    for number in range(300):
+        one, other = b"a" * (1 + number % 100), b"b" * (1 + number * 7 % 3)
+        data = PLAIN.replace(b"req_1", one).replace(b"a: b", other)
+        assert outcome(data, reader) == outcome(data, Blind())
+
+
 SNIPPETS = [b"", b"\r\n", b"\n", b":", b" ", b"0", b"5", b"\t", b"\xe9", b"X: y\r\n", b"Connection: x\r\n"]
 
 
@@ -176,3 +200,4 @@ def test_what_it_remembers_is_bounded() -> None:
         plain = reader.read(answer.replace(b"OK", b"Fine %d" % number))
         assert plain is None or plain[3][b"request-id"] == b"req_%d" % number
     assert len(reader._heads) <= 64
+    assert len(reader._moulds) <= 64
