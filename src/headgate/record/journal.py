@@ -95,11 +95,13 @@ class Journal:
         payload = begin + _HEADER_BYTES
         try:
             self._encoder.encode_into(record, frames, payload)
-        except _UNENCODABLE as error:
+        except BaseException as error:
+            del frames[begin:]  # half a record would spoil those behind it
+            if not isinstance(error, _UNENCODABLE):
+                raise
             try:
-                self._encoder.encode_into(_without_surrogates(record), frames, payload)
+                frames += bytes(_HEADER_BYTES) + self._encoder.encode(_without_surrogates(record))
             except _UNENCODABLE:
-                del frames[begin:]
                 self._drop(f"a record could not be encoded: {error}")
                 return
         size = len(frames) - payload
