@@ -1,5 +1,7 @@
 """A repeated head is known by its bytes; anything else is the parser's."""
 
+import gc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from headgate.access.callers import ANONYMOUS
 from headgate.relay.endpoints import find_endpoint
 from headgate.relay.exchange import RequestHead
 from headgate.relay.heads import ClientHead
-from headgate.server.repeats import KnownLines, Repeat
+from headgate.server.repeats import KnownHeads, KnownLines, Repeat
 
 HEAD = b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\nX-Api-Key: k\r\n\r\n"
 
@@ -119,3 +121,25 @@ def test_lines_that_never_come_again_make_room() -> None:
         lines.find(b"x-request", b"%d" % number)
         assert lines.find(b"accept", b"*/*") is common
     assert len(lines._young) + len(lines._old) <= 1024
+
+
+def test_a_head_is_known_by_all_its_lines_and_by_the_address() -> None:
+    known, head = KnownHeads(), ClientHead([(b"host", b"a"), (b"x-api-key", b"k")], ANONYMOUS)
+    known.learn("127.0.0.1", head)
+    assert known.find("127.0.0.1", [(b"host", b"a"), (b"x-api-key", b"k")]) is head
+    assert known.find("127.0.0.2", [(b"host", b"a"), (b"x-api-key", b"k")]) is None
+    for other in ([(b"host", b"a")], [(b"x-api-key", b"k"), (b"host", b"a")], [*head.headers, (b"a", b"")]):
+        assert known.find("127.0.0.1", other) is None
+    known.forget()
+    assert known.find("127.0.0.1", head.headers) is None
+
+
+def test_a_head_is_held_by_nobody_but_connections() -> None:
+    """It holds a secret."""
+    known, headers = KnownHeads(), [(b"host", b"a"), (b"x-api-key", b"k")]
+    head = ClientHead(list(headers), ANONYMOUS)
+    known.learn("127.0.0.1", head)
+    del head
+    gc.collect()
+    assert known.find("127.0.0.1", headers) is None
+    assert not known._known

@@ -32,6 +32,7 @@ class ClientHead:
     """The lines in the order they came, names lower case, and what routing reads from them."""
 
     __slots__ = (
+        "__weakref__",
         "_lines",
         "_passes_traces",
         "caller",

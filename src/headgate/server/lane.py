@@ -29,7 +29,7 @@ from headgate.relay.endpoints import PREFLIGHT
 from headgate.relay.exchange import Answering, ClientSide, Exchange, RequestHead
 from headgate.relay.heads import ClientHead
 from headgate.server.crowd import Crowd
-from headgate.server.repeats import KnownLines
+from headgate.server.repeats import KnownHeads, KnownLines
 from headgate.timetable import Timetable
 from headgate.vitals import open_file_limit
 from headgate.wire.headers import Headers
@@ -64,6 +64,7 @@ class FastLane:
         self._ids = map(f"hgr_{os.urandom(5).hex()}%08x".__mod__, itertools.count())
         self.open_exchanges: set[Exchange] = set()
         self.lines = KnownLines()
+        self.heads = KnownHeads()
         self.timetable = Timetable()
         self._own_address: tuple[str, int | None] | None = None
         self._strangers = Allowance()

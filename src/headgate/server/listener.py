@@ -77,6 +77,7 @@ class Listener:
 
     def forget_heads(self) -> None:
         """Other callers are let in now: what kept connections know of the old ones no longer holds."""
+        self._lane.heads.forget()
         for connection in self._state.connections:
             if isinstance(connection, GatewayProtocol):  # else a WebSocket's
                 connection.forget_heads()

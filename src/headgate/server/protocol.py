@@ -247,15 +247,13 @@ class GatewayProtocol(TurnsProtocol):
         """What the lines say, where that is asked for, and why they are refused, if they are."""
         headers, known = self.headers, self._known_head
         is_upgrade = self.parser.should_upgrade()
-        if (
-            known is not None
-            and known.headers == headers
-            and endpoint is not None
-            and endpoint is not PREFLIGHT
-        ):
+        if known is None or known.headers != headers:
+            known = self.lane.heads.find(self.client_side.address, headers) if self._is_http() else None
+        if known is not None and endpoint is not None and endpoint is not PREFLIGHT:
             # The same lines were judged before; the target was not.
             is_plain = not is_upgrade and version == "1.1" and b"key=" not in query
             if is_plain and len(self.url) <= _LONGEST_KNOWN_TARGET:
+                self._known_head, self.headers = known, known.headers
                 return known, None
         self._known_head = None
         wants_other = is_upgrade and not self._asks_for_websocket()
@@ -273,6 +271,7 @@ class GatewayProtocol(TurnsProtocol):
         # A key in the query is not in the lines: what it opened is not known by them.
         if b"key=" not in query and version == "1.1":
             self._known_head = client
+            self.lane.heads.learn(self.client_side.address, client)
         return client, None
 
     def _is_preflight(self) -> bool:

@@ -6,9 +6,12 @@ judgement. Anything else, down to one byte, goes to the parser.
 """
 
 import re
+from weakref import WeakValueDictionary
 
 from headgate.access.callers import CREDENTIAL_HEADERS, OWNER_KEY_HEADERS
 from headgate.relay.exchange import RequestHead
+from headgate.relay.heads import ClientHead
+from headgate.wire.headers import Headers
 
 _LENGTH = re.compile(rb"\r\n(?i:content-length):[ \t]*(\d+)[ \t]*\r\n")
 _MOST_LINES = 512
@@ -53,6 +56,29 @@ class Repeat:
                 return None  # such as 1000 with a byte to come
         head = self._before + digits + self._behind
         return data[len(head) :] if data.startswith(head) else None
+
+
+class KnownHeads:
+    """Heads that connections of the same address begin with, held once for all of them.
+
+    The lines of one and what was read of them take nearly a kilobyte. Nothing is held here: with the last
+    connection that knows a head it is gone, and so are its secrets.
+    """
+
+    def __init__(self) -> None:
+        self._known: WeakValueDictionary[tuple[str, tuple[tuple[bytes, bytes], ...]], ClientHead]
+        self._known = WeakValueDictionary()
+
+    def find(self, address: str, headers: Headers) -> ClientHead | None:
+        """The one that was judged, of these very lines."""
+        return self._known.get((address, tuple(headers)))
+
+    def learn(self, address: str, head: ClientHead) -> None:
+        self._known[address, tuple(head.headers)] = head
+
+    def forget(self) -> None:
+        """Other callers are let in now than those by whom they were judged."""
+        self._known.clear()
 
 
 class KnownLines:

@@ -28,6 +28,26 @@ async def test_a_connection_carries_many_requests(provider: SimulatedProvider, g
     assert provider.open_connections() <= 1
 
 
+async def test_a_head_that_other_connections_sent_is_judged_as_it_is_now(gateway: Gateway) -> None:
+    """The same lines: another key beside them, a key that was revoked, trailers that join nobody's head."""
+    made = gateway.admin("/api/keys", method="POST", body={"name": "lent"})
+    wire = request(body=ask(), key=made["key"])
+    async with connect(gateway.url) as one, connect(gateway.url) as other:
+        for connection in (one, other, one):
+            assert (await connection.ask(wire)).status == 200
+        sent = request(body=ask(), key=made["key"], chunks=2)
+        assert sent.endswith(b"0\r\n\r\n")
+        assert (await other.ask(sent[:-2] + b"x-headgate-account: nobody\r\n\r\n")).status == 200
+        async with connect(gateway.url) as third:
+            assert (await third.ask(sent)).status == 200
+            assert (await third.ask(request(body=ask(), key="hg_other"))).status == 401
+        gateway.admin("/api/keys/lent", method="DELETE")
+        for connection in (one, other):
+            assert (await connection.ask(wire)).status == 401
+        assert (await fetch(gateway.url, wire)).status == 401
+        assert (await fetch(gateway.url, request(body=ask()))).status == 200
+
+
 async def test_a_client_that_wants_the_connection_closed_gets_it(gateway: Gateway) -> None:
     async with connect(gateway.url) as connection:
         answer = await connection.ask(request(body=ask(), headers={"connection": "close"}))
