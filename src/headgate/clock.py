@@ -38,5 +38,5 @@ monotonic = _through_sleep()
 class SystemClock:
     """The same, for who wants an object."""
 
-    now = staticmethod(time.time)
-    monotonic = staticmethod(_through_sleep())
+    now = staticmethod(now)
+    monotonic = staticmethod(monotonic)

@@ -115,9 +115,7 @@ def _read_turns(body: bytes | bytearray, with_session: bool, hashing: Hashing) -
     turns = _turns_of(body)
     if turns is None:
         return None
-    session = None
-    if with_session:
-        session = _named(turns) or session_of_opening(bytes(turns.system), first_object(turns.messages))
+    session = _session_of(turns, body) if with_session else None
     return _facts(turns, session, hashing.take(turns.messages), hashing)
 
 
@@ -137,10 +135,7 @@ def _read_on(
     if hashes:
         beginnings.learn(body, digests, turns.messages, hashes, before)
         hashes = [*known, *hashes]
-    session = _named(turns) if with_session else None
-    if with_session and session is None:
-        first = before.first(body) if before is not None else first_object(turns.messages)
-        session = session_of_opening(bytes(turns.system), first)
+    session = _session_of(turns, body, before) if with_session else None
     return _facts(turns, session, hashes, hashing)
 
 
@@ -160,6 +155,14 @@ def _turns_behind(body: bytes, before: Beginning) -> _Turns | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return turns if turns is not None and before.is_followed_by(turns.messages, body) else None
+
+
+def _session_of(turns: _Turns, body: bytes | bytearray, before: Beginning | None = None) -> str | None:
+    """`before`: the messages of the body that are not among `turns`, the first of all with them."""
+    if (named := _named(turns)) is not None:
+        return named
+    first = before.first(body) if before is not None else first_object(turns.messages)
+    return session_of_opening(bytes(turns.system), first)
 
 
 def _named(fields: _Body | _Turns) -> str | None:

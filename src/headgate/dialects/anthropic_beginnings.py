@@ -53,8 +53,8 @@ class Beginning:
         """Bytes of the body that it is known by: whole steps, and `end` or more."""
         self.hashes = hashes
 
-    def first(self, body: bytes) -> bytes:
-        return body[self.start : self.first_end]
+    def first(self, body: bytes | bytearray) -> bytes:
+        return bytes(body[self.start : self.first_end])
 
     def cut_out_of(self, body: bytes) -> bytes:
         """The body as if its messages began behind them."""

@@ -248,7 +248,8 @@ class GatewayProtocol(TurnsProtocol):
         headers, known = self.headers, self._known_head
         is_upgrade = self.parser.should_upgrade()
         if known is None or known.headers != headers:
-            known = self.lane.heads.find(self.client_side.address, headers) if self._is_http() else None
+            known = self.lane.heads.find(self.client_side.address, headers)
+            known = known if known is not None and self._is_http() else None
         if known is not None and endpoint is not None and endpoint is not PREFLIGHT:
             # The same lines were judged before; the target was not.
             is_plain = not is_upgrade and version == "1.1" and b"key=" not in query
